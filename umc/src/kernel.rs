@@ -1,0 +1,61 @@
+//! One emulated kernel.
+//!
+//! Everything that Linux keeps in global variables hangs off a [`Kernel`]; a task knows its kernel. A process may
+//! hold several: tests and the simulator do. A kernel is never freed (its subsystems empty themselves at shutdown),
+//! so `&'static Kernel` can be handed around freely.
+
+use mte::Ops;
+
+/// What a kernel is made from.
+#[derive(Default)]
+pub struct Config {
+    /// The node's name: `utsname()->nodename`, and the prefix of its log.
+    pub name: String,
+    /// Environment that is added to every usermode helper, so that stock tools it calls reach this very node.
+    pub helper_env: Vec<(String, String)>,
+}
+
+/// One emulated kernel: the state of every subsystem.
+pub struct Kernel {
+    /// What it was made from.
+    pub config: Config,
+    /// Its provider of time, threads and sockets.
+    pub ops: &'static Ops,
+    /// Its `/dev`, `/proc` and `/sys`.
+    pub tree: crate::tree::Tree,
+    pub(crate) block: crate::blkdev::State,
+    pub(crate) genl: crate::genetlink::State,
+    pub(crate) log: crate::printk::Log,
+    pub(crate) modules: crate::module::State,
+    pub(crate) sched: crate::sched::State,
+    pub(crate) timer: crate::timer::State,
+    pub(crate) workqueue: crate::workqueue::State,
+}
+
+impl Kernel {
+    /// Boots a kernel on the calling thread's provider.
+    pub fn boot(config: Config) -> &'static Kernel {
+        let kernel: &'static Kernel = Box::leak(Box::new(Kernel {
+            config,
+            ops: mte::current(),
+            tree: Default::default(),
+            block: Default::default(),
+            genl: Default::default(),
+            log: Default::default(),
+            modules: Default::default(),
+            sched: Default::default(),
+            timer: Default::default(),
+            workqueue: Default::default(),
+        }));
+        kernel
+    }
+
+    /// The kernel of the calling task.
+    ///
+    /// # Panics
+    /// On a thread that was never attached to a kernel: [`crate::sched::attach`] was forgotten.
+    #[inline]
+    pub fn current() -> &'static Kernel {
+        crate::sched::current_kernel()
+    }
+}

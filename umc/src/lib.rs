@@ -1,0 +1,77 @@
+//! `umc`: the emulated kernel.
+//!
+//! The API of Linux 6.12 for drivers that run in an ordinary process. One module per kernel header: the C side of
+//! `workqueue.rs` is `include/linux/workqueue.h`. Start reading at [`completion`], the smallest complete module, and
+//! [`kernel`], which holds the state of all of them.
+//!
+//! Every exported C function bears its Linux name and is a thin layer over safe Rust. What may block ends in
+//! [`mte::Ops::park`] and nowhere else.
+
+pub mod errno;
+pub mod kernel;
+
+// lib/
+pub mod bitmap;
+pub mod bug;
+pub mod idr;
+pub mod printk;
+pub mod random;
+pub mod ratelimit;
+pub mod rbtree;
+pub mod string;
+
+// Memory, crypto, modules.
+pub mod capability;
+pub mod crc32c;
+pub mod crypto_hash;
+pub mod mempool;
+pub mod mm;
+pub mod module;
+pub mod slab;
+pub mod umh;
+pub mod vmalloc;
+
+// Tasks, locks, time.
+pub mod completion;
+pub mod context;
+pub mod jiffies;
+pub mod kthread;
+pub mod mutex;
+pub mod rcupdate;
+pub mod rwlock;
+pub mod sched;
+pub mod signal;
+pub mod spinlock;
+pub mod timer;
+pub mod wait;
+pub mod workqueue;
+
+// Block.
+pub mod bdev;
+pub mod bio;
+pub mod blkdev;
+
+// Network.
+pub mod genetlink;
+pub mod net;
+pub mod netlink;
+pub mod skbuff;
+
+// Files.
+pub mod debugfs;
+pub mod fs;
+pub mod kobject;
+pub mod proc_fs;
+pub mod seq_file;
+pub mod tree;
+
+pub use errno::{Errno, Result};
+pub use kernel::{Config, Kernel};
+
+/// The layouts of the shim headers, made by bindgen.
+#[allow(missing_docs, non_camel_case_types, non_snake_case, non_upper_case_globals, clippy::all)]
+#[allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
+#[allow(unnecessary_transmutes, dead_code, unpredictable_function_pointer_comparisons)]
+pub mod sys {
+    include!(concat!(env!("OUT_DIR"), "/sys.rs"));
+}

@@ -1,0 +1,3 @@
+/// State of this subsystem in one kernel.
+#[derive(Default)]
+pub struct State {}
