@@ -1,0 +1,112 @@
+//! The engine: a provider of the ops vector on the host as it is.
+//!
+//! A small, fixed set of event threads waits on one epoll set and runs what is due: watches of descriptors, timers and
+//! deferred work. Threads started through the engine are plain host threads; parking is a futex.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`park`] | futex parking, and waiting for a descriptor and a word at once |
+//! | [`events`] | the event threads: epoll set, watches, FIFO of work |
+//! | [`timers`] | timers, on a timerfd in the epoll set |
+//! | [`threads`] | start and join |
+//! | [`sockets`] | the host's sockets, non-blocking |
+
+mod events;
+mod park;
+mod sockets;
+mod threads;
+mod timers;
+
+use std::ffi::{c_int, c_void};
+use std::sync::OnceLock;
+
+use crate::ops::{API_VERSION, Ops};
+
+static ENGINE: OnceLock<Ops> = OnceLock::new();
+
+/// The engine of this process. The first call makes it; its event threads start with the first watch, timer or work.
+pub fn ops() -> &'static Ops {
+    ENGINE.get_or_init(|| Ops {
+        struct_size: size_of::<Ops>(),
+        api_version: API_VERSION,
+        is_simulated: 0,
+        ctx: std::ptr::null_mut(),
+        now_ns,
+        realtime_ns,
+        random,
+        thread_start: threads::start,
+        thread_join: threads::join,
+        yield_now,
+        park: park::park,
+        unpark: park::unpark,
+        timer_arm: timers::arm,
+        timer_cancel: timers::cancel,
+        work_push: events::work_push,
+        fd_wait: park::fd_wait,
+        fd_watch: events::fd_watch,
+        fd_unwatch: events::fd_unwatch,
+        socket: sockets::socket,
+        bind: sockets::bind,
+        listen: sockets::listen,
+        connect: sockets::connect,
+        accept: sockets::accept,
+        getsockname: sockets::getsockname,
+        getpeername: sockets::getpeername,
+        setsockopt: sockets::setsockopt,
+        getsockopt: sockets::getsockopt,
+        sendmsg: sockets::sendmsg,
+        recvmsg: sockets::recvmsg,
+        queued: sockets::queued,
+        shutdown: sockets::shutdown,
+        close: sockets::close,
+    })
+}
+
+/// The last errno, negative.
+fn neg_errno() -> c_int {
+    -std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// `ret`, or the negative errno where the call failed.
+fn ret_or_errno(ret: c_int) -> c_int {
+    if ret < 0 { neg_errno() } else { ret }
+}
+
+fn clock_ns(clock: libc::clockid_t) -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is valid; both clocks exist on every Linux.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// A relative or absolute time as the system calls take it.
+fn timespec(ns: u64) -> libc::timespec {
+    libc::timespec {
+        tv_sec: (ns / 1_000_000_000) as libc::time_t,
+        tv_nsec: (ns % 1_000_000_000) as libc::c_long,
+    }
+}
+
+unsafe extern "C" fn now_ns(_ctx: *mut c_void) -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC)
+}
+
+unsafe extern "C" fn realtime_ns(_ctx: *mut c_void) -> u64 {
+    clock_ns(libc::CLOCK_REALTIME)
+}
+
+unsafe extern "C" fn random(_ctx: *mut c_void, buf: *mut u8, len: usize) {
+    let mut done = 0;
+    while done < len {
+        // SAFETY: the caller gives `len` writable bytes at `buf`, and `done < len`.
+        let got = unsafe { libc::getrandom(buf.add(done).cast(), len - done, 0) };
+        if got > 0 {
+            done += got as usize;
+        }
+    }
+}
+
+unsafe extern "C" fn yield_now(_ctx: *mut c_void) {
+    // SAFETY: no arguments.
+    unsafe { libc::sched_yield() };
+}

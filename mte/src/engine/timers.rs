@@ -1,0 +1,162 @@
+//! Timers: an ordered map and a timerfd that is set to the earliest of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{c_int, c_void};
+use std::ptr::null_mut;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
+use std::thread::ThreadId;
+
+use super::events::{Call, add_timer_fd};
+use super::{clock_ns, timespec};
+use crate::ops::Callback;
+
+#[derive(Default)]
+struct State {
+    next_id: u64,
+    /// By deadline and number: equal deadlines run in the order they were armed.
+    queue: BTreeMap<(u64, u64), Call>,
+    deadlines: HashMap<u64, u64>,
+    /// The timer whose callback runs now, and where.
+    running: Vec<(u64, ThreadId)>,
+}
+
+struct Timers {
+    fd: c_int,
+    state: Mutex<State>,
+    /// Signalled when a callback ended.
+    ended: Condvar,
+}
+
+fn timers() -> &'static Timers {
+    static TIMERS: OnceLock<Timers> = OnceLock::new();
+    TIMERS.get_or_init(|| {
+        // SAFETY: plain values.
+        let fd = unsafe {
+            libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK)
+        };
+        assert!(fd >= 0, "timerfd: {}", std::io::Error::last_os_error());
+        add_timer_fd(fd);
+        Timers { fd, state: Mutex::default(), ended: Condvar::new() }
+    })
+}
+
+impl Timers {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poison| poison.into_inner())
+    }
+
+    /// Sets the timerfd to the earliest deadline; called with the state locked.
+    fn set(&self, state: &State) {
+        // A time of zero would disarm, hence at least one.
+        let earliest = state.queue.keys().next().map_or(0, |(deadline, _)| (*deadline).max(1));
+        let spec = libc::itimerspec { it_interval: timespec(0), it_value: timespec(earliest) };
+        // SAFETY: `spec` lives through the call.
+        unsafe {
+            libc::timerfd_settime(self.fd, libc::TFD_TIMER_ABSTIME, &raw const spec, null_mut())
+        };
+    }
+}
+
+/// Runs every timer that is due. Called by an event thread when the timerfd fired.
+pub(super) fn run_due() {
+    let timers = timers();
+    let mut fired = 0u64;
+    // SAFETY: the read takes eight bytes into `fired`; EAGAIN: another thread took it.
+    unsafe { libc::read(timers.fd, (&raw mut fired).cast(), 8) };
+    let me = std::thread::current().id();
+    let mut state = timers.lock();
+    loop {
+        let now = clock_ns(libc::CLOCK_MONOTONIC);
+        let Some(entry) = state.queue.first_entry().filter(|entry| entry.key().0 <= now) else {
+            break;
+        };
+        let ((_, id), call) = entry.remove_entry();
+        state.deadlines.remove(&id);
+        state.running.push((id, me));
+        timers.set(&state);
+        drop(state);
+        call.run();
+        state = timers.lock();
+        state.running.retain(|(running, _)| *running != id);
+        timers.ended.notify_all();
+    }
+    timers.set(&state);
+}
+
+pub(super) unsafe extern "C" fn arm(
+    _ctx: *mut c_void,
+    deadline_ns: u64,
+    callback: Callback,
+    arg: *mut c_void,
+) -> u64 {
+    let timers = timers();
+    let mut state = timers.lock();
+    state.next_id += 1;
+    let id = state.next_id;
+    state.deadlines.insert(id, deadline_ns);
+    state.queue.insert((deadline_ns, id), Call { callback, arg });
+    if state.queue.keys().next() == Some(&(deadline_ns, id)) {
+        timers.set(&state);
+    }
+    id
+}
+
+pub(super) unsafe extern "C" fn cancel(_ctx: *mut c_void, id: u64) -> c_int {
+    let timers = timers();
+    let mut state = timers.lock();
+    if let Some(deadline) = state.deadlines.remove(&id) {
+        state.queue.remove(&(deadline, id));
+        return 1;
+    }
+    let me = std::thread::current().id();
+    while state.running.iter().any(|(running, thread)| *running == id && *thread != me) {
+        state = timers.ended.wait(state).unwrap_or_else(|poison| poison.into_inner());
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::c_void;
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::Ordering::SeqCst;
+
+    use crate::engine::ops;
+    use crate::ops::NEVER;
+
+    struct Log {
+        order: Mutex<Vec<u64>>,
+        count: AtomicU32,
+    }
+
+    unsafe extern "C" fn note(arg: *mut c_void) {
+        // SAFETY: the test passes a leaked pair.
+        let (log, number) = unsafe { &*arg.cast::<(&'static Log, u64)>() };
+        log.order.lock().unwrap().push(*number);
+        log.count.fetch_add(1, SeqCst);
+        ops().unpark(&log.count, 1);
+    }
+
+    #[test]
+    fn run_in_order_and_cancel() {
+        let log: &'static Log =
+            Box::leak(Box::new(Log { order: Mutex::default(), count: AtomicU32::new(0) }));
+        let start = ops().now_ns() + 5_000_000;
+        let arm = |number: u64, delay: u64| {
+            let arg: *mut (&Log, u64) = Box::leak(Box::new((log, number)));
+            // SAFETY: the argument is leaked.
+            unsafe { ops().timer_arm(start + delay, note, arg.cast()) }
+        };
+        arm(3, 3_000_000);
+        arm(1, 1_000_000);
+        let cancelled = arm(2, 2_000_000);
+        assert!(ops().timer_cancel(cancelled));
+        assert!(!ops().timer_cancel(cancelled));
+        while log.count.load(SeqCst) != 2 {
+            let seen = log.count.load(SeqCst);
+            ops().park(&log.count, seen, NEVER);
+        }
+        assert_eq!(*log.order.lock().unwrap(), [1, 3]);
+    }
+}
