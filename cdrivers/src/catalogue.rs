@@ -1,0 +1,61 @@
+//! Drivers known by name.
+
+/// Some files of a package's archive, and where they go in the build directory.
+pub struct Files {
+    /// A path inside the archive, below its top directory. A trailing `/` takes the whole directory.
+    pub from: &'static str,
+}
+
+/// A driver that `umc build NAME` knows.
+pub struct Driver {
+    /// Its name, and that of its main module.
+    pub name: &'static str,
+    /// The Debian package with its source.
+    pub package: &'static str,
+    /// The package's archive.
+    pub archive: &'static str,
+    /// What is taken out of the archive, with the paths it has there.
+    pub files: &'static [Files],
+    /// Files of ours that tell Kbuild what to build: path in the build directory, text.
+    pub kbuild: &'static [(&'static str, &'static str)],
+    /// The modules that come out, in load order: name, and path below the build directory without extension.
+    pub modules: &'static [(&'static str, &'static str)],
+}
+
+const fn file(from: &'static str) -> Files {
+    Files { from }
+}
+
+/// All of them.
+pub const DRIVERS: &[Driver] = &[Driver {
+    name: "drbd",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    files: &[
+        file("drivers/block/drbd/"),
+        file("lib/lru_cache.c"),
+        file("include/linux/drbd.h"),
+        file("include/linux/drbd_config.h"),
+        file("include/linux/drbd_genl.h"),
+        file("include/linux/drbd_genl_api.h"),
+        file("include/linux/drbd_limits.h"),
+        file("include/linux/genl_magic_func.h"),
+        file("include/linux/genl_magic_struct.h"),
+        file("include/linux/lru_cache.h"),
+    ],
+    kbuild: &[
+        ("Kbuild", include_str!("../drbd/Kbuild")),
+        ("lib/Kbuild", include_str!("../lru_cache/Kbuild")),
+    ],
+    modules: &[("lru_cache", "lib/lru_cache"), ("drbd", "drivers/block/drbd/drbd")],
+}];
+
+/// The driver of that name.
+pub fn find(name: &str) -> Option<&'static Driver> {
+    DRIVERS.iter().find(|driver| driver.name == name)
+}
+
+/// The driver that a module belongs to.
+pub fn of_module(module: &str) -> Option<&'static Driver> {
+    DRIVERS.iter().find(|driver| driver.modules.iter().any(|(name, _)| *name == module))
+}

@@ -1,0 +1,123 @@
+//! The ledger: what a module needs, and who has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use object::{Object, ObjectSection, ObjectSymbol};
+
+use crate::{Error, Result, embedded, io};
+
+/// Names that mean the same in libc and in Linux: a driver's call lands in libc.
+pub const FROM_LIBC: &[&str] = &[
+    "memchr", "memcmp", "memcpy", "memmove", "memset", "strcasecmp", "strcat", "strchr", "strcmp", "strcpy",
+    "strcspn", "strlen", "strncasecmp", "strncat", "strncmp", "strncpy", "strnlen", "strpbrk", "strrchr", "strsep",
+    "strspn", "strstr", "__stack_chk_fail",
+];
+
+/// Made by the linker for position-independent code; no symbol anybody has to provide.
+const FROM_LINKER: &[&str] = &["_GLOBAL_OFFSET_TABLE_"];
+
+/// What stands behind a symbol that a module needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provider {
+    /// A function or object of the emulated kernel.
+    Implemented,
+    /// The C library, where it means the same.
+    Libc,
+    /// A function of the emulated kernel that does nothing, and why that is safe.
+    Stub(&'static str),
+    /// Another module, which has to be loaded first.
+    Module(String),
+    /// Nobody.
+    Missing,
+}
+
+fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<object::File<'a>> {
+    object::File::parse(bytes)
+        .map_err(|error| Error::NotAModule { path: path.into(), reason: error.to_string() })
+}
+
+/// Every name that drivers can link to: what `umcd` exports under a C name, and libc's share.
+pub fn kernel_exports(umcd: &Path) -> Result<BTreeSet<String>> {
+    let bytes = fs::read(umcd).map_err(io("read", umcd))?;
+    let file = parse(umcd, &bytes)?;
+    Ok(file
+        .dynamic_symbols()
+        .filter(|symbol| symbol.is_definition() && symbol.is_global())
+        .filter_map(|symbol| symbol.name().ok())
+        .filter(|name| !name.starts_with("_ZN") && !name.starts_with("_R"))
+        .chain(FROM_LIBC.iter().copied())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// The undefined symbols of a module file.
+pub fn undefined(module: &Path) -> Result<BTreeSet<String>> {
+    let bytes = fs::read(module).map_err(io("read", module))?;
+    let file = parse(module, &bytes)?;
+    Ok(file
+        .symbols()
+        .filter(|symbol| symbol.is_undefined() && !symbol.is_weak())
+        .filter_map(|symbol| symbol.name().ok())
+        .filter(|name| !name.is_empty() && !FROM_LINKER.contains(name))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// `key=value` pairs of a module's `.modinfo`.
+pub fn modinfo(module: &Path) -> Result<Vec<(String, String)>> {
+    let bytes = fs::read(module).map_err(io("read", module))?;
+    let file = parse(module, &bytes)?;
+    let section = file.section_by_name(".modinfo").ok_or_else(|| Error::NotAModule {
+        path: module.into(),
+        reason: "it has no .modinfo section".into(),
+    })?;
+    let data = section
+        .data()
+        .map_err(|error| Error::NotAModule { path: module.into(), reason: error.to_string() })?;
+    Ok(data
+        .split(|byte| *byte == 0)
+        .filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect())
+}
+
+/// Symbols that the modules built beside this one export, with the module's name: from a `Module.symvers`.
+pub fn module_exports(symvers: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(symvers).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.split('\t');
+            let (_, name, module) = (fields.next()?, fields.next()?, fields.next()?);
+            let module = module.rsplit('/').next()?;
+            (module != "vmlinux").then(|| (name.to_owned(), module.to_owned()))
+        })
+        .collect()
+}
+
+/// The ledger of one module: each undefined symbol and its provider.
+pub fn ledger(
+    module: &Path,
+    kernel: &BTreeSet<String>,
+    modules: &BTreeMap<String, String>,
+) -> Result<Vec<(String, Provider)>> {
+    let stub = |name: &str| embedded::STUBS.iter().find(|(stub, _)| *stub == name);
+    Ok(undefined(module)?
+        .into_iter()
+        .map(|name| {
+            let provider = if let Some((_, reason)) = stub(&name) {
+                Provider::Stub(reason)
+            } else if FROM_LIBC.contains(&name.as_str()) {
+                Provider::Libc
+            } else if kernel.contains(&name) {
+                Provider::Implemented
+            } else if let Some(module) = modules.get(&name) {
+                Provider::Module(module.clone())
+            } else {
+                Provider::Missing
+            };
+            (name, provider)
+        })
+        .collect())
+}
