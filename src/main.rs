@@ -1,1 +1,32 @@
-fn main() {}
+//! `umcd`: one emulated kernel, one node, in the foreground.
+//!
+//! [`node`] brings the parts up and takes them down in order; [`control`] is the node's socket with its two services,
+//! [`genl`] and [`requests`].
+
+mod args;
+mod control;
+mod genl;
+mod node;
+mod requests;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("UMC_LOG").unwrap_or_else(|_| "info".into()),
+        )
+        .init();
+    match node::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("umcd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

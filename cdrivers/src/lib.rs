@@ -10,6 +10,7 @@ pub mod imports;
 pub mod kbuild;
 pub mod kdir;
 pub mod manifest;
+pub mod modules;
 pub mod package;
 pub mod symbols;
 
@@ -34,6 +35,8 @@ pub enum Error {
     Command { command: String, output: String },
     #[error("{path}: not a kernel module: {reason}. Build it with umc build.")]
     NotAModule { path: PathBuf, reason: String },
+    #[error("{path}: no such module file. Build it first: umc build {name}")]
+    NotBuilt { path: PathBuf, name: String },
     #[error("{path} has no record of where it came from ({record} is missing or unreadable). Build it again with umc build.")]
     NoManifest { path: PathBuf, record: PathBuf },
 }

@@ -1,3 +1,356 @@
+//! Modules: load, unload, reference counts.
+//!
+//! C header: `include/linux/module.h` (API of 6.12).
+//! Guarantees kept: a module with a missing symbol is refused with all names before any of its code runs; parameters
+//! are set before `init`; a failing `init` leaves nothing behind; a module in use is not unloaded; RCU callbacks of a
+//! module have run before its code is unmapped.
+//! Differs from Linux: a module is a shared object linked from the `.ko` (see `cdrivers`); no forced unload, no
+//! versions of symbols, no signatures.
+//! Used by DRBD for: `THIS_MODULE`, `try_module_get` in each of its threads, `srcversion` in the first packet.
+
+mod image;
+mod parameters;
+
+use std::ffi::{c_char, c_int, c_void};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use crate::kernel::Kernel;
+use crate::mutex::KMutex;
+use crate::sys;
+use image::{Elf, Image};
+
+/// Why a module was not loaded or unloaded. Each text names object, cause and next step.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("Cannot load {path}: not a module that can be loaded: {reason}. Build it with umc build.")]
+    NotAModule { path: PathBuf, reason: String },
+    #[error("Cannot load module {name}: nobody provides {}. umc symbols lists what it needs.", symbols.join(", "))]
+    MissingSymbols { name: String, symbols: Vec<String> },
+    #[error("Cannot load module {name}: it is loaded already. Unload it first: umc rmmod {name}.")]
+    Loaded { name: String },
+    #[error("Cannot load module {name}: {reason}. umc modinfo {name} lists its parameters.")]
+    Parameter { name: String, reason: String },
+    #[error("Cannot load module {name}: its init function failed: {errno}. umc dmesg may say why.")]
+    Init { name: String, errno: crate::Errno },
+    #[error("Cannot unload module {name}: it is not loaded. See umc lsmod.")]
+    NotLoaded { name: String },
+    #[error("Cannot unload module {name}: it is in use{}. Take down what it serves first (drbdadm down all, for DRBD).", by(used_by, *refs))]
+    InUse { name: String, refs: i64, used_by: Vec<String> },
+    #[error("Cannot unload module {name}: it has no exit function, so it stays for ever.")]
+    Permanent { name: String },
+}
+
+fn by(used_by: &[String], refs: i64) -> String {
+    if used_by.is_empty() { format!(" ({refs} references)") } else { format!(" by {}", used_by.join(", ")) }
+}
+
+/// A loaded module, as lsmod shows it.
+#[derive(Debug, Clone)]
+pub struct ModuleInfo {
+    pub name: String,
+    pub version: String,
+    /// Bytes of code and data.
+    pub size: u64,
+    /// References held.
+    pub refs: i64,
+    /// Modules that use its symbols.
+    pub used_by: Vec<String>,
+    /// The file it was loaded from.
+    pub path: String,
+}
+
+/// `struct umc_ksym` of the header: what `EXPORT_SYMBOL` leaves in section `__umc_ksymtab`.
+#[repr(C)]
+struct Export {
+    name: *const c_char,
+    value: *mut c_void,
+}
+
+/// A slot of section `__umc_imports`, filled when the module is loaded.
+#[repr(C)]
+struct Import {
+    name: *const c_char,
+    slot: *mut c_void,
+}
+
+struct Module {
+    image: Image,
+    path: PathBuf,
+    /// Modules whose symbols this one uses; each holds a reference on them.
+    uses: Vec<String>,
+}
+
+impl Module {
+    fn name(&self) -> &str {
+        &self.image.elf().name
+    }
+
+    fn refcnt(&self) -> &AtomicI32 {
+        // SAFETY: `refcnt` is an atomic_t inside the mapped image, and every access to it is atomic.
+        unsafe { AtomicI32::from_ptr(&raw mut (*self.image.this_module()).refcnt.counter) }
+    }
+
+    fn exports(&self) -> &[Export] {
+        let (start, len) = self.image.section("__umc_ksymtab");
+        // SAFETY: the section holds an array of `struct umc_ksym`, relocated, and lives as long as the image.
+        unsafe { std::slice::from_raw_parts(start.cast(), len / size_of::<Export>()) }
+    }
+}
+
 /// State of this subsystem in one kernel.
 #[derive(Default)]
-pub struct State {}
+pub struct State {
+    /// Serialises load and unload; `init` and `exit` run inside.
+    change: KMutex<()>,
+    loaded: parking_lot::RwLock<Vec<Arc<Module>>>,
+}
+
+/// The loaded modules, the latest first: in this order they can be unloaded.
+pub fn list(kernel: &Kernel) -> Vec<ModuleInfo> {
+    let loaded = kernel.modules.loaded.read();
+    let info = |module: &Arc<Module>| ModuleInfo {
+        name: module.name().to_owned(),
+        version: module.image.elf().info("version").unwrap_or_default().to_owned(),
+        size: module.image.elf().size,
+        refs: i64::from(module.refcnt().load(Ordering::SeqCst)),
+        used_by: loaded
+            .iter()
+            .filter(|user| user.uses.iter().any(|used| used == module.name()))
+            .map(|user| user.name().to_owned())
+            .collect(),
+        path: module.path.display().to_string(),
+    };
+    loaded.iter().rev().map(info).collect()
+}
+
+/// `/proc/modules`.
+fn proc_modules(kernel: &Kernel) -> String {
+    let mut text = String::new();
+    for module in list(kernel) {
+        let users: String = module.used_by.iter().map(|user| format!("{user},")).collect();
+        let users = if users.is_empty() { "-".to_owned() } else { users };
+        text += &format!("{} {} {} {users} Live 0x0\n", module.name, module.size, module.refs);
+    }
+    text
+}
+
+/// Binds the module's calls into other modules. Returns whom it uses.
+fn bind_imports(kernel: &Kernel, image: &Image) -> Result<Vec<String>, Error> {
+    let (start, len) = image.section("__umc_imports");
+    // SAFETY: the section holds an array of pairs, writable, and nobody else looks at it yet.
+    let imports =
+        unsafe { std::slice::from_raw_parts_mut(start.cast::<Import>(), len / size_of::<Import>()) };
+    let loaded = kernel.modules.loaded.read();
+    let (mut uses, mut missing) = (Vec::new(), Vec::new());
+    for import in imports {
+        // SAFETY: names of both tables are C strings inside mapped images.
+        let wanted = unsafe { std::ffi::CStr::from_ptr(import.name) };
+        let found = loaded.iter().find_map(|module| {
+            // SAFETY: as above.
+            let export = module.exports().iter().find(|e| unsafe { std::ffi::CStr::from_ptr(e.name) } == wanted)?;
+            Some((module.name().to_owned(), export.value))
+        });
+        match found {
+            Some((module, value)) => {
+                import.slot = value;
+                if !uses.contains(&module) {
+                    uses.push(module);
+                }
+            }
+            None => missing.push(wanted.to_string_lossy().into_owned()),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(uses);
+    }
+    Err(Error::MissingSymbols { name: image.elf().name.clone(), symbols: missing })
+}
+
+/// Loads a module file with parameters (`name=value`). May sleep.
+pub fn insert(kernel: &'static Kernel, path: &Path, params: &[String]) -> Result<(), Error> {
+    let _change = kernel.modules.change.lock();
+    let elf = Elf::read(path)?;
+    let name = elf.name.clone();
+    if kernel.modules.loaded.read().iter().any(|module| module.name() == name) {
+        return Err(Error::Loaded { name });
+    }
+    let symbols = elf.missing();
+    if !symbols.is_empty() {
+        return Err(Error::MissingSymbols { name, symbols });
+    }
+    let image = Image::map(path, elf)?;
+    let uses = bind_imports(kernel, &image)?;
+    let this = image.this_module();
+    // SAFETY: the image is mapped and nobody else knows it yet.
+    unsafe {
+        (*this).state = sys::MODULE_STATE_COMING;
+        (*this).srcversion = image.info_ptr("srcversion").unwrap_or(c"".as_ptr());
+        (*this).version = image.info_ptr("version").unwrap_or(c"".as_ptr());
+    }
+    parameters::set(&image, params)?;
+
+    for used in &uses {
+        if let Some(module) = kernel.modules.loaded.read().iter().find(|m| m.name() == used) {
+            module.refcnt().fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let module = Arc::new(Module { image, path: path.to_owned(), uses });
+    kernel.modules.loaded.write().push(Arc::clone(&module));
+    show(kernel, &module);
+
+    // SAFETY: `init` is the module's own function, called once, after everything it needs was set up.
+    let ret = unsafe { (*this).init.map_or(0, |init| init()) };
+    if ret < 0 {
+        forget(kernel, &module);
+        return Err(Error::Init { name, errno: crate::Errno::new(ret) });
+    }
+    // SAFETY: the image is mapped.
+    unsafe { (*this).state = sys::MODULE_STATE_LIVE };
+    Ok(())
+}
+
+/// Unloads a module. May sleep.
+pub fn remove(kernel: &'static Kernel, name: &str) -> Result<(), Error> {
+    let _change = kernel.modules.change.lock();
+    let name = name.replace('-', "_");
+    let module = kernel.modules.loaded.read().iter().find(|module| module.name() == name).cloned();
+    let Some(module) = module else { return Err(Error::NotLoaded { name }) };
+    let this = module.image.this_module();
+    // SAFETY: the image is mapped.
+    let (init, exit) = unsafe { ((*this).init, (*this).exit) };
+    if init.is_some() && exit.is_none() {
+        return Err(Error::Permanent { name });
+    }
+    // From 0 to a value that no try_module_get accepts, in one step.
+    if let Err(refs) = module.refcnt().compare_exchange(0, GOING, Ordering::SeqCst, Ordering::SeqCst) {
+        let info = list(kernel).into_iter().find(|info| info.name == name);
+        let used_by = info.map(|info| info.used_by).unwrap_or_default();
+        return Err(Error::InUse { name, refs: refs.into(), used_by });
+    }
+    // SAFETY: the image is mapped; `exit` is called once, and no new user can come.
+    unsafe {
+        (*this).state = sys::MODULE_STATE_GOING;
+        if let Some(exit) = exit {
+            exit();
+        }
+    }
+    forget(kernel, &module);
+    Ok(())
+}
+
+/// A reference count that says: going away.
+const GOING: i32 = i32::MIN / 2;
+
+/// Takes a module out of every list and unmaps it.
+fn forget(kernel: &'static Kernel, module: &Arc<Module>) {
+    let _ = kernel.tree.remove(&format!("/sys/module/{}", module.name()));
+    kernel.modules.loaded.write().retain(|other| !Arc::ptr_eq(other, module));
+    for used in &module.uses {
+        if let Some(module) = kernel.modules.loaded.read().iter().find(|m| m.name() == used) {
+            module.refcnt().fetch_sub(1, Ordering::SeqCst);
+        }
+        let _ = kernel.tree.remove(&format!("/sys/module/{used}/holders/{}", module.name()));
+    }
+    // Callbacks into the module's code may still be queued.
+    crate::rcupdate::rcu_barrier_all();
+}
+
+/// `/sys/module/NAME` and, once, `/proc/modules`.
+fn show(kernel: &'static Kernel, module: &Arc<Module>) {
+    let dir = format!("/sys/module/{}", module.name());
+    let tree = &kernel.tree;
+    let weak = Arc::downgrade(module);
+    let add = |path: String, text: String| {
+        let _ = tree.add_file(&path, 0o444, crate::tree::text(move || text.clone()));
+    };
+    for key in ["version", "srcversion"] {
+        if let Some(value) = module.image.elf().info(key) {
+            add(format!("{dir}/{key}"), format!("{value}\n"));
+        }
+    }
+    add(format!("{dir}/initstate"), "live\n".into());
+    let refs = crate::tree::text(move || {
+        let refs = weak.upgrade().map_or(0, |module| module.refcnt().load(Ordering::SeqCst));
+        format!("{refs}\n")
+    });
+    let _ = tree.add_file(&format!("{dir}/refcnt"), 0o444, refs);
+    let _ = tree.mkdir(&format!("{dir}/holders"));
+    for used in &module.uses {
+        let _ = tree.add_symlink(
+            &format!("/sys/module/{used}/holders/{}", module.name()),
+            &format!("../../{}", module.name()),
+        );
+    }
+    parameters::show(kernel, &dir, &module.image);
+    let _ = tree.add_file("/proc/modules", 0o444, crate::tree::text(move || proc_modules(kernel)));
+}
+
+/// The count of a C `struct module`; `None` for built-in code (a null module).
+///
+/// # Safety
+/// `module` is null, or a `struct module` of a mapped image.
+unsafe fn refcnt<'a>(module: *mut sys::module) -> Option<&'a AtomicI32> {
+    if module.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's contract; every access to the counter is atomic.
+    Some(unsafe { AtomicI32::from_ptr(&raw mut (*module).refcnt.counter) })
+}
+
+/// Takes a reference; false when the module is going away.
+///
+/// # Safety
+/// `module` is null (built-in: always true), or a `struct module` of a mapped image.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn try_module_get(module: *mut sys::module) -> bool {
+    // SAFETY: the caller's contract.
+    let Some(refcnt) = (unsafe { refcnt(module) }) else { return true };
+    refcnt
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |refs| (refs >= 0).then_some(refs + 1))
+        .is_ok()
+}
+
+/// Takes a reference where one is held already.
+///
+/// # Safety
+/// As [`try_module_get`].
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __module_get(module: *mut sys::module) {
+    // SAFETY: the caller's contract.
+    if let Some(refcnt) = unsafe { refcnt(module) } {
+        refcnt.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Gives a reference back.
+///
+/// # Safety
+/// As [`try_module_get`], and the caller holds a reference.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn module_put(module: *mut sys::module) {
+    // SAFETY: the caller's contract.
+    if let Some(refcnt) = unsafe { refcnt(module) } {
+        let before = refcnt.fetch_sub(1, Ordering::SeqCst);
+        debug_assert!(before > 0, "module_put without a reference");
+    }
+}
+
+/// The number of references held.
+///
+/// # Safety
+/// As [`try_module_get`].
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn module_refcount(module: *mut sys::module) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { refcnt(module) }.map_or(0, |refs| refs.load(Ordering::SeqCst).max(0))
+}

@@ -1,0 +1,52 @@
+//! The redirector: gives unmodified programs the faces of a umc node (`LD_PRELOAD`).
+//!
+//! With `UMC_FS_ROOT` set, a program that was linked against libc sees the node whose tree is
+//! mounted there:
+//!
+//! - paths ([`map`], [`paths`]): `/dev/drbd*`, `/proc/drbd`, `/sys/block` … lead into the tree, and
+//!   what DRBD's tools keep in `/var/lib/drbd`, `/run/drbd`, `/run/lock/drbd-*` and the host name
+//!   are the node's own;
+//! - block devices ([`stat`], [`ioctl`]): the regular files under the tree's `/dev` look like block
+//!   special files and answer the block layer's ioctls;
+//! - generic netlink ([`netlink`]): an AF_NETLINK socket is a connection to the node;
+//! - programs that load modules ([`exec`]): `modprobe drbd` is run as `umc` and reaches the node.
+//!
+//! Without `UMC_FS_ROOT` each function is one check and the call of the real one.
+//!
+//! Limits: static and set-user-ID programs are not reached. A name relative to an open directory
+//! stays in the tree that directory is in. Host symlinks that lead to a mapped name are followed by
+//! the kernel, which knows nothing of the map. A directory listing of the host's `/dev`, `/proc` or
+//! `/sys` shows the host.
+//!
+//! # How functions are replaced
+//!
+//! Each hook is an exported function with libc's name; the real one is found once by
+//! `dlsym(RTLD_NEXT)` ([`real`]). libc's variadic functions (`open`, `openat`, `ioctl`, `fcntl`) are
+//! defined here with a fixed last argument: both Linux ABIs this is built for pass a variadic integer
+//! or pointer in the register a fixed one would use, and an argument the caller left out is a
+//! register with an arbitrary value that the kernel ignores, as it does under libc's own `va_arg`.
+//! The library's own work uses system calls directly, never a hooked function, keeps `errno`, takes
+//! no lock and allocates only when the root is first looked up: hooks run in signal handlers and
+//! between fork and exec.
+
+#[cfg(not(all(
+    target_os = "linux",
+    target_env = "gnu",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+compile_error!("the redirector is written for 64-bit x86-64 and aarch64 Linux with glibc");
+
+#[macro_use]
+mod real;
+
+mod exec;
+mod fds;
+mod hostname;
+mod ioctl;
+mod map;
+mod netlink;
+mod paths;
+mod raw;
+mod root;
+mod stat;

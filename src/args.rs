@@ -1,0 +1,83 @@
+//! The command line of `umcd`.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// One emulated kernel that runs unmodified Linux block drivers: a node.
+///
+/// Runs in the foreground and logs to standard error. SIGINT or SIGTERM ends it cleanly with exit status 0.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Args {
+    /// Directory where the node's /dev, /proc and /sys appear (an empty directory; FUSE is mounted on it)
+    #[arg(long, value_name = "DIR")]
+    pub root: PathBuf,
+
+    /// Name of the node: its host name towards the tools that control it
+    #[arg(long, value_name = "NODE", default_value_t = host_name())]
+    pub name: String,
+
+    /// Directory for what the tools keep between starts (/var/lib/drbd and the like) [default: below the runtime directory]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+
+    /// Load a module, and what it depends on, at start
+    #[arg(long = "modprobe", value_name = "NAME[,PARAM=VALUE…]")]
+    pub modules: Vec<ModuleSpec>,
+
+    /// Add a disk: ram, file, or any handler found in the handler directories
+    #[arg(long = "disk", value_name = "NAME=HANDLER/CONFIG[,size=N]")]
+    pub disks: Vec<DiskSpec>,
+
+    /// Where to look for handler_*.so files, before the default directories
+    #[arg(long = "handler-dir", value_name = "DIR")]
+    pub handler_dirs: Vec<PathBuf>,
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "umc".into())
+}
+
+/// `NAME[,param=value…]`.
+#[derive(Debug, Clone)]
+pub struct ModuleSpec {
+    pub name: String,
+    pub params: Vec<String>,
+}
+
+impl std::str::FromStr for ModuleSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ModuleSpec, String> {
+        let mut parts = text.split(',').map(str::to_owned);
+        let name = parts.next().filter(|name| !name.is_empty()).ok_or("the module's name is missing")?;
+        Ok(ModuleSpec { name, params: parts.collect() })
+    }
+}
+
+/// `NAME=HANDLER/CONFIG[,size=N]`.
+#[derive(Debug, Clone)]
+pub struct DiskSpec {
+    pub name: String,
+    pub spec: String,
+    pub size: Option<u64>,
+}
+
+impl std::str::FromStr for DiskSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DiskSpec, String> {
+        let (name, rest) = text
+            .split_once('=')
+            .ok_or("expected NAME=HANDLER/CONFIG, for example r0=ram/,size=1G or r0=file//srv/r0.img")?;
+        let (spec, size) = match rest.rsplit_once(",size=") {
+            Some((spec, size)) => (spec, Some(umc_protocol::size::parse(size)?)),
+            None => (rest, None),
+        };
+        if name.is_empty() || !spec.contains('/') {
+            return Err(format!("\"{text}\" is not NAME=HANDLER/CONFIG, for example r0=ram/,size=1G"));
+        }
+        Ok(DiskSpec { name: name.into(), spec: spec.into(), size })
+    }
+}

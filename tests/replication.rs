@@ -1,0 +1,87 @@
+//! What is written on one node is on the disks of both.
+//!
+//! Method: random writes of mixed sizes through the DRBD device of the Primary, kept in a model in memory; then `down`,
+//! and a comparison of the model with the lower disk of each node, byte for byte.
+
+mod support;
+
+use std::fs;
+
+use support::{Cluster, Layout, MetaDisk, Model, Random, assert_same};
+
+const WRITES: usize = 400;
+
+fn replicate(name: &str, layout: Layout) {
+    let mut random = Random::new(name);
+    let cluster = Cluster::in_sync(name, layout);
+    let mut models: Vec<Model> = (0..cluster.layout.volumes)
+        .map(|volume| Model::open(&cluster.device(cluster.a(), volume)))
+        .collect();
+    for number in 0..WRITES {
+        let volume = random.below(models.len() as u64) as usize;
+        models[volume].write(&mut random);
+        if number % 64 == 0 {
+            models[volume].sync();
+        }
+    }
+    let contents: Vec<Vec<u8>> = models
+        .into_iter()
+        .map(|model| {
+            model.sync();
+            model.check();
+            model.content
+        })
+        .collect();
+    cluster.down();
+    for (volume, content) in contents.iter().enumerate() {
+        for node in &cluster.nodes {
+            let disk = fs::read(cluster.image(node, volume)).unwrap();
+            assert_same(&disk, content, &format!("lower disk {volume} of {node}"));
+        }
+    }
+}
+
+#[test]
+fn protocol_a() {
+    replicate("proto-a", Layout { protocol: 'A', ..Layout::default() });
+}
+
+#[test]
+fn protocol_b() {
+    replicate("proto-b", Layout { protocol: 'B', ..Layout::default() });
+}
+
+#[test]
+fn protocol_c() {
+    replicate("proto-c", Layout::default());
+}
+
+#[test]
+fn ipv6() {
+    replicate("ipv6", Layout { ipv6: true, ..Layout::default() });
+}
+
+#[test]
+fn two_volumes() {
+    replicate("volumes", Layout { volumes: 2, ..Layout::default() });
+}
+
+#[test]
+fn external_metadata() {
+    replicate("external", Layout { meta_disk: MetaDisk::External, ..Layout::default() });
+}
+
+#[test]
+fn flexible_metadata() {
+    replicate("flexible", Layout { meta_disk: MetaDisk::Flexible, ..Layout::default() });
+}
+
+#[test]
+fn with_authentication_and_integrity() {
+    for algorithm in ["crc32c", "sha1", "sha256", "md5"] {
+        let net = format!(
+            "cram-hmac-alg sha256; shared-secret \"secret of {algorithm}\"; data-integrity-alg {algorithm};"
+        );
+        replicate(&format!("integrity-{algorithm}"), Layout { net, ..Layout::default() });
+    }
+}

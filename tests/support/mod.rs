@@ -1,0 +1,418 @@
+//! A cluster of real nodes under the stock tools.
+//!
+//! Each cluster has a directory of its own: runtime directory, images, configuration. Nodes are started with `umc
+//! start`, controlled with the binaries of Debian's drbd-utils, and taken down when the cluster is dropped, also when
+//! the test fails. Nodes listen on loopback addresses of the cluster's own, so tests run side by side.
+
+#![allow(dead_code)]
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// No wait of a test is longer.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the programs under test are: all of the workspace is built into one directory.
+pub fn bin_dir() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_umcd")).parent().expect("a directory").to_owned()
+}
+
+/// What a resource looks like; the rest is the same in every test.
+#[derive(Clone)]
+pub struct Layout {
+    pub protocol: char,
+    pub volumes: usize,
+    pub ipv6: bool,
+    /// `meta-disk` of each volume: internal, external (`/dev/md[0]`), flexible.
+    pub meta_disk: MetaDisk,
+    pub net: String,
+    pub disk: String,
+    /// MiB of each lower disk.
+    pub disk_mib: u64,
+    /// Handler of the lower disks: `file` survives the node, `ram` does not.
+    pub handler: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum MetaDisk {
+    Internal,
+    External,
+    Flexible,
+}
+
+impl Default for Layout {
+    fn default() -> Layout {
+        Layout {
+            protocol: 'C',
+            volumes: 1,
+            ipv6: false,
+            meta_disk: MetaDisk::Internal,
+            net: String::new(),
+            disk: String::new(),
+            disk_mib: 32,
+            handler: "file",
+        }
+    }
+}
+
+pub struct Cluster {
+    pub dir: PathBuf,
+    pub layout: Layout,
+    pub nodes: Vec<String>,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl Cluster {
+    /// A cluster of two nodes, started, with the resource `r0` configured and nothing created yet.
+    pub fn new(name: &str, layout: Layout) -> Cluster {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("umc-test-{}-{number}", std::process::id()));
+        fs::create_dir_all(&dir).expect("a directory for the cluster");
+        let nodes = vec![format!("{name}-a"), format!("{name}-b")];
+        let cluster = Cluster { dir, layout, nodes };
+        fs::write(cluster.conf(), cluster.configuration(number)).expect("drbd.conf");
+        for node in &cluster.nodes {
+            for volume in 0..cluster.layout.volumes {
+                let image = File::create(cluster.image(node, volume)).expect("image");
+                image.set_len(cluster.layout.disk_mib << 20).expect("image size");
+            }
+            if cluster.layout.meta_disk != MetaDisk::Internal {
+                let meta = File::create(cluster.meta_image(node)).expect("image");
+                meta.set_len(256 << 20).expect("image size");
+            }
+            cluster.start(node);
+        }
+        cluster
+    }
+
+    /// The same with metadata created, both sides up and connected.
+    pub fn up(name: &str, layout: Layout) -> Cluster {
+        let cluster = Cluster::new(name, layout);
+        for node in &cluster.nodes {
+            cluster.adm(node, &["create-md", "--force", "r0"]);
+            cluster.adm(node, &["up", "r0"]);
+        }
+        cluster.await_event(&cluster.nodes[0], "connection:Connected");
+        cluster
+    }
+
+    /// The same, the first node Primary and both UpToDate, without a copy of the whole disk.
+    pub fn in_sync(name: &str, layout: Layout) -> Cluster {
+        let cluster = Cluster::up(name, layout);
+        let first = &cluster.nodes[0];
+        for volume in 0..cluster.layout.volumes {
+            cluster.adm(first, &["new-current-uuid", "--clear-bitmap", &format!("r0/{volume}")]);
+        }
+        cluster.await_dstate("UpToDate/UpToDate");
+        cluster.adm(first, &["primary", "r0"]);
+        cluster
+    }
+
+    pub fn a(&self) -> &str {
+        &self.nodes[0]
+    }
+
+    pub fn b(&self) -> &str {
+        &self.nodes[1]
+    }
+
+    pub fn conf(&self) -> PathBuf {
+        self.dir.join("drbd.conf")
+    }
+
+    pub fn image(&self, node: &str, volume: usize) -> PathBuf {
+        self.dir.join(format!("{node}-{volume}.img"))
+    }
+
+    fn meta_image(&self, node: &str) -> PathBuf {
+        self.dir.join(format!("{node}-meta.img"))
+    }
+
+    /// Root of the node's tree.
+    pub fn root(&self, node: &str) -> PathBuf {
+        self.dir.join("run").join(node).join("root")
+    }
+
+    /// The replicated device as the node shows it.
+    pub fn device(&self, node: &str, volume: usize) -> PathBuf {
+        self.root(node).join(format!("dev/drbd{volume}"))
+    }
+
+    fn configuration(&self, number: u32) -> String {
+        let pid = std::process::id();
+        let port = 10000 + (pid.wrapping_mul(31).wrapping_add(number.wrapping_mul(7)) % 40000);
+        let layout = &self.layout;
+        let mut text = format!(
+            "global {{ usage-count no; }}\nresource r0 {{\n  protocol {};\n  net {{ {} }}\n  disk {{ {} }}\n",
+            layout.protocol, layout.net, layout.disk
+        );
+        for (index, node) in self.nodes.iter().enumerate() {
+            let address = match layout.ipv6 {
+                true => format!("ipv6 [::1]:{}", port + index as u32),
+                false => format!("127.0.0.{}:{port}", index + 1),
+            };
+            let _ = writeln!(text, "  on {node} {{\n    address {address};");
+            for volume in 0..layout.volumes {
+                let meta = match layout.meta_disk {
+                    MetaDisk::Internal => "meta-disk internal".to_owned(),
+                    MetaDisk::External => format!("meta-disk /dev/md[{volume}]"),
+                    MetaDisk::Flexible => "flexible-meta-disk /dev/md".to_owned(),
+                };
+                let _ = writeln!(
+                    text,
+                    "    volume {volume} {{ device /dev/drbd{volume}; disk /dev/low{volume}; {meta}; }}"
+                );
+            }
+            text.push_str("  }\n");
+        }
+        text.push_str("}\n");
+        text
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("UMC_RUNTIME_DIR", self.dir.join("run")).env_remove("UMC_FS_ROOT").stdin(Stdio::null());
+        command
+    }
+
+    /// `umc ARGS…`.
+    pub fn umc(&self, args: &[&str]) -> Output {
+        let umc = bin_dir().join("umc");
+        self.command(&umc.display().to_string()).args(args).output().expect("umc runs")
+    }
+
+    /// `umc ARGS…`, which has to succeed: its output.
+    pub fn umc_ok(&self, args: &[&str]) -> String {
+        let output = self.umc(args);
+        assert!(output.status.success(), "umc {}: {}", args.join(" "), text(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    pub fn start(&self, node: &str) {
+        let mut args: Vec<String> = vec!["start".into(), node.into(), "--modprobe".into(), "drbd".into()];
+        let handler = self.layout.handler;
+        let size = self.layout.disk_mib;
+        for volume in 0..self.layout.volumes {
+            let spec = match handler {
+                "ram" => format!("low{volume}=ram/,size={size}M"),
+                _ => format!("low{volume}={handler}/{}", self.image(node, volume).display()),
+            };
+            args.extend(["--disk".into(), spec]);
+        }
+        if self.layout.meta_disk != MetaDisk::Internal {
+            args.extend(["--disk".into(), format!("md=file/{}", self.meta_image(node).display())]);
+        }
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        self.umc_ok(&args);
+    }
+
+    pub fn stop(&self, node: &str) {
+        self.umc_ok(&["stop", node]);
+    }
+
+    fn pid(&self, node: &str) -> Option<u32> {
+        let record = fs::read_to_string(self.dir.join("run").join(node).join("node.json")).ok()?;
+        let record: serde_json::Value = serde_json::from_str(&record).ok()?;
+        record["pid"].as_u64().map(|pid| pid as u32)
+    }
+
+    /// SIGKILL, and wait until the process is gone.
+    pub fn kill(&self, node: &str) {
+        let pid = self.pid(node).expect("the node runs");
+        let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        let gone = Command::new("tail").args([&format!("--pid={pid}"), "-f", "/dev/null"]).status();
+        assert!(gone.is_ok_and(|status| status.success()));
+    }
+
+    /// A stock program on a node.
+    pub fn on(&self, node: &str, command: &[&str]) -> Output {
+        let mut args = vec!["run", node, "--"];
+        args.extend(command);
+        self.umc(&args)
+    }
+
+    /// `drbdadm -c CONF ARGS…` on a node, which has to succeed: its output.
+    pub fn adm(&self, node: &str, args: &[&str]) -> String {
+        let output = self.try_adm(node, args);
+        assert!(output.status.success(), "{node}: drbdadm {}: {}", args.join(" "), text(&output));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    pub fn try_adm(&self, node: &str, args: &[&str]) -> Output {
+        let conf = self.conf().display().to_string();
+        let mut command = vec!["drbdadm", "-c", &conf];
+        command.extend(args);
+        self.on(node, &command)
+    }
+
+    /// `/proc/drbd` of a node.
+    pub fn proc_drbd(&self, node: &str) -> String {
+        fs::read_to_string(self.root(node).join("proc/drbd")).expect("/proc/drbd")
+    }
+
+    /// Waits until a line of `drbdsetup events2` holds the text.
+    pub fn await_event(&self, node: &str, wanted: &str) {
+        self.await_events(node, |line| line.contains(wanted), wanted);
+    }
+
+    /// Waits until a line of `drbdsetup events2 --statistics` satisfies the test.
+    pub fn await_events(&self, node: &str, mut wanted: impl FnMut(&str) -> bool, what: &str) {
+        let umc = bin_dir().join("umc");
+        let seconds = PATIENCE.as_secs().to_string();
+        let mut child = self
+            .command(&umc.display().to_string())
+            .args(["run", node, "--", "timeout", &seconds, "drbdsetup", "events2", "--statistics", "r0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("umc runs");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let found = lines.map_while(Result::ok).any(|line| wanted(&line));
+        end(&mut child);
+        assert!(found, "{node}: no event \"{what}\" in {seconds} s\n{}", self.proc_drbd(node));
+    }
+
+    /// Waits until every volume of the resource has these disk states, as the first node sees them.
+    pub fn await_dstate(&self, wanted: &str) {
+        let node = self.a();
+        let all = || self.adm(node, &["dstate", "r0"]).lines().all(|state| state == wanted);
+        // Subscribed first, asked then: no change can fall between.
+        self.await_events(node, |_| all(), wanted);
+    }
+
+    /// Takes the resource down on both nodes, and stops them.
+    pub fn down(&self) {
+        for node in &self.nodes {
+            self.adm(node, &["down", "r0"]);
+            self.stop(node);
+        }
+    }
+}
+
+/// Ends a child that this process started.
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Both outputs of a command, for messages.
+pub fn text(output: &Output) -> String {
+    format!("{}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for node in &self.nodes {
+            if std::thread::panicking() {
+                let log = fs::read_to_string(self.dir.join("run").join(node).join("log")).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(25).collect();
+                eprintln!("--- end of the log of {node}");
+                tail.iter().rev().for_each(|line| eprintln!("{line}"));
+            }
+            if self.pid(node).is_some() {
+                let _ = self.try_adm(node, &["down", "r0"]);
+                if !self.umc(&["stop", node]).status.success()
+                    && let Some(pid) = self.pid(node)
+                {
+                    let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+                }
+            }
+            let _ = Command::new("umount").args(["-l", "-q"]).arg(self.root(node)).stderr(Stdio::null()).status();
+        }
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// A small generator of numbers: the same for the same seed.
+pub struct Random(u64);
+
+impl Random {
+    /// A seed from `UMC_SEED`, or of the day; printed, so that a failure can be run again.
+    pub fn new(what: &str) -> Random {
+        let seed = std::env::var("UMC_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.map_or(1, |now| now.as_nanos() as u64)
+        });
+        println!("{what}: UMC_SEED={seed}");
+        Random(seed | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    pub fn fill(&mut self, buf: &mut [u8]) {
+        for chunk in buf.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// A device and what it has to hold.
+pub struct Model {
+    file: File,
+    pub content: Vec<u8>,
+}
+
+impl Model {
+    /// Opens the device; what it holds now is what it has to hold.
+    pub fn open(device: &Path) -> Model {
+        let file = File::options().read(true).write(true).open(device).expect("the device opens");
+        let size = file.metadata().expect("its size").len() as usize;
+        let mut content = vec![0; size];
+        file.read_exact_at(&mut content, 0).expect("the device can be read");
+        Model { file, content }
+    }
+
+    /// One write of random place, size (512 bytes to 256 KiB) and content.
+    pub fn write(&mut self, random: &mut Random) {
+        let sectors = self.content.len() as u64 / 512;
+        let len = (1 + random.below(1 << random.below(10))).min(sectors);
+        let start = (random.below(sectors - len + 1) * 512) as usize;
+        let range = start..start + (len * 512) as usize;
+        random.fill(&mut self.content[range.clone()]);
+        self.file.write_all_at(&self.content[range], start as u64).expect("a write");
+    }
+
+    pub fn sync(&self) {
+        self.file.sync_all().expect("fsync");
+    }
+
+    /// Compares what the device gives with what it has to hold.
+    pub fn check(&self) {
+        let mut found = vec![0; self.content.len()];
+        self.file.read_exact_at(&mut found, 0).expect("the device can be read");
+        assert_same(&found, &self.content, "the device");
+    }
+}
+
+/// Compares byte for byte, and says where the first difference is.
+pub fn assert_same(found: &[u8], wanted: &[u8], what: &str) {
+    assert!(found.len() >= wanted.len(), "{what}: {} bytes of {}", found.len(), wanted.len());
+    if let Some(at) = (0..wanted.len()).find(|at| found[*at] != wanted[*at]) {
+        let count = (0..wanted.len()).filter(|at| found[*at] != wanted[*at]).count();
+        panic!("{what}: {count} bytes differ, the first at {at} (sector {})", at / 512);
+    }
+}
+
+/// Waits for a condition that no event announces; bounded, and short-tempered.
+pub fn eventually(what: &str, mut test: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !test() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,322 @@
+//! The block-device face: the block layer's ioctls.
+//!
+//! FUSE copies only what an ioctl number says about its argument, and most of these say nothing, so
+//! they are answered here from what the file can do natively: its size, fsync(2), fallocate(2), and
+//! the queue's attributes below `/sys/dev/block/MAJ:MIN` of the tree.
+
+use core::ffi::{c_int, c_long, c_uint, c_ulong, c_ushort, c_void};
+use core::ptr;
+
+use libc::Ioctl;
+
+use crate::raw;
+use crate::real::{self, errno, fail, keeping_errno};
+use crate::root::Root;
+use crate::stat::device_of;
+
+const fn io(number: Ioctl) -> Ioctl {
+    0x12 << 8 | number
+}
+
+const BLKROGET: Ioctl = io(94);
+const BLKRRPART: Ioctl = io(95);
+const BLKGETSIZE: Ioctl = io(96);
+const BLKFLSBUF: Ioctl = io(97);
+const BLKRASET: Ioctl = io(98);
+const BLKRAGET: Ioctl = io(99);
+const BLKFRASET: Ioctl = io(100);
+const BLKFRAGET: Ioctl = io(101);
+const BLKSECTGET: Ioctl = io(103);
+const BLKSSZGET: Ioctl = io(104);
+/// `_IOR(0x12, 112, size_t)`.
+const BLKBSZGET: Ioctl = 2 << 30 | 8 << 16 | io(112);
+/// `_IOW(0x12, 113, size_t)`.
+const BLKBSZSET: Ioctl = 1 << 30 | 8 << 16 | io(113);
+/// `_IOR(0x12, 114, size_t)`.
+const BLKGETSIZE64: Ioctl = 2 << 30 | 8 << 16 | io(114);
+const BLKDISCARD: Ioctl = io(119);
+const BLKIOMIN: Ioctl = io(120);
+const BLKIOOPT: Ioctl = io(121);
+const BLKALIGNOFF: Ioctl = io(122);
+const BLKPBSZGET: Ioctl = io(123);
+const BLKDISCARDZEROES: Ioctl = io(124);
+const BLKSECDISCARD: Ioctl = io(125);
+const BLKROTATIONAL: Ioctl = io(126);
+const BLKZEROOUT: Ioctl = io(127);
+/// `_IOR(0x12, 132, u32)`: sectors of a zone, 0 on a device without zones.
+const BLKGETZONESZ: Ioctl = 2 << 30 | 4 << 16 | io(132);
+/// `_IOR(0x12, 133, u32)`.
+const BLKGETNRZONES: Ioctl = 2 << 30 | 4 << 16 | io(133);
+const HDIO_GETGEO: Ioctl = 0x0301;
+/// The type byte of CDROM ioctls, which partition and label probing tries on every disk.
+const CDROM: Ioctl = 0x53;
+
+fn is_block_ioctl(request: Ioctl) -> bool {
+    let kind = request >> 8 & 0xff;
+    kind == 0x12 || kind == CDROM || request == HDIO_GETGEO
+}
+
+hooks! {
+    fn ioctl(fd: c_int, request: Ioctl, arg: *mut c_void) -> c_int {
+        // glibc's prototype takes an unsigned long, and programs pass ints: the kernel looks at 32
+        // bits.
+        let number = request & 0xffff_ffff;
+        if is_block_ioctl(number) && Root::get().is_some()
+            && let Some(disk) = keeping_errno(|| Disk::of(fd))
+            && let Some(result) = disk.ioctl(number, arg)
+        {
+            return result;
+        }
+        real::ioctl(fd, request, arg)
+    }
+}
+
+/// An open block device of the node.
+struct Disk {
+    fd: c_int,
+    size: u64,
+    major: u32,
+    minor: u32,
+}
+
+impl Disk {
+    fn of(fd: c_int) -> Option<Disk> {
+        let st = raw::fstat(fd).ok()?;
+        let (major, minor) = device_of(&st)?;
+        Some(Disk { fd, size: u64::try_from(st.st_size).ok()?, major, minor })
+    }
+
+    /// None when the request is left to the tree's own answer.
+    ///
+    /// # Safety
+    /// `arg` is what the request wants.
+    unsafe fn ioctl(&self, request: Ioctl, arg: *mut c_void) -> Option<c_int> {
+        // SAFETY: each arm reads or writes the argument as the type of its request, and the caller
+        // vouches for that; `put` and `range` refuse NULL.
+        Some(unsafe {
+            match request {
+                BLKGETSIZE64 => put(arg, self.size),
+                BLKGETSIZE => put::<c_ulong>(arg, self.size >> 9),
+                BLKSSZGET => put(arg, self.block_size() as c_int),
+                BLKPBSZGET => put(arg, self.queue("physical_block_size", self.block_size()) as c_uint),
+                BLKIOMIN => put(arg, self.queue("minimum_io_size", self.block_size()) as c_uint),
+                BLKIOOPT => put(arg, self.queue("optimal_io_size", 0) as c_uint),
+                BLKALIGNOFF => put(arg, self.attribute(&["alignment_offset"]).unwrap_or(0) as c_int),
+                BLKSECTGET => {
+                    let sectors = self.queue("max_sectors_kb", 127).saturating_mul(2);
+                    put(arg, c_ushort::try_from(sectors).unwrap_or(c_ushort::MAX))
+                }
+                BLKROTATIONAL => put(arg, self.queue("rotational", 0) as c_ushort),
+                BLKROGET => put(arg, self.attribute(&["ro"]).unwrap_or(0) as c_int),
+                BLKRAGET | BLKFRAGET => {
+                    put(arg, self.queue("read_ahead_kb", 128).saturating_mul(2) as c_long)
+                }
+                // The file is not cached (direct I/O), so nothing is ever read ahead.
+                BLKRASET | BLKFRASET => 0,
+                BLKBSZGET => put(arg, self.soft_block_size() as c_int),
+                BLKBSZSET => self.set_soft_block_size(arg),
+                BLKFLSBUF => libc::fsync(self.fd),
+                BLKZEROOUT => self.range(arg).map_or_else(fail, |range| self.zero_out(range)),
+                BLKDISCARD => self.range(arg).map_or_else(fail, |range| self.discard(range)),
+                BLKSECDISCARD => fail(libc::EOPNOTSUPP),
+                BLKDISCARDZEROES | BLKGETZONESZ | BLKGETNRZONES => put::<c_uint>(arg, 0),
+                BLKRRPART => fail(libc::EINVAL),
+                HDIO_GETGEO => fail(libc::ENOTTY),
+                _ if request >> 8 & 0xff == CDROM => fail(libc::ENOTTY),
+                _ => return None,
+            }
+        })
+    }
+
+    /// A number below the device's sysfs directory.
+    fn attribute(&self, names: &[&str]) -> Option<u64> {
+        keeping_errno(|| {
+            let mut digits = [[0; 10]; 2];
+            let [major, minor] = &mut digits;
+            let (major, minor) = (decimal(self.major, major), decimal(self.minor, minor));
+            names.iter().find_map(|name| {
+                let mut path = [0; 4096];
+                let parts: [&[u8]; 6] =
+                    [b"/sys/dev/block/", major, b":", minor, b"/", name.as_bytes()];
+                let mut text = [0; 32];
+                let text = raw::read_file(Root::get()?.join(&parts, &mut path)?, &mut text).ok()?;
+                core::str::from_utf8(text).ok()?.trim().parse().ok()
+            })
+        })
+    }
+
+    /// A number of the queue; a partition's queue is its disk's.
+    fn queue(&self, name: &str, missing: u64) -> u64 {
+        let mut own = [0; 64];
+        let mut parent = [0; 64];
+        let names = [with_prefix("queue/", name, &mut own), with_prefix("../queue/", name, &mut parent)];
+        self.attribute(&names).unwrap_or(missing)
+    }
+
+    fn block_size(&self) -> u64 {
+        self.queue("logical_block_size", 512)
+    }
+
+    /// What a freshly opened block device has: the largest power of two up to a page that divides
+    /// its size.
+    fn soft_block_size(&self) -> u64 {
+        let mut size = self.block_size();
+        while size < 4096 && self.size & size == 0 {
+            size <<= 1;
+        }
+        size
+    }
+
+    /// BLKBSZSET: checked as in the kernel, and then nothing to do, since the size is that of
+    /// buffers which this device does not have.
+    ///
+    /// # Safety
+    /// `arg` is NULL or points to an int.
+    unsafe fn set_soft_block_size(&self, arg: *const c_void) -> c_int {
+        // SAFETY: by contract.
+        let Some(&size) = (unsafe { arg.cast::<c_int>().as_ref() }) else {
+            return fail(libc::EINVAL);
+        };
+        match u64::try_from(size) {
+            Ok(size)
+                if size.is_power_of_two() && (512..=4096).contains(&size)
+                    && size >= self.block_size() => 0,
+            _ => fail(libc::EINVAL),
+        }
+    }
+
+    /// The range of BLKZEROOUT and BLKDISCARD: bytes, as two u64.
+    ///
+    /// # Safety
+    /// `arg` is NULL or points to two u64.
+    unsafe fn range(&self, arg: *const c_void) -> Result<Range, c_int> {
+        // SAFETY: F_GETFL has no argument.
+        let flags = unsafe { real::fcntl(self.fd, libc::F_GETFL, 0) };
+        if flags & libc::O_ACCMODE == libc::O_RDONLY {
+            return Err(libc::EBADF);
+        }
+        // SAFETY: by contract.
+        let Some(&[start, len]) = (unsafe { arg.cast::<[u64; 2]>().as_ref() }) else {
+            return Err(libc::EFAULT);
+        };
+        let end = start.checked_add(len).filter(|&end| end <= self.size);
+        let mask = self.block_size() - 1;
+        match end {
+            Some(_) if start & mask == 0 && len & mask == 0 => Ok(Range { start, len }),
+            _ => Err(libc::EINVAL),
+        }
+    }
+
+    fn discard(&self, range: Range) -> c_int {
+        if self.queue("discard_max_bytes", u64::MAX) == 0 {
+            return fail(libc::EOPNOTSUPP);
+        }
+        self.fallocate(libc::FALLOC_FL_PUNCH_HOLE, range)
+    }
+
+    /// By the device when it can, else by writing zeros, as the kernel does.
+    fn zero_out(&self, range: Range) -> c_int {
+        let before = errno();
+        match self.fallocate(libc::FALLOC_FL_ZERO_RANGE, range) {
+            0 => return 0,
+            _ if errno() != libc::EOPNOTSUPP && errno() != libc::ENOSYS => return -1,
+            _ => real::set_errno(before),
+        }
+        #[repr(align(4096))]
+        struct Zeros([u8; 1 << 18]);
+        static ZEROS: Zeros = Zeros([0; 1 << 18]);
+        let (mut start, end) = (range.start, range.start + range.len);
+        while start < end {
+            let len = (end - start).min(ZEROS.0.len() as u64) as usize;
+            // SAFETY: ZEROS has at least `len` bytes.
+            match unsafe { libc::pwrite64(self.fd, ZEROS.0.as_ptr().cast(), len, start as i64) } {
+                -1 if errno() == libc::EINTR => {}
+                -1 => return -1,
+                0 => return fail(libc::EIO),
+                written => start += written as u64,
+            }
+        }
+        0
+    }
+
+    fn fallocate(&self, mode: c_int, range: Range) -> c_int {
+        if range.len == 0 {
+            return 0;
+        }
+        let mode = mode | libc::FALLOC_FL_KEEP_SIZE;
+        loop {
+            // SAFETY: only numbers are passed.
+            let result = unsafe {
+                libc::fallocate64(self.fd, mode, range.start as i64, range.len as i64)
+            };
+            if result == 0 || errno() != libc::EINTR {
+                return result;
+            }
+        }
+    }
+}
+
+/// Bytes from `start`; both are checked to lie on the device, so `i64` holds them.
+#[derive(Clone, Copy)]
+struct Range {
+    start: u64,
+    len: u64,
+}
+
+/// Answer with a value.
+///
+/// # Safety
+/// `arg` is NULL or points to a T, which need not be aligned.
+unsafe fn put<T>(arg: *mut c_void, value: T) -> c_int {
+    if arg.is_null() {
+        return fail(libc::EFAULT);
+    }
+    // SAFETY: by contract.
+    unsafe { ptr::write_unaligned(arg.cast::<T>(), value) };
+    0
+}
+
+/// `number` in decimal, at the end of `room`.
+fn decimal(number: u32, room: &mut [u8; 10]) -> &[u8] {
+    let mut rest = number;
+    let mut at = room.len();
+    loop {
+        at -= 1;
+        room[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return &room[at..];
+        }
+    }
+}
+
+/// `prefix` + `name` in `room`; both are short constants of this file.
+fn with_prefix<'a>(prefix: &str, name: &str, room: &'a mut [u8; 64]) -> &'a str {
+    let end = prefix.len() + name.len();
+    room[..prefix.len()].copy_from_slice(prefix.as_bytes());
+    room[prefix.len()..end].copy_from_slice(name.as_bytes());
+    core::str::from_utf8(&room[..end]).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_the_kernel_headers() {
+        assert_eq!(BLKGETSIZE64, 0x8008_1272);
+        assert_eq!(BLKBSZGET, 0x8008_1270);
+        assert_eq!(BLKBSZSET, 0x4008_1271);
+        assert_eq!(BLKSSZGET, 0x1268);
+        assert_eq!(BLKZEROOUT, 0x127f);
+        assert_eq!(BLKGETZONESZ, 0x8004_1284);
+        assert!(is_block_ioctl(0x5331) && !is_block_ioctl(libc::TCGETS) && !is_block_ioctl(libc::FIONREAD));
+    }
+
+    #[test]
+    fn decimal_writes_every_digit() {
+        assert_eq!(decimal(0, &mut [0; 10]), b"0");
+        assert_eq!(decimal(147, &mut [0; 10]), b"147");
+        assert_eq!(decimal(u32::MAX, &mut [0; 10]), b"4294967295");
+    }
+}

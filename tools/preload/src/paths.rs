@@ -1,0 +1,489 @@
+//! Hooks of functions that take a path.
+//!
+//! [`Redirect::new`] decides where a path leads and holds the new name on the stack; the hooks pass
+//! it to the real function. The `open` family also conveys what FUSE loses: see [`open_flags`].
+
+use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU8, Ordering};
+use core::{ptr, slice};
+
+use libc::{
+    AT_FDCWD, DIR, FILE, O_ASYNC, O_CREAT, O_EXCL, O_TRUNC, dev_t, gid_t, mode_t, off_t, size_t,
+    ssize_t, uid_t,
+};
+
+use crate::map::{self, Target};
+use crate::raw;
+use crate::real::{self, keeping_errno};
+use crate::root::Root;
+
+const PATH_MAX: usize = libc::PATH_MAX as usize;
+
+/// Where a path leads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Left alone.
+    Host,
+    /// Left alone, and names something below the root already.
+    InTree,
+    /// Led into the tree.
+    Tree,
+    /// Led into the state directory.
+    State,
+}
+
+/// A path on its way to the real function.
+///
+/// The new name is built in place: the normalised name at `PATH_MAX`, and the root (or state
+/// directory) just before it.
+pub struct Redirect {
+    room: MaybeUninit<[u8; 2 * PATH_MAX]>,
+    start: usize,
+    original: *const c_char,
+    place: Place,
+}
+
+impl Redirect {
+    /// Decide about `path`, which is relative to the open directory `dir`.
+    ///
+    /// # Safety
+    /// `path` is NULL or a C string that outlives the result.
+    #[inline]
+    pub unsafe fn new(dir: c_int, path: *const c_char) -> Redirect {
+        let mut redirect = Redirect {
+            room: MaybeUninit::uninit(),
+            start: 0,
+            original: path,
+            place: Place::Host,
+        };
+        if let Some(root) = Root::get()
+            && !path.is_null()
+        {
+            // SAFETY: a C string by contract.
+            let bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
+            redirect.place = keeping_errno(|| redirect.decide(root, dir, bytes, None));
+        }
+        redirect
+    }
+
+    /// The same for a glob pattern: only what stands before its first special character can be
+    /// looked up.
+    ///
+    /// # Safety
+    /// As [`Redirect::new`].
+    unsafe fn of_pattern(pattern: *const c_char) -> Redirect {
+        // SAFETY: by contract; the host's pattern is the start.
+        let mut redirect = unsafe { Redirect::new(AT_FDCWD, ptr::null()) };
+        redirect.original = pattern;
+        if let Some(root) = Root::get()
+            && !pattern.is_null()
+        {
+            // SAFETY: a C string by contract.
+            let bytes = unsafe { CStr::from_ptr(pattern) }.to_bytes();
+            let special = |b: &u8| matches!(b, b'*' | b'?' | b'[' | b'{' | b'\\');
+            redirect.place = keeping_errno(|| redirect.decide(root, AT_FDCWD, bytes, Some(&special)));
+        }
+        redirect
+    }
+
+    /// The path for the real function.
+    pub fn path(&self) -> *const c_char {
+        match self.place {
+            Place::Host | Place::InTree => self.original,
+            // SAFETY: `start` is inside the room, where `decide` wrote a C string.
+            Place::Tree | Place::State => unsafe {
+                self.room.as_ptr().cast::<c_char>().add(self.start)
+            },
+        }
+    }
+
+    fn decide(
+        &mut self,
+        root: &'static Root,
+        dir: c_int,
+        path: &[u8],
+        special: Option<&dyn Fn(&u8) -> bool>,
+    ) -> Place {
+        if path.len() >= PATH_MAX {
+            return Place::Host;
+        }
+        if map::is_below(path, root.path()) && !map::has_dot_dot(path) {
+            return Place::InTree;
+        }
+        let mut cwd = [MaybeUninit::<u8>::uninit(); PATH_MAX];
+        let cwd = match path.first() {
+            None => return Place::Host,
+            Some(b'/') if !map::is_candidate(path) => return Place::Host,
+            Some(b'/') => &[],
+            Some(_) if dir != AT_FDCWD => return Place::Host,
+            Some(_) => match working_directory(path, &mut cwd) {
+                Some(cwd) => cwd,
+                None => return Place::Host,
+            },
+        };
+        // SAFETY: the second half of the room; bytes are only read after they were written.
+        let name = unsafe {
+            slice::from_raw_parts_mut(self.room.as_mut_ptr().cast::<u8>().add(PATH_MAX), PATH_MAX)
+        };
+        let Some(len) = map::normalise(cwd, path, &mut name[..PATH_MAX - 1]) else {
+            return Place::Host;
+        };
+        name[len] = 0;
+        let name = &name[..len];
+        if map::is_below(name, root.path()) {
+            return Place::InTree;
+        }
+        match map::target(name) {
+            Target::Host => Place::Host,
+            Target::Tree => self.prefix(&[root.path()], 0, Place::Tree),
+            Target::TreeIfPresent { probe } => {
+                let literal = special.and_then(|special| name.iter().position(special));
+                let probe = match literal {
+                    Some(end) if end <= probe => {
+                        // A directory that both have stays the host's.
+                        let end = name[..end].iter().rposition(|&b| b == b'/').unwrap_or(0);
+                        if map::target(&name[..end]) == Target::Host {
+                            return Place::Host;
+                        }
+                        end
+                    }
+                    _ => probe,
+                };
+                self.if_present(root, probe)
+            }
+            Target::State { dir, strip } => {
+                let [first, second] = root.state().parts();
+                self.prefix(&[first, second, b"/", dir], strip, Place::State)
+            }
+        }
+    }
+
+    /// Into the tree if the first `probe` bytes of the name exist there.
+    fn if_present(&mut self, root: &Root, probe: usize) -> Place {
+        let place = self.prefix(&[root.path()], 0, Place::Tree);
+        if place == Place::Host {
+            return place;
+        }
+        // SAFETY: `probe` is at most the length of the name, which ends in NUL inside the room.
+        let end = unsafe { &mut *self.room.as_mut_ptr().cast::<u8>().add(PATH_MAX + probe) };
+        let kept = core::mem::replace(end, 0);
+        // SAFETY: `start` is inside the room, and a NUL follows.
+        let there = raw::exists(unsafe { self.room.as_ptr().cast::<c_char>().add(self.start) });
+        // SAFETY: as above.
+        unsafe { *self.room.as_mut_ptr().cast::<u8>().add(PATH_MAX + probe) = kept };
+        match there {
+            true => place,
+            false => Place::Host,
+        }
+    }
+
+    /// Put `parts` before the name, less its first `strip` bytes.
+    fn prefix(&mut self, parts: &[&[u8]], strip: usize, place: Place) -> Place {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        let Some(start) = (PATH_MAX + strip).checked_sub(len) else { return Place::Host };
+        let mut at = start;
+        for part in parts {
+            // SAFETY: the parts end at `PATH_MAX + strip`, inside the room.
+            unsafe {
+                let to = self.room.as_mut_ptr().cast::<u8>().add(at);
+                ptr::copy_nonoverlapping(part.as_ptr(), to, part.len());
+            }
+            at += part.len();
+        }
+        self.start = start;
+        place
+    }
+
+    /// Whether the name is below the root, however it was written.
+    fn is_in_tree(&self) -> bool {
+        matches!(self.place, Place::InTree | Place::Tree)
+    }
+}
+
+/// What is known of the working directory.
+static CWD: AtomicU8 = AtomicU8::new(CWD_UNKNOWN);
+const CWD_UNKNOWN: u8 = 0;
+/// No mapped name can be reached from it without `..`.
+const CWD_ELSEWHERE: u8 = 1;
+/// `/`, or in a directory with mapped names.
+const CWD_NEAR: u8 = 2;
+
+/// The working directory, when the relative `path` may reach a mapped name from it.
+fn working_directory<'a>(path: &[u8], room: &'a mut [MaybeUninit<u8>]) -> Option<&'a [u8]> {
+    if CWD.load(Ordering::Relaxed) == CWD_ELSEWHERE && !map::has_dot_dot(path) {
+        return None;
+    }
+    // SAFETY: the kernel writes into it; only what it wrote is read.
+    let room = unsafe { slice::from_raw_parts_mut(room.as_mut_ptr().cast::<u8>(), room.len()) };
+    let len = raw::getcwd(room)?;
+    let cwd = &room[..len];
+    let near = cwd == b"/" || map::is_candidate(cwd);
+    CWD.store(if near { CWD_NEAR } else { CWD_ELSEWHERE }, Ordering::Relaxed);
+    (near || map::has_dot_dot(path)).then_some(cwd)
+}
+
+/// The flags with which the tree is opened.
+///
+/// An open of a block device with O_EXCL (without O_CREAT) claims it. The kernel takes O_EXCL out of
+/// FUSE_OPEN (`fuse_send_open`), but passes O_ASYNC, which has no meaning at open(2) nor for a file
+/// without a fasync method: it carries the claim. O_TRUNC does nothing to a block device, nor to a
+/// file of /proc or /sys, while for a regular FUSE file it would become a truncation.
+fn open_flags(flags: c_int) -> c_int {
+    let claim = flags & (O_EXCL | O_CREAT) == O_EXCL;
+    (flags & !O_TRUNC) | if claim { O_ASYNC } else { 0 }
+}
+
+macro_rules! open_hooks {
+    ($(fn $name:ident($($dir:ident,)? path, flags $(, $mode:ident)?);)*) => {
+        hooks! {$(
+            fn $name($($dir: c_int,)? path: *const c_char, flags: c_int $(, $mode: mode_t)?) -> c_int {
+                let to = Redirect::new(open_hooks!(@dir $($dir)?), path);
+                let flags = if to.is_in_tree() { open_flags(flags) } else { flags };
+                real::$name($($dir,)? to.path(), flags $(, $mode)?)
+            }
+        )*}
+    };
+    (@dir $dir:ident) => { $dir };
+    (@dir) => { AT_FDCWD };
+}
+
+open_hooks! {
+    fn open(path, flags, mode);
+    fn open64(path, flags, mode);
+    fn openat(dir, path, flags, mode);
+    fn openat64(dir, path, flags, mode);
+    fn __open_2(path, flags);
+    fn __open64_2(path, flags);
+    fn __openat_2(dir, path, flags);
+    fn __openat64_2(dir, path, flags);
+}
+
+/// Hooks that hand a path and other arguments to the real function.
+macro_rules! path_hooks {
+    ($(fn $name:ident(path $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
+        hooks! {$(
+            fn $name(path: *const c_char $(, $arg: $ty)*) -> $ret {
+                let to = Redirect::new(AT_FDCWD, path);
+                real::$name(to.path() $(, $arg)*)
+            }
+        )*}
+    };
+}
+
+path_hooks! {
+    fn fopen(path, mode: *const c_char) -> *mut FILE;
+    fn fopen64(path, mode: *const c_char) -> *mut FILE;
+    fn freopen(path, mode: *const c_char, file: *mut FILE) -> *mut FILE;
+    fn freopen64(path, mode: *const c_char, file: *mut FILE) -> *mut FILE;
+    fn access(path, mode: c_int) -> c_int;
+    fn eaccess(path, mode: c_int) -> c_int;
+    fn euidaccess(path, mode: c_int) -> c_int;
+    fn readlink(path, buffer: *mut c_char, size: size_t) -> ssize_t;
+    fn __readlink_chk(path, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
+    fn opendir(path) -> *mut DIR;
+    fn scandir(path, list: *mut c_void, filter: *mut c_void, compare: *mut c_void) -> c_int;
+    fn scandir64(path, list: *mut c_void, filter: *mut c_void, compare: *mut c_void) -> c_int;
+    fn mkdir(path, mode: mode_t) -> c_int;
+    fn mknod(path, mode: mode_t, dev: dev_t) -> c_int;
+    fn mkfifo(path, mode: mode_t) -> c_int;
+    fn rmdir(path) -> c_int;
+    fn unlink(path) -> c_int;
+    fn remove(path) -> c_int;
+    fn chmod(path, mode: mode_t) -> c_int;
+    fn chown(path, uid: uid_t, gid: gid_t) -> c_int;
+    fn lchown(path, uid: uid_t, gid: gid_t) -> c_int;
+    fn truncate(path, length: off_t) -> c_int;
+    fn truncate64(path, length: off_t) -> c_int;
+    fn statfs(path, st: *mut libc::statfs) -> c_int;
+    fn statfs64(path, st: *mut libc::statfs64) -> c_int;
+    fn statvfs(path, st: *mut libc::statvfs) -> c_int;
+    fn statvfs64(path, st: *mut libc::statvfs64) -> c_int;
+    fn getxattr(path, name: *const c_char, value: *mut c_void, size: size_t) -> ssize_t;
+    fn lgetxattr(path, name: *const c_char, value: *mut c_void, size: size_t) -> ssize_t;
+    fn listxattr(path, list: *mut c_char, size: size_t) -> ssize_t;
+    fn llistxattr(path, list: *mut c_char, size: size_t) -> ssize_t;
+}
+
+/// The same for a path relative to an open directory.
+macro_rules! path_at_hooks {
+    ($(fn $name:ident(dir, path $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
+        hooks! {$(
+            fn $name(dir: c_int, path: *const c_char $(, $arg: $ty)*) -> $ret {
+                let to = Redirect::new(dir, path);
+                real::$name(dir, to.path() $(, $arg)*)
+            }
+        )*}
+    };
+}
+
+path_at_hooks! {
+    fn faccessat(dir, path, mode: c_int, flags: c_int) -> c_int;
+    fn readlinkat(dir, path, buffer: *mut c_char, size: size_t) -> ssize_t;
+    fn __readlinkat_chk(dir, path, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
+    fn mkdirat(dir, path, mode: mode_t) -> c_int;
+    fn mknodat(dir, path, mode: mode_t, dev: dev_t) -> c_int;
+    fn mkfifoat(dir, path, mode: mode_t) -> c_int;
+    fn unlinkat(dir, path, flags: c_int) -> c_int;
+    fn fchmodat(dir, path, mode: mode_t, flags: c_int) -> c_int;
+    fn fchownat(dir, path, uid: uid_t, gid: gid_t, flags: c_int) -> c_int;
+    fn utimensat(dir, path, times: *const libc::timespec, flags: c_int) -> c_int;
+}
+
+type GlobError = Option<extern "C" fn(*const c_char, c_int) -> c_int>;
+
+hooks! {
+    fn creat(path: *const c_char, mode: mode_t) -> c_int {
+        open(path, libc::O_WRONLY | O_CREAT | O_TRUNC, mode)
+    }
+    fn creat64(path: *const c_char, mode: mode_t) -> c_int {
+        open64(path, libc::O_WRONLY | O_CREAT | O_TRUNC, mode)
+    }
+    fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int {
+        let to = Redirect::new(AT_FDCWD, path);
+        real::inotify_add_watch(fd, to.path(), mask)
+    }
+    fn rename(from: *const c_char, to: *const c_char) -> c_int {
+        let (from, to) = (Redirect::new(AT_FDCWD, from), Redirect::new(AT_FDCWD, to));
+        real::rename(from.path(), to.path())
+    }
+    fn renameat(from_dir: c_int, from: *const c_char, to_dir: c_int, to: *const c_char) -> c_int {
+        let (from, to) = (Redirect::new(from_dir, from), Redirect::new(to_dir, to));
+        real::renameat(from_dir, from.path(), to_dir, to.path())
+    }
+    fn renameat2(
+        from_dir: c_int,
+        from: *const c_char,
+        to_dir: c_int,
+        to: *const c_char,
+        flags: c_uint,
+    ) -> c_int {
+        let (from, to) = (Redirect::new(from_dir, from), Redirect::new(to_dir, to));
+        real::renameat2(from_dir, from.path(), to_dir, to.path(), flags)
+    }
+    fn link(from: *const c_char, to: *const c_char) -> c_int {
+        let (from, to) = (Redirect::new(AT_FDCWD, from), Redirect::new(AT_FDCWD, to));
+        real::link(from.path(), to.path())
+    }
+    fn linkat(
+        from_dir: c_int,
+        from: *const c_char,
+        to_dir: c_int,
+        to: *const c_char,
+        flags: c_int,
+    ) -> c_int {
+        let (from, to) = (Redirect::new(from_dir, from), Redirect::new(to_dir, to));
+        real::linkat(from_dir, from.path(), to_dir, to.path(), flags)
+    }
+    // A symlink's target is text, kept as the program wrote it.
+    fn symlink(target: *const c_char, path: *const c_char) -> c_int {
+        let to = Redirect::new(AT_FDCWD, path);
+        real::symlink(target, to.path())
+    }
+    fn symlinkat(target: *const c_char, dir: c_int, path: *const c_char) -> c_int {
+        let to = Redirect::new(dir, path);
+        real::symlinkat(target, dir, to.path())
+    }
+    fn chdir(path: *const c_char) -> c_int {
+        let to = Redirect::new(AT_FDCWD, path);
+        let result = real::chdir(to.path());
+        CWD.store(CWD_UNKNOWN, Ordering::Relaxed);
+        result
+    }
+    fn fchdir(fd: c_int) -> c_int {
+        let result = real::fchdir(fd);
+        CWD.store(CWD_UNKNOWN, Ordering::Relaxed);
+        result
+    }
+    fn realpath(path: *const c_char, resolved: *mut c_char) -> *mut c_char {
+        let to = Redirect::new(AT_FDCWD, path);
+        shown(&to, real::realpath(to.path(), resolved))
+    }
+    fn __realpath_chk(path: *const c_char, resolved: *mut c_char, room: size_t) -> *mut c_char {
+        let to = Redirect::new(AT_FDCWD, path);
+        shown(&to, real::__realpath_chk(to.path(), resolved, room))
+    }
+    fn canonicalize_file_name(path: *const c_char) -> *mut c_char {
+        let to = Redirect::new(AT_FDCWD, path);
+        shown(&to, real::canonicalize_file_name(to.path()))
+    }
+    fn glob(
+        pattern: *const c_char,
+        flags: c_int,
+        error: GlobError,
+        found: *mut libc::glob_t,
+    ) -> c_int {
+        let to = Redirect::of_pattern(pattern);
+        let before = glob_count(flags, found);
+        let result = real::glob(to.path(), flags, error, found);
+        glob_shown(&to, flags, before, found);
+        result
+    }
+    fn glob64(
+        pattern: *const c_char,
+        flags: c_int,
+        error: GlobError,
+        found: *mut libc::glob_t,
+    ) -> c_int {
+        let to = Redirect::of_pattern(pattern);
+        let before = glob_count(flags, found);
+        let result = real::glob64(to.path(), flags, error, found);
+        glob_shown(&to, flags, before, found);
+        result
+    }
+}
+
+/// Take the root off a name that the real function made of a mapped one: a program that asked for
+/// `/dev/drbd0` is told about `/dev/drbd0`. Other results stay as they are.
+///
+/// # Safety
+/// `result` is NULL or a C string that may be written.
+unsafe fn shown(to: &Redirect, result: *mut c_char) -> *mut c_char {
+    let Some(root) = Root::get().filter(|_| to.place == Place::Tree && !result.is_null()) else {
+        return result;
+    };
+    // SAFETY: a C string by contract.
+    let name = unsafe { CStr::from_ptr(result) }.to_bytes_with_nul();
+    let len = root.path().len();
+    if map::is_below(&name[..name.len() - 1], root.path()) && name.len() > len + 1 {
+        // SAFETY: source and target both lie in the result's own bytes.
+        unsafe { ptr::copy(result.add(len), result, name.len() - len) };
+    }
+    result
+}
+
+/// Names in `found` before the call.
+///
+/// # Safety
+/// `found` is as glob(3) wants it.
+unsafe fn glob_count(flags: c_int, found: *mut libc::glob_t) -> usize {
+    match flags & libc::GLOB_APPEND {
+        0 => 0,
+        // SAFETY: with GLOB_APPEND the caller passes what an earlier call filled.
+        _ => unsafe { (*found).gl_pathc },
+    }
+}
+
+/// [`shown`] for each name that the call added. With no match and GLOB_NOCHECK that is the pattern.
+///
+/// # Safety
+/// `found` was filled by glob(3), as long as it was when the call failed.
+unsafe fn glob_shown(to: &Redirect, flags: c_int, before: usize, found: *mut libc::glob_t) {
+    if to.place != Place::Tree {
+        return;
+    }
+    // SAFETY: by contract; glob leaves the count and the vector consistent in all outcomes.
+    let (count, vector) = unsafe { ((*found).gl_pathc, (*found).gl_pathv) };
+    if vector.is_null() {
+        return;
+    }
+    let offset = match flags & libc::GLOB_DOOFFS {
+        0 => 0,
+        // SAFETY: with GLOB_DOOFFS the caller filled it in.
+        _ => unsafe { (*found).gl_offs },
+    };
+    for index in before..count {
+        // SAFETY: the vector has `offset` unused and `count` used places, with C strings of glob's.
+        unsafe { shown(to, *vector.add(offset + index)) };
+    }
+}

@@ -1,0 +1,203 @@
+//! Where the node is.
+//!
+//! [`Root::get`] reads `UMC_FS_ROOT` once in a process; afterwards it is one atomic load. The tree
+//! itself need not be there yet, or may go and come back: nothing that depends on it is kept before
+//! it has answered.
+
+use core::ffi::{CStr, c_char};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use crate::map;
+use crate::raw;
+use crate::real::keeping_errno;
+
+/// Longest root: `PATH_MAX` less the NUL and some room for names below it.
+const ROOT_MAX: usize = 2048;
+
+/// The node this process is redirected to.
+pub struct Root {
+    path: [u8; ROOT_MAX],
+    len: usize,
+    /// Device number of the tree's mount, 0 while unknown.
+    dev: AtomicU64,
+    /// The state directory, a leaked C string; null while unknown.
+    state: AtomicPtr<c_char>,
+}
+
+/// Not looked up yet: null. No root: [`NONE`].
+static ROOT: AtomicPtr<Root> = AtomicPtr::new(ptr::null_mut());
+
+/// Its address stands for "UMC_FS_ROOT is not set".
+static NONE: Root = Root {
+    path: [0; ROOT_MAX],
+    len: 0,
+    dev: AtomicU64::new(0),
+    state: AtomicPtr::new(ptr::null_mut()),
+};
+
+impl Root {
+    /// None when `UMC_FS_ROOT` is not set (or is empty, or `/`): the library is inert.
+    #[inline]
+    pub fn get() -> Option<&'static Root> {
+        let mut root = ROOT.load(Ordering::Acquire);
+        if root.is_null() {
+            root = keeping_errno(Root::look_up);
+        }
+        // SAFETY: ROOT only ever holds NONE's address or that of a leaked Root.
+        (!ptr::eq(root, &NONE)).then(|| unsafe { &*root })
+    }
+
+    #[cold]
+    fn look_up() -> *mut Root {
+        let found = match Root::from_environment() {
+            Some(root) => Box::into_raw(Box::new(root)),
+            None => ptr::from_ref(&NONE).cast_mut(),
+        };
+        let published =
+            ROOT.compare_exchange(ptr::null_mut(), found, Ordering::AcqRel, Ordering::Acquire);
+        match published {
+            Ok(_) => found,
+            Err(first) => {
+                if !ptr::eq(found, &NONE) {
+                    // SAFETY: made by Box::into_raw above and never published.
+                    drop(unsafe { Box::from_raw(found) });
+                }
+                first
+            }
+        }
+    }
+
+    fn from_environment() -> Option<Root> {
+        // SAFETY: the name is a C string; the value is copied before anything can change it.
+        let value = unsafe { libc::getenv(c"UMC_FS_ROOT".as_ptr()) };
+        if value.is_null() {
+            return None;
+        }
+        // SAFETY: getenv returned a C string.
+        let value = unsafe { CStr::from_ptr(value) }.to_bytes();
+        if value.is_empty() {
+            return None;
+        }
+        let mut path = [0; ROOT_MAX];
+        let len = match value[0] {
+            b'/' => map::normalise(b"", value, &mut path[..ROOT_MAX - 1]),
+            _ => None,
+        };
+        let Some(len) = len else {
+            // Going on would show this program the host's devices where it was to see the node's.
+            raw::complain(&[
+                b"umc: UMC_FS_ROOT is \"",
+                value,
+                b"\", which is not an absolute path of at most 2046 bytes. Use `umc run NODE -- COMMAND`.\n",
+            ]);
+            // SAFETY: _exit has no condition.
+            unsafe { libc::_exit(126) }
+        };
+        let len = if path[len - 1] == b'/' { len - 1 } else { len };
+        path[len] = 0;
+        (len > 0).then_some(Root {
+            path,
+            len,
+            dev: AtomicU64::new(0),
+            state: AtomicPtr::new(ptr::null_mut()),
+        })
+    }
+
+    /// Absolute, normalised, without a final slash.
+    pub fn path(&self) -> &[u8] {
+        &self.path[..self.len]
+    }
+
+    /// `path` of the tree as a C string in `out`; None when it is too long.
+    pub fn join<'a>(&self, parts: &[&[u8]], out: &'a mut [u8]) -> Option<&'a CStr> {
+        join(self.path(), parts, out)
+    }
+
+    /// Whether `dev` is the tree's mount. A node that was stopped and started again has another
+    /// number, so a mismatch is checked against the tree as it is now.
+    pub fn is_on_tree(&self, dev: u64) -> bool {
+        if self.dev.load(Ordering::Relaxed) == dev {
+            return true;
+        }
+        let now = keeping_errno(|| raw::fstatat(libc::AT_FDCWD, self.path.as_ptr().cast(), 0));
+        let Ok(st) = now else { return false };
+        self.dev.store(st.st_dev, Ordering::Relaxed);
+        st.st_dev == dev
+    }
+
+    /// The state directory: what `.umc/state` in the tree leads to, or that name itself when the
+    /// tree does not answer (whoever uses it then gets the tree's own error).
+    pub fn state(&self) -> State<'_> {
+        let known = self.state.load(Ordering::Acquire);
+        if !known.is_null() {
+            // SAFETY: a leaked C string.
+            return State::Known(unsafe { CStr::from_ptr(known) }.to_bytes());
+        }
+        keeping_errno(|| self.read_state().map_or(State::InTree(self.path()), State::Known))
+    }
+
+    #[cold]
+    fn read_state(&self) -> Option<&'static [u8]> {
+        let mut link = [0; 4096];
+        let link = self.join(&[b"/.umc/state"], &mut link)?;
+        let mut target = [0; 4096];
+        let len = raw::readlink(link, &mut target).ok()?;
+        let base = [self.path(), b"/.umc"].concat();
+        let mut state = vec![0; 4096];
+        let len = map::normalise(&base, &target[..len], &mut state[..4095])?;
+        state.truncate(len + 1);
+        state[len] = 0;
+        let state = Box::into_raw(state.into_boxed_slice()).cast::<c_char>();
+        // A second thread may leak one more copy of the same string: bounded, once in a process.
+        self.state.store(state, Ordering::Release);
+        // SAFETY: just made, ends in NUL, never freed.
+        Some(unsafe { CStr::from_ptr(state) }.to_bytes())
+    }
+}
+
+/// Where the tools' own files are.
+#[derive(Clone, Copy)]
+pub enum State<'a> {
+    /// This directory.
+    Known(&'a [u8]),
+    /// `.umc/state` below this root.
+    InTree(&'a [u8]),
+}
+
+impl<'a> State<'a> {
+    /// The two parts that make the directory's name.
+    pub fn parts(self) -> [&'a [u8]; 2] {
+        match self {
+            State::Known(dir) => [dir, b""],
+            State::InTree(root) => [root, b"/.umc/state"],
+        }
+    }
+}
+
+/// `first` + `parts` + NUL in `out`.
+pub fn join<'a>(first: &[u8], parts: &[&[u8]], out: &'a mut [u8]) -> Option<&'a CStr> {
+    let mut len = 0;
+    for part in core::iter::once(&first).chain(parts).chain([&&b"\0"[..]]) {
+        out.get_mut(len..len + part.len())?.copy_from_slice(part);
+        len += part.len();
+    }
+    CStr::from_bytes_with_nul(&out[..len]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_joined_or_refused() {
+        let mut out = [0; 8];
+        assert_eq!(join(b"/a", &[b"/b", b"/c"], &mut out), Some(c"/a/b/c"));
+        assert_eq!(join(b"/a", &[b"/bcde", b"f"], &mut out), None);
+    }
+
+    #[test]
+    fn without_the_variable_there_is_no_root() {
+        assert!(Root::get().is_none());
+    }
+}

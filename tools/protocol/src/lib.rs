@@ -1,0 +1,55 @@
+//! What `umc`, `umcd` and the redirector agree on.
+//!
+//! A node has one control socket, AF_UNIX SOCK_SEQPACKET, at `BASE/NODE/control`
+//! ([`node::node_dir`]). The first record of a client is a hello of eight bytes that picks the
+//! service; everything after it belongs to that service:
+//!
+//! - [`HELLO_GENL`]: generic netlink. Each record is one netlink datagram, both ways, with the
+//!   in-band control records of [`genl`]. The redirector (`tools/preload`) speaks this.
+//! - [`HELLO_CONTROL`]: JSON. Each record is one [`control::Request`]; the node answers each request
+//!   with one [`control::Reply`], `dmesg` with several. `umc` speaks this.
+//!
+//! A client is judged by the kernel's SO_PEERCRED of its connection.
+
+pub mod control;
+pub mod node;
+pub mod size;
+
+/// First record of a generic netlink client.
+pub const HELLO_GENL: [u8; 8] = *b"UMCgenl\0";
+
+/// First record of a control client (JSON).
+pub const HELLO_CONTROL: [u8; 8] = *b"UMCctl\0\0";
+
+/// No record of either service is longer than this. A SEQPACKET record has to fit the sender's
+/// socket buffer, whose default is 212992 bytes less bookkeeping.
+pub const RECORD_MAX: usize = 128 * 1024;
+
+/// In-band records of the netlink service: netlink headers whose type no netlink family can own
+/// (below `NLMSG_MIN_TYPE` 0x10 are control messages, from there families are numbered up).
+pub mod genl {
+    /// Client to node: join the multicast group whose u32 id (native endian) is the body. Not
+    /// answered. Takes effect before the next record of the same client is looked at.
+    pub const JOIN_GROUP: u16 = 0x0f01;
+    /// Client to node: leave the group. Body and order as [`JOIN_GROUP`].
+    pub const LEAVE_GROUP: u16 = 0x0f02;
+    /// Node to client, no body: messages were dropped because the client read too slowly. The
+    /// client's next receive fails once with ENOBUFS, as on a real netlink socket.
+    pub const OVERRUN: u16 = 0x0fff;
+}
+
+/// Names in the node's FUSE tree, relative to `UMC_FS_ROOT`.
+pub mod tree {
+    /// Symlink to the control socket.
+    pub const CONTROL: &str = ".umc/control";
+    /// Symlink to the real directory that holds what tools keep outside /dev, /proc and /sys.
+    pub const STATE: &str = ".umc/state";
+    /// Directories below [`STATE`] that umcd creates, and the host directories they stand for.
+    pub const STATE_DIRS: [(&str, &str); 3] =
+        [("lib-drbd", "/var/lib/drbd"), ("run-drbd", "/run/drbd"), ("lock", "/run/lock")];
+    /// Directory of second names of the block devices: opening `dev/.excl/NAME` is an exclusive
+    /// open (O_EXCL never reaches a FUSE server, the kernel takes it out of FUSE_OPEN).
+    pub const EXCLUSIVE: &str = "dev/.excl";
+    /// The node's host name, what `uname -n` says under `umc run`.
+    pub const HOSTNAME: &str = "proc/sys/kernel/hostname";
+}

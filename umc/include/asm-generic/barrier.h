@@ -1,0 +1,7 @@
+/* Memory barriers. */
+#ifndef UMC_ASM_GENERIC_BARRIER_H
+#define UMC_ASM_GENERIC_BARRIER_H
+
+#include <asm/barrier.h>
+
+#endif

@@ -1,0 +1,7 @@
+/* Little-endian bit maps. */
+#ifndef UMC_ASM_GENERIC_BITOPS_LE_H
+#define UMC_ASM_GENERIC_BITOPS_LE_H
+
+#include <linux/bitops.h>
+
+#endif

@@ -1,0 +1,7 @@
+/* BUG and WARN: all of it is in linux/bug.h. */
+#ifndef UMC_ASM_GENERIC_BUG_H
+#define UMC_ASM_GENERIC_BUG_H
+
+#include <linux/bug.h>
+
+#endif

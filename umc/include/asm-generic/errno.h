@@ -1,0 +1,7 @@
+/* Error numbers. */
+#ifndef UMC_ASM_GENERIC_ERRNO_H
+#define UMC_ASM_GENERIC_ERRNO_H
+
+#include <uapi/asm-generic/errno.h>
+
+#endif

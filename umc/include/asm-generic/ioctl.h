@@ -1,0 +1,7 @@
+/* Layout of an ioctl number. */
+#ifndef UMC_ASM_GENERIC_IOCTL_H
+#define UMC_ASM_GENERIC_IOCTL_H
+
+#include <uapi/asm-generic/ioctl.h>
+
+#endif

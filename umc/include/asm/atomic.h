@@ -1,0 +1,7 @@
+/* Atomic integers: all of it is in linux/atomic.h. */
+#ifndef UMC_ASM_ATOMIC_H
+#define UMC_ASM_ATOMIC_H
+
+#include <linux/atomic.h>
+
+#endif

@@ -1,0 +1,7 @@
+/* The byte order of the architecture: little-endian. */
+#ifndef UMC_ASM_BYTEORDER_H
+#define UMC_ASM_BYTEORDER_H
+
+#include <linux/byteorder/little_endian.h>
+
+#endif

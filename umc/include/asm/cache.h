@@ -1,0 +1,7 @@
+/* Cache line size. */
+#ifndef UMC_ASM_CACHE_H
+#define UMC_ASM_CACHE_H
+
+#include <linux/cache.h>
+
+#endif

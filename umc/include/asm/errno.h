@@ -1,0 +1,7 @@
+/* Error numbers of the architecture. */
+#ifndef UMC_ASM_ERRNO_H
+#define UMC_ASM_ERRNO_H
+
+#include <uapi/asm-generic/errno.h>
+
+#endif

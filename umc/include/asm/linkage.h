@@ -1,0 +1,7 @@
+/* Linkage of functions. */
+#ifndef UMC_ASM_LINKAGE_H
+#define UMC_ASM_LINKAGE_H
+
+#include <linux/linkage.h>
+
+#endif

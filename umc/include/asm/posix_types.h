@@ -1,0 +1,7 @@
+/* Types of the system call interface. */
+#ifndef UMC_ASM_POSIX_TYPES_H
+#define UMC_ASM_POSIX_TYPES_H
+
+#include <uapi/asm-generic/posix_types.h>
+
+#endif

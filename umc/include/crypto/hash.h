@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Synchronous hashes (API of Linux 6.12): crc32c, md5, sha1, sha224, sha256, sha384, sha512 and hmac() of each digest.
+ * A descriptor holds plain data: it may be copied, and abandoned without final.
+ * Differs: no asynchronous hashes, no registration of algorithms.
+ * Owner: umc/src/crypto_hash.rs
+ */
+#ifndef UMC_CRYPTO_HASH_H
+#define UMC_CRYPTO_HASH_H
+
+#include <linux/crypto.h>
+#include <linux/string.h>
+#include <linux/err.h>
+
+#define HASH_MAX_DIGESTSIZE	64
+#define HASH_MAX_DESCSIZE	384
+#define HASH_MAX_STATESIZE	384
+
+/* umc: handle */
+struct crypto_shash;
+
+/* umc: shared */
+struct shash_desc {
+	struct crypto_shash *tfm;
+	void *__ctx[] __attribute__((aligned(8)));
+};
+
+#define SHASH_DESC_ON_STACK(shash, ctx)						\
+	char __##shash##_desc[sizeof(struct shash_desc) + HASH_MAX_DESCSIZE]	\
+		__attribute__((aligned(__alignof__(struct shash_desc))));	\
+	struct shash_desc *shash = (struct shash_desc *)__##shash##_desc
+
+/* may sleep */
+struct crypto_shash *crypto_alloc_shash(const char *alg_name, u32 type, u32 mask);
+struct crypto_shash *crypto_clone_shash(struct crypto_shash *tfm);
+void crypto_free_shash(struct crypto_shash *tfm);
+int crypto_has_shash(const char *alg_name, u32 type, u32 mask);
+
+/* any context */
+int crypto_shash_setkey(struct crypto_shash *tfm, const u8 *key, unsigned int keylen);
+const char *crypto_shash_alg_name(struct crypto_shash *tfm);
+const char *crypto_shash_driver_name(struct crypto_shash *tfm);
+unsigned int crypto_shash_blocksize(struct crypto_shash *tfm);
+unsigned int crypto_shash_digestsize(struct crypto_shash *tfm);
+unsigned int crypto_shash_statesize(struct crypto_shash *tfm);
+unsigned int crypto_shash_descsize(struct crypto_shash *tfm);
+u32 crypto_shash_get_flags(struct crypto_shash *tfm);
+void crypto_shash_set_flags(struct crypto_shash *tfm, u32 flags);
+void crypto_shash_clear_flags(struct crypto_shash *tfm, u32 flags);
+
+int crypto_shash_init(struct shash_desc *desc);
+int crypto_shash_update(struct shash_desc *desc, const u8 *data, unsigned int len);
+int crypto_shash_final(struct shash_desc *desc, u8 *out);
+int crypto_shash_finup(struct shash_desc *desc, const u8 *data, unsigned int len, u8 *out);
+int crypto_shash_digest(struct shash_desc *desc, const u8 *data, unsigned int len, u8 *out);
+int crypto_shash_tfm_digest(struct crypto_shash *tfm, const u8 *data, unsigned int len, u8 *out);
+int crypto_shash_export(struct shash_desc *desc, void *out);
+int crypto_shash_import(struct shash_desc *desc, const void *in);
+void shash_desc_zero(struct shash_desc *desc);
+
+static inline struct crypto_tfm *crypto_shash_tfm(struct crypto_shash *tfm)
+{
+	return (struct crypto_tfm *)tfm;
+}
+
+static inline void *shash_desc_ctx(struct shash_desc *desc)
+{
+	return desc->__ctx;
+}
+
+#endif

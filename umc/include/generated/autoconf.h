@@ -1,0 +1,59 @@
+/*
+ * The configuration that drivers are compiled for: an x86-64 SMP kernel of 6.12 with what the emulated kernel has.
+ * Out-of-tree build systems read the same options from the build directory's copy.
+ */
+#ifndef UMC_GENERATED_AUTOCONF_H
+#define UMC_GENERATED_AUTOCONF_H
+
+#define CONFIG_64BIT 1
+#define CONFIG_X86 1
+#define CONFIG_X86_64 1
+#define CONFIG_SMP 1
+#define CONFIG_MMU 1
+#define CONFIG_NR_CPUS 8192
+#define CONFIG_HZ 250
+#define CONFIG_HZ_250 1
+#define CONFIG_HIGH_RES_TIMERS 1
+#define CONFIG_NO_HZ_COMMON 1
+#define CONFIG_PREEMPT_VOLUNTARY 1
+#define CONFIG_PHYS_ADDR_T_64BIT 1
+#define CONFIG_ARCH_DMA_ADDR_T_64BIT 1
+#define CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS 1
+#define CONFIG_PAGE_SHIFT 12
+#define CONFIG_PGTABLE_LEVELS 4
+#define CONFIG_PRINTK 1
+#define CONFIG_BUG 1
+#define CONFIG_GENERIC_BUG 1
+#define CONFIG_MODULES 1
+#define CONFIG_MODULE_UNLOAD 1
+#define CONFIG_SYSFS 1
+#define CONFIG_PROC_FS 1
+#define CONFIG_DEBUG_FS 1
+#define CONFIG_DEBUG_FS_ALLOW_ALL 1
+#define CONFIG_BLOCK 1
+#define CONFIG_BLK_DEV 1
+#define CONFIG_NET 1
+#define CONFIG_INET 1
+#define CONFIG_IPV6 1
+#define CONFIG_UNIX 1
+#define CONFIG_TLS 1
+#define CONFIG_NET_HANDSHAKE 1
+#define CONFIG_CRYPTO 1
+#define CONFIG_CRYPTO_HASH 1
+#define CONFIG_CRYPTO_HASH2 1
+#define CONFIG_CRYPTO_HMAC 1
+#define CONFIG_CRYPTO_MD5 1
+#define CONFIG_CRYPTO_SHA1 1
+#define CONFIG_CRYPTO_SHA256 1
+#define CONFIG_CRYPTO_SHA512 1
+#define CONFIG_CRYPTO_CRC32C 1
+#define CONFIG_CRC32 1
+#define CONFIG_LIBCRC32C_MODULE 1
+#define CONFIG_LRU_CACHE_MODULE 1
+#define CONFIG_BLK_DEV_DRBD_MODULE 1
+#define CONFIG_DRBD_FAULT_INJECTION 1
+#define CONFIG_BLK_DEV_RAM_MODULE 1
+#define CONFIG_BLK_DEV_RAM_COUNT 16
+#define CONFIG_BLK_DEV_RAM_SIZE 16384
+
+#endif

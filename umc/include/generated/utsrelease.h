@@ -1,0 +1,2 @@
+/* The release string that utsname and VERMAGIC show. */
+#define UTS_RELEASE "6.12.117-umc"

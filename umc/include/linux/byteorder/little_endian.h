@@ -1,0 +1,8 @@
+/* Byte order of a little-endian host. */
+#ifndef UMC_LINUX_BYTEORDER_LITTLE_ENDIAN_H
+#define UMC_LINUX_BYTEORDER_LITTLE_ENDIAN_H
+
+#include <uapi/linux/byteorder/little_endian.h>
+#include <linux/byteorder/generic.h>
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Credentials (API of Linux 6.12): who the caller is whose request the task serves.
+ * Differs: a struct cred cannot be looked into or changed.
+ * Owner: umc/src/capability.rs
+ */
+#ifndef UMC_LINUX_CRED_H
+#define UMC_LINUX_CRED_H
+
+#include <linux/capability.h>
+#include <linux/init.h>
+#include <linux/key.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
+
+/* umc: handle */
+struct cred;
+
+/* any context */
+uid_t umc_current_uid(void);
+
+#define current_uid()	KUIDT_INIT(umc_current_uid())
+#define current_euid()	current_uid()
+#define current_fsuid()	current_uid()
+
+#endif

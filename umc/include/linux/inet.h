@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Text to address (API of 6.12).
+ * Rust owner: net.rs
+ */
+#ifndef UMC_LINUX_INET_H
+#define UMC_LINUX_INET_H
+
+#include <linux/types.h>
+#include <linux/socket.h>
+
+#define INET_ADDRSTRLEN 16
+#define INET6_ADDRSTRLEN 48
+
+struct net;
+
+extern __be32 in_aton(const char *str);
+extern int in4_pton(const char *src, int srclen, u8 *dst, int delim, const char **end);
+extern int in6_pton(const char *src, int srclen, u8 *dst, int delim, const char **end);
+
+#endif

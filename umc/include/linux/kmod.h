@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Loading of modules on request (API of Linux 6.12).
+ * Differs: the modules that a driver asks for are either built in here or loaded beforehand, so a request finds
+ * nothing to do and says -ENOENT, as Linux does where modprobe knows no such module.
+ * Owner: umc/src/umh.rs
+ */
+#ifndef UMC_LINUX_KMOD_H
+#define UMC_LINUX_KMOD_H
+
+#include <linux/umh.h>
+#include <linux/gfp_types.h>
+#include <linux/stddef.h>
+#include <linux/errno.h>
+#include <linux/compiler.h>
+
+#define KMOD_PATH_LEN	256
+
+/* may sleep */
+int __request_module(bool wait, const char *name, ...) __attribute__((__format__(printf, 2, 3)));
+
+#define request_module(mod...)		__request_module(true, mod)
+#define request_module_nowait(mod...)	__request_module(false, mod)
+#define try_then_request_module(x, mod...) \
+	((x) ?: (__request_module(true, mod), (x)))
+
+#endif

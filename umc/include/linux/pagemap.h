@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The page cache: there is none (API of Linux 6.12). Readers and writers of block devices always do direct I/O.
+ */
+#ifndef UMC_LINUX_PAGEMAP_H
+#define UMC_LINUX_PAGEMAP_H
+
+#include <linux/mm.h>
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/highmem.h>
+#include <linux/uaccess.h>
+#include <linux/gfp.h>
+#include <linux/bitops.h>
+
+#endif

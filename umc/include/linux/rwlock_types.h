@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Reader-writer spinlocks: types. API of Linux 6.12. Rust owner: rwlock.rs.
+ */
+#ifndef UMC_LINUX_RWLOCK_TYPES_H
+#define UMC_LINUX_RWLOCK_TYPES_H
+
+/* umc: opaque */
+typedef struct umc_rwlock {
+	unsigned int umc_words[2];
+} rwlock_t;
+
+#define __RW_LOCK_UNLOCKED(name) (rwlock_t){ { 0, 0 } }
+#define DEFINE_RWLOCK(name) rwlock_t name = { { 0, 0 } }
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Large allocations (API of Linux 6.12): page aligned allocations of the host.
+ * Not provided: vmap() of single pages.
+ * Owner: umc/src/vmalloc.rs
+ */
+#ifndef UMC_LINUX_VMALLOC_H
+#define UMC_LINUX_VMALLOC_H
+
+#include <linux/types.h>
+#include <linux/gfp_types.h>
+#include <linux/list.h>
+#include <linux/err.h>
+#include <linux/overflow.h>
+#include <asm/page.h>
+
+struct page;
+
+/* may sleep */
+void *vmalloc(unsigned long size);
+void *vzalloc(unsigned long size);
+void *vmalloc_user(unsigned long size);
+void *vmalloc_node(unsigned long size, int node);
+void *vzalloc_node(unsigned long size, int node);
+void *vmalloc_32(unsigned long size);
+void *__vmalloc(unsigned long size, gfp_t gfp_mask);
+void *vmalloc_array(size_t n, size_t size);
+void *vcalloc(size_t n, size_t size);
+void *__vmalloc_array(size_t n, size_t size, gfp_t flags);
+void *__vcalloc(size_t n, size_t size, gfp_t flags);
+void vfree(const void *addr);
+void vfree_atomic(const void *addr);
+
+/* any context */
+bool is_vmalloc_addr(const void *x);
+struct page *vmalloc_to_page(const void *addr);
+unsigned long vmalloc_to_pfn(const void *addr);
+
+#endif

@@ -1,0 +1,7 @@
+/* Width of a long. */
+#ifndef UMC_UAPI_ASM_BITSPERLONG_H
+#define UMC_UAPI_ASM_BITSPERLONG_H
+
+#include <asm-generic/bitsperlong.h>
+
+#endif

@@ -1,0 +1,7 @@
+/* Error numbers of the architecture. */
+#ifndef UMC_UAPI_ASM_ERRNO_H
+#define UMC_UAPI_ASM_ERRNO_H
+
+#include <asm-generic/errno.h>
+
+#endif

@@ -1,0 +1,7 @@
+/* Layout of an ioctl number. */
+#ifndef UMC_UAPI_ASM_IOCTL_H
+#define UMC_UAPI_ASM_IOCTL_H
+
+#include <asm-generic/ioctl.h>
+
+#endif

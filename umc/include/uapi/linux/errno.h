@@ -1,0 +1,7 @@
+/* Error numbers. */
+#ifndef UMC_UAPI_LINUX_ERRNO_H
+#define UMC_UAPI_LINUX_ERRNO_H
+
+#include <asm-generic/errno.h>
+
+#endif

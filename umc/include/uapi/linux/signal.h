@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Signal numbers and sets. API of Linux 6.12. Rust owner: signal.rs.
+ */
+#ifndef UMC_UAPI_LINUX_SIGNAL_H
+#define UMC_UAPI_LINUX_SIGNAL_H
+
+#include <uapi/asm/signal.h>
+
+#endif

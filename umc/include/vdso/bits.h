@@ -1,0 +1,7 @@
+/* Single bits and masks. */
+#ifndef UMC_VDSO_BITS_H
+#define UMC_VDSO_BITS_H
+
+#include <linux/bits.h>
+
+#endif

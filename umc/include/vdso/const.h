@@ -1,0 +1,7 @@
+/* Constants for C and assembly. */
+#ifndef UMC_VDSO_CONST_H
+#define UMC_VDSO_CONST_H
+
+#include <linux/const.h>
+
+#endif

@@ -1,0 +1,7 @@
+/* Limits of the integer types. */
+#ifndef UMC_VDSO_LIMITS_H
+#define UMC_VDSO_LIMITS_H
+
+#include <linux/limits.h>
+
+#endif

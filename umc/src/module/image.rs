@@ -1,0 +1,215 @@
+//! A module file: what its ELF says, and the mapped image.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dlopen2::raw::Library;
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
+
+use super::Error;
+
+/// Names that mean the same in libc and in Linux: a driver's call may land in libc. Any other name that only libc has
+/// is a missing symbol.
+const FROM_LIBC: &[&str] = &[
+    "memchr", "memcmp", "memcpy", "memmove", "memset", "strcasecmp", "strcat", "strchr", "strcmp",
+    "strcpy", "strcspn", "strlen", "strncasecmp", "strncat", "strncmp", "strncpy", "strnlen",
+    "strpbrk", "strrchr", "strsep", "strspn", "strstr", "__stack_chk_fail",
+];
+
+/// A range of the image, relative to its base.
+#[derive(Clone, Copy, Default)]
+struct Range {
+    start: u64,
+    len: u64,
+}
+
+/// What the ELF file says before anything of it is mapped.
+pub struct Elf {
+    pub name: String,
+    pub modinfo: Vec<(String, String)>,
+    pub size: u64,
+    undefined: Vec<String>,
+    sections: Vec<(String, Range)>,
+    this_module: u64,
+}
+
+impl Elf {
+    /// Reads and checks the file.
+    pub fn read(path: &Path) -> Result<Elf, Error> {
+        let refuse = |reason: String| Error::NotAModule { path: path.into(), reason };
+        let bytes = fs::read(path).map_err(|error| refuse(error.to_string()))?;
+        let file = object::File::parse(&*bytes).map_err(|error| refuse(error.to_string()))?;
+        let modinfo = file
+            .section_by_name(".modinfo")
+            .and_then(|section| section.data().ok())
+            .ok_or_else(|| refuse("it has no .modinfo section".into()))?;
+        let modinfo: Vec<(String, String)> = modinfo
+            .split(|byte| *byte == 0)
+            .filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        let this_module = file
+            .dynamic_symbols()
+            .find(|symbol| symbol.is_definition() && symbol.name() == Ok("__this_module"))
+            .ok_or_else(|| refuse("it does not define __this_module".into()))?
+            .address();
+        let info = |key: &str| modinfo.iter().find(|(found, _)| found == key);
+        let name = match info("name") {
+            Some((_, name)) => name.clone(),
+            None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        Ok(Elf {
+            name,
+            size: file.segments().map(|segment| segment.size()).sum(),
+            undefined: file
+                .dynamic_symbols()
+                .filter(|symbol| symbol.is_undefined() && !symbol.is_weak())
+                .filter_map(|symbol| symbol.name().ok())
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            sections: file
+                .sections()
+                .filter_map(|section| {
+                    let range = Range { start: section.address(), len: section.size() };
+                    Some((section.name().ok()?.to_owned(), range))
+                })
+                .collect(),
+            this_module,
+            modinfo,
+        })
+    }
+
+    /// The value of a `.modinfo` key.
+    pub fn info(&self, key: &str) -> Option<&str> {
+        self.modinfo.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
+    }
+
+    /// The undefined symbols that this program does not provide.
+    pub fn missing(&self) -> Vec<String> {
+        let provided = |name: &&String| {
+            FROM_LIBC.contains(&name.as_str())
+                || CString::new(name.as_str()).is_ok_and(|name| exported_by_us(&name))
+        };
+        self.undefined.iter().filter(|name| !provided(name)).cloned().collect()
+    }
+}
+
+/// The load address of the object that an address belongs to.
+fn object_base(address: *const c_void) -> Option<*mut c_void> {
+    // SAFETY: an all-zero `Dl_info` is valid.
+    let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
+    // SAFETY: dladdr only looks the address up.
+    let found = unsafe { libc::dladdr(address, &raw mut info) };
+    (found != 0).then_some(info.dli_fbase)
+}
+
+/// Whether the program that we are part of exports the name.
+fn exported_by_us(name: &CStr) -> bool {
+    // SAFETY: the name is a C string.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    let ours = object_base(exported_by_us as *const c_void);
+    !address.is_null() && object_base(address) == ours
+}
+
+/// A mapped module.
+pub struct Image {
+    elf: Elf,
+    base: u64,
+    /// A private copy of the file, when another kernel of this process has the file itself mapped.
+    copy: Option<PathBuf>,
+    library: Option<Library>,
+}
+
+impl Image {
+    /// Maps the file and binds its symbols. Each kernel of a process gets globals of its own.
+    pub fn map(path: &Path, elf: Elf) -> Result<Image, Error> {
+        let refuse =
+            |error: &dyn std::fmt::Display| Error::NotAModule { path: path.into(), reason: error.to_string() };
+        let mapped = path.to_owned();
+        let copy = if is_mapped(path) {
+            let copy = private_copy(path).map_err(|error| refuse(&error))?;
+            Some(copy)
+        } else {
+            None
+        };
+        let file = copy.as_ref().unwrap_or(&mapped);
+        let flags = libc::RTLD_NOW | libc::RTLD_LOCAL;
+        let library = Library::open_with_flags(file, Some(flags)).map_err(|error| refuse(&error))?;
+        // SAFETY: the symbol is an object; only its address is used here.
+        let this_module = unsafe { library.symbol::<*const c_void>("__this_module") }
+            .map_err(|error| refuse(&error))?;
+        let base = (this_module as u64).wrapping_sub(elf.this_module);
+        Ok(Image { elf, base, copy, library: Some(library) })
+    }
+
+    /// The module's `struct module`.
+    pub fn this_module(&self) -> *mut crate::sys::module {
+        (self.base.wrapping_add(self.elf.this_module)) as *mut crate::sys::module
+    }
+
+    /// Address and length in bytes of a section; empty where the module has none.
+    pub fn section(&self, name: &str) -> (*mut u8, usize) {
+        let found = self.elf.sections.iter().find(|(section, _)| section == name);
+        let range = found.map_or(Range::default(), |(_, range)| *range);
+        (self.base.wrapping_add(range.start) as *mut u8, range.len as usize)
+    }
+
+    /// The value of a `.modinfo` key, as a C string inside the image.
+    pub fn info_ptr(&self, key: &str) -> Option<*const c_char> {
+        let (start, len) = self.section(".modinfo");
+        // SAFETY: the section is mapped, and `len` long.
+        let bytes = unsafe { std::slice::from_raw_parts(start, len) };
+        let prefix = format!("{key}=");
+        let mut offset = 0;
+        for pair in bytes.split(|byte| *byte == 0) {
+            if pair.starts_with(prefix.as_bytes()) {
+                return Some(bytes[offset + prefix.len()..].as_ptr().cast());
+            }
+            offset += pair.len() + 1;
+        }
+        None
+    }
+
+    pub fn elf(&self) -> &Elf {
+        &self.elf
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        drop(self.library.take());
+        if let Some(copy) = &self.copy {
+            let _ = fs::remove_file(copy);
+        }
+    }
+}
+
+/// Whether the process has the file mapped as a library.
+fn is_mapped(path: &Path) -> bool {
+    let Ok(name) = CString::new(path.as_os_str().as_encoded_bytes()) else { return false };
+    // SAFETY: the name is a C string; RTLD_NOLOAD maps nothing new.
+    let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
+    if handle.is_null() {
+        return false;
+    }
+    // SAFETY: gives back the reference that the call above took.
+    unsafe { libc::dlclose(handle) };
+    true
+}
+
+fn private_copy(path: &Path) -> std::io::Result<PathBuf> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    for number in 0u32.. {
+        let copy = std::env::temp_dir().join(format!("umc-{}-{stem}.{number}.so", std::process::id()));
+        let mut to = match fs::File::options().write(true).create_new(true).open(&copy) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            Err(error) => return Err(error),
+        };
+        std::io::copy(&mut fs::File::open(path)?, &mut to)?;
+        return Ok(copy);
+    }
+    unreachable!("the numbers do not run out")
+}

@@ -1,0 +1,423 @@
+//! `struct sock`: one socket of the host, with the members a driver reads and assigns.
+//!
+//! C header: `include/net/sock.h`, `include/linux/tcp.h` (API of 6.12).
+//! Guarantees kept: a member that a driver assigns takes effect at its next operation on the socket; `sk_wmem_queued`
+//! falls while nobody sends, so a sender that waits for it to fall makes progress.
+//! Differs from Linux: `sk_wmem_queued` counts unacknowledged bytes, exact above a quarter of the send buffer and a
+//! bound from above below it; `sk_sndbuf` and `sk_rcvbuf` without their lock bit show the host's automatic sizes.
+//! Used by DRBD for: its data and meta sockets (buffer sizes, priority, reuse, timeouts, congestion).
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_long, c_void};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use mte::ops::TimerId;
+use parking_lot::Mutex;
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::sock_watch::Watches;
+use crate::sys;
+
+/// `MAX_SCHEDULE_TIMEOUT`: wait for ever.
+pub(crate) const FOREVER: c_long = c_long::MAX;
+/// How often `sk_wmem_queued` is brought up to date while the peer has not acknowledged everything.
+const REFRESH_NS: u64 = 10_000_000;
+/// GFP_KERNEL, the initial `sk_allocation`.
+const GFP_KERNEL: u32 = 0xcc0;
+
+/// A socket. The layout begins with the `tcp_sock` that drivers see.
+///
+/// # Invariants
+/// `fd` is open until [`Sock::destroy`].
+#[repr(C)]
+pub(crate) struct Sock {
+    tcp: UnsafeCell<sys::tcp_sock>,
+    pub(crate) kernel: &'static Kernel,
+    pub(crate) fd: c_int,
+    /// What the host was told last.
+    sndbuf: AtomicI32,
+    rcvbuf: AtomicI32,
+    reuse: AtomicU8,
+    reuseport: AtomicU8,
+    priority: AtomicU32,
+    mark: AtomicU32,
+    refresh: Mutex<Refresh>,
+    pub(crate) watches: Watches,
+}
+
+#[derive(Default)]
+struct Refresh {
+    armed: Option<TimerId>,
+    closing: bool,
+}
+
+// SAFETY: the members that C shares are touched through raw pointers and atomics; the rest is atomics and mutexes.
+unsafe impl Sync for Sock {}
+// SAFETY: as above.
+unsafe impl Send for Sock {}
+
+impl Sock {
+    /// Wraps a descriptor of the host.
+    pub(crate) fn new(kernel: &'static Kernel, fd: c_int, family: c_int, kind: c_int, protocol: c_int) -> Box<Sock> {
+        let sock = Box::new(Sock {
+            tcp: UnsafeCell::default(),
+            kernel,
+            fd,
+            sndbuf: AtomicI32::new(0),
+            rcvbuf: AtomicI32::new(0),
+            reuse: AtomicU8::new(0),
+            reuseport: AtomicU8::new(0),
+            priority: AtomicU32::new(0),
+            mark: AtomicU32::new(0),
+            refresh: Mutex::default(),
+            watches: Watches::default(),
+        });
+        // SAFETY: nobody else knows the socket yet.
+        let sk = unsafe { &mut *sock.sk() };
+        sk.sk_net = crate::net::init_net(kernel);
+        sk.sk_family = family as u16;
+        sk.sk_type = kind as u16;
+        sk.sk_protocol = protocol as u16;
+        sk.sk_state = sys::TCP_CLOSE as u8;
+        sk.sk_use_task_frag = true;
+        sk.sk_allocation = GFP_KERNEL;
+        (sk.sk_rcvtimeo, sk.sk_sndtimeo, sk.sk_rcvlowat) = (FOREVER, FOREVER, 1);
+        sk.sk_sndbuf = sock.host_option(libc::SO_SNDBUF);
+        sk.sk_rcvbuf = sock.host_option(libc::SO_RCVBUF);
+        sk.sk_state_change = Some(sock_def_wakeup);
+        sk.sk_data_ready = Some(sock_def_readable);
+        sk.sk_write_space = Some(sock_def_write_space);
+        sk.sk_error_report = Some(sock_def_error_report);
+        sock
+    }
+
+    /// A socket that a listener accepted: it inherits what Linux copies from the listener.
+    pub(crate) fn accepted(listener: &Sock, fd: c_int) -> Box<Sock> {
+        // SAFETY: the listener is alive; a member that its driver changes meanwhile is read whole or not at all.
+        let from = unsafe { &*listener.sk() };
+        let kind = c_int::from(from.sk_type);
+        let sock = Sock::new(
+            listener.kernel,
+            fd,
+            c_int::from(from.sk_family),
+            kind,
+            c_int::from(from.sk_protocol),
+        );
+        // SAFETY: nobody else knows the socket yet.
+        let sk = unsafe { &mut *sock.sk() };
+        sk.sk_reuse = from.sk_reuse;
+        sk.sk_reuseport = from.sk_reuseport;
+        sk.sk_userlocks = from.sk_userlocks & (sys::SOCK_SNDBUF_LOCK | sys::SOCK_RCVBUF_LOCK) as u8;
+        sk.sk_use_task_frag = from.sk_use_task_frag;
+        sk.sk_priority = from.sk_priority;
+        sk.sk_mark = from.sk_mark;
+        sk.sk_allocation = from.sk_allocation;
+        (sk.sk_rcvtimeo, sk.sk_sndtimeo) = (from.sk_rcvtimeo, from.sk_sndtimeo);
+        sk.sk_user_data = from.sk_user_data;
+        sk.sk_state_change = from.sk_state_change;
+        sk.sk_data_ready = from.sk_data_ready;
+        sk.sk_write_space = from.sk_write_space;
+        sk.sk_error_report = from.sk_error_report;
+        // The host's socket inherited its options from the listener's as well.
+        if from.sk_userlocks & sys::SOCK_SNDBUF_LOCK as u8 != 0 {
+            sk.sk_sndbuf = from.sk_sndbuf;
+            sock.sndbuf.store(listener.sndbuf.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        if from.sk_userlocks & sys::SOCK_RCVBUF_LOCK as u8 != 0 {
+            sk.sk_rcvbuf = from.sk_rcvbuf;
+            sock.rcvbuf.store(listener.rcvbuf.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        sock.reuse.store(listener.reuse.load(Ordering::Relaxed), Ordering::Relaxed);
+        sock.set_state(sys::TCP_ESTABLISHED);
+        sock
+    }
+
+    /// The socket behind a driver's pointer.
+    ///
+    /// # Safety
+    /// `sk` came from this module and was not released.
+    pub(crate) unsafe fn from_raw<'a>(sk: *mut sys::sock) -> &'a Sock {
+        // SAFETY: every Internet `struct sock` is the start of a `Sock`; alive by the caller's contract.
+        unsafe { &*sk.cast::<Sock>() }
+    }
+
+    /// What drivers see.
+    pub(crate) fn sk(&self) -> *mut sys::sock {
+        self.tcp.get().cast()
+    }
+
+    fn tcp(&self) -> *mut sys::tcp_sock {
+        self.tcp.get()
+    }
+
+    /// Whether the socket is a stream: only then short transfers are completed.
+    pub(crate) fn is_stream(&self) -> bool {
+        // SAFETY: written once, before anybody else saw the socket.
+        unsafe { (*self.sk()).sk_type == sys::SOCK_STREAM as u16 }
+    }
+
+    /// The bits of `socket->flags`, or None for a socket that no `struct socket` belongs to yet.
+    fn socket_flags(&self) -> Option<&AtomicU64> {
+        // SAFETY: a pointer member, atomically read; a socket outlives the calls on it by the caller's contract.
+        let socket = unsafe { AtomicPtr::from_ptr(&raw mut (*self.sk()).sk_socket) };
+        let socket = socket.load(Ordering::Acquire);
+        // SAFETY: as above; drivers use atomic bit operations on the word too.
+        (!socket.is_null()).then(|| unsafe { AtomicU64::from_ptr(&raw mut (*socket).flags) })
+    }
+
+    /// Notes whether a sender lacks room (`SOCK_NOSPACE`).
+    pub(crate) fn set_nospace(&self, lacks: bool) {
+        if let Some(flags) = self.socket_flags() {
+            let bit = 1u64 << sys::SOCK_NOSPACE;
+            if lacks {
+                flags.fetch_or(bit, Ordering::AcqRel);
+            } else if flags.load(Ordering::Relaxed) & bit != 0 {
+                flags.fetch_and(!bit, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// `sk_state`.
+    pub(crate) fn state(&self) -> u32 {
+        // SAFETY: one byte, shared with C.
+        u32::from(unsafe { AtomicU8::from_ptr(&raw mut (*self.sk()).sk_state) }.load(Ordering::Acquire))
+    }
+
+    /// Sets `sk_state`.
+    pub(crate) fn set_state(&self, state: u32) {
+        // SAFETY: as above.
+        unsafe { AtomicU8::from_ptr(&raw mut (*self.sk()).sk_state) }
+            .store(state as u8, Ordering::Release);
+    }
+
+    /// Remembers an error for the next call that has nothing better to report.
+    pub(crate) fn set_error(&self, error: Errno) {
+        // SAFETY: one int, shared with C.
+        unsafe { AtomicI32::from_ptr(&raw mut (*self.sk()).sk_err) }
+            .store(error.raw(), Ordering::Release);
+    }
+
+    /// Takes the remembered error.
+    pub(crate) fn take_error(&self) -> Option<Errno> {
+        // SAFETY: as above.
+        let slot = unsafe { AtomicI32::from_ptr(&raw mut (*self.sk()).sk_err) };
+        if slot.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        match slot.swap(0, Ordering::AcqRel) {
+            0 => None,
+            error => Some(Errno::new(error)),
+        }
+    }
+
+    fn host_option(&self, name: c_int) -> c_int {
+        self.kernel.ops.getsockopt_int(self.fd, libc::SOL_SOCKET, name).unwrap_or(0)
+    }
+
+    /// Tells the host about members that the driver assigned since the last time.
+    pub(crate) fn apply_members(&self) {
+        // SAFETY: plain members; a driver that assigns one while a call is on its way is heard at the next.
+        let sk = unsafe { &*self.sk() };
+        let set = |name, value| self.kernel.ops.setsockopt_int(self.fd, libc::SOL_SOCKET, name, value);
+        if sk.sk_userlocks & (sys::SOCK_SNDBUF_LOCK | sys::SOCK_RCVBUF_LOCK) as u8 != 0 {
+            self.apply_buffers(sk);
+        }
+        if sk.sk_reuse != self.reuse.load(Ordering::Relaxed) {
+            self.reuse.store(sk.sk_reuse, Ordering::Relaxed);
+            set(libc::SO_REUSEADDR, c_int::from(sk.sk_reuse != 0));
+        }
+        if sk.sk_reuseport != self.reuseport.load(Ordering::Relaxed) {
+            self.reuseport.store(sk.sk_reuseport, Ordering::Relaxed);
+            set(libc::SO_REUSEPORT, c_int::from(sk.sk_reuseport != 0));
+        }
+        // A priority or mark that the host refuses to this user stays a wish: data flows all the same.
+        if sk.sk_priority != self.priority.load(Ordering::Relaxed) {
+            self.priority.store(sk.sk_priority, Ordering::Relaxed);
+            set(libc::SO_PRIORITY, sk.sk_priority as c_int);
+        }
+        if sk.sk_mark != self.mark.load(Ordering::Relaxed) {
+            self.mark.store(sk.sk_mark, Ordering::Relaxed);
+            set(libc::SO_MARK, sk.sk_mark as c_int);
+        }
+    }
+
+    /// The host doubles what it is told, to have room for its overhead. A kernel's member is the doubled value.
+    fn apply_buffers(&self, sk: &sys::sock) {
+        let locked = |bit: u32| sk.sk_userlocks & bit as u8 != 0;
+        let set = |force, name, value: c_int| {
+            let ops = self.kernel.ops;
+            if ops.setsockopt_int(self.fd, libc::SOL_SOCKET, force, value / 2) < 0 {
+                ops.setsockopt_int(self.fd, libc::SOL_SOCKET, name, value / 2);
+            }
+        };
+        if locked(sys::SOCK_SNDBUF_LOCK) && self.sndbuf.swap(sk.sk_sndbuf, Ordering::Relaxed) != sk.sk_sndbuf {
+            set(libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, sk.sk_sndbuf);
+        }
+        if locked(sys::SOCK_RCVBUF_LOCK) && self.rcvbuf.swap(sk.sk_rcvbuf, Ordering::Relaxed) != sk.sk_rcvbuf {
+            set(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, sk.sk_rcvbuf);
+        }
+    }
+
+    /// Counts bytes that the host took.
+    pub(crate) fn note_sent(&'static self, bytes: usize) {
+        // SAFETY: ints shared with C.
+        let (queued, written) = unsafe {
+            (
+                AtomicI32::from_ptr(&raw mut (*self.sk()).sk_wmem_queued),
+                AtomicU32::from_ptr(&raw mut (*self.tcp()).write_seq),
+            )
+        };
+        written.fetch_add(bytes as u32, Ordering::Relaxed);
+        let queued = queued.fetch_add(bytes as i32, Ordering::Relaxed).saturating_add(bytes as i32);
+        // SAFETY: a plain int.
+        if queued > unsafe { (*self.sk()).sk_sndbuf } / 4 && self.refresh_queued() > 0 {
+            self.keep_refreshing();
+        }
+    }
+
+    /// Counts bytes that the driver took.
+    pub(crate) fn note_received(&self, bytes: usize) {
+        // SAFETY: ints shared with C.
+        let (received, copied) = unsafe {
+            (
+                AtomicU32::from_ptr(&raw mut (*self.tcp()).rcv_nxt),
+                AtomicU32::from_ptr(&raw mut (*self.tcp()).copied_seq),
+            )
+        };
+        let now = copied.fetch_add(bytes as u32, Ordering::Relaxed).wrapping_add(bytes as u32);
+        received.store(now, Ordering::Relaxed);
+    }
+
+    /// Asks the host what the peer has not acknowledged, and what waits to be read.
+    pub(crate) fn refresh_queued(&self) -> i32 {
+        let out = self.kernel.ops.queued(self.fd, libc::TIOCOUTQ as c_int).max(0);
+        let unread = self.kernel.ops.queued(self.fd, libc::FIONREAD as c_int).max(0);
+        // SAFETY: ints shared with C.
+        let sk = unsafe { &mut *self.sk() };
+        // SAFETY: as above.
+        let tcp = unsafe { &mut *self.tcp() };
+        tcp.snd_una = tcp.write_seq.wrapping_sub(out as u32);
+        tcp.rcv_nxt = tcp.copied_seq.wrapping_add(unread as u32);
+        sk.sk_wmem_queued = out;
+        if sk.sk_userlocks & sys::SOCK_SNDBUF_LOCK as u8 == 0 {
+            sk.sk_sndbuf = self.host_option(libc::SO_SNDBUF);
+        }
+        if out <= sk.sk_sndbuf / 3 {
+            self.set_nospace(false);
+        }
+        out
+    }
+
+    fn keep_refreshing(&'static self) {
+        let mut refresh = self.refresh.lock();
+        if refresh.armed.is_none() && !refresh.closing {
+            self.arm(&mut refresh);
+        }
+    }
+
+    fn arm(&'static self, refresh: &mut Refresh) {
+        let at = self.kernel.ops.now_ns() + REFRESH_NS;
+        let arg = std::ptr::from_ref(self).cast_mut().cast::<c_void>();
+        // SAFETY: `destroy` cancels the timer, and waits for it, before the socket goes.
+        refresh.armed = Some(unsafe { self.kernel.ops.timer_arm(at, refresh_tick, arg) });
+    }
+
+    /// Closes the host's socket and frees this one.
+    ///
+    /// # Safety
+    /// Nobody else uses the socket, and nobody will.
+    pub(crate) unsafe fn destroy(sock: *mut Sock) {
+        {
+            // SAFETY: alive until the end of this function.
+            let sock: &'static Sock = unsafe { &*sock };
+            sock.unwatch_all();
+            let armed = {
+                let mut refresh = sock.refresh.lock();
+                refresh.closing = true;
+                refresh.armed.take()
+            };
+            if let Some(timer) = armed {
+                sock.kernel.ops.timer_cancel(timer);
+            }
+            sock.drop_unaccepted();
+            sock.kernel.ops.close(sock.fd);
+        }
+        // SAFETY: it came from a box, and no timer or watch knows it any more.
+        drop(unsafe { Box::from_raw(sock) });
+    }
+}
+
+/// Brings the members of a socket up to date that nobody sends on.
+unsafe extern "C" fn refresh_tick(arg: *mut c_void) {
+    // SAFETY: the timer's argument is the socket, and `destroy` waits for this callback.
+    let sock: &'static Sock = unsafe { &*arg.cast::<Sock>() };
+    let mut refresh = sock.refresh.lock();
+    refresh.armed = None;
+    if !refresh.closing && sock.refresh_queued() > 0 {
+        sock.arm(&mut refresh);
+    }
+}
+
+/// How long a call may wait.
+pub(crate) struct Patience {
+    ops: &'static mte::Ops,
+    deadline_ns: Option<u64>,
+}
+
+impl Patience {
+    /// From a `sk_rcvtimeo` or `sk_sndtimeo`, in jiffies.
+    pub(crate) fn new(sock: &Sock, timeo: c_long) -> Patience {
+        let ops = sock.kernel.ops;
+        let deadline_ns = (timeo != FOREVER).then(|| {
+            let ns = (timeo.max(0) as u64).saturating_mul(TICK_NS);
+            if ns == 0 { 0 } else { ops.now_ns().saturating_add(ns) }
+        });
+        Patience { ops, deadline_ns }
+    }
+
+    /// What is left, in jiffies; 0 = nothing.
+    fn left(&self) -> c_long {
+        match self.deadline_ns {
+            None => FOREVER,
+            Some(0) => 0,
+            Some(at) => at.saturating_sub(self.ops.now_ns()).div_ceil(TICK_NS) as c_long,
+        }
+    }
+
+    /// Waits until the socket is ready for `events`: `EAGAIN` when patience ran out, `ERESTARTSYS` or `EINTR` for a
+    /// signal, as the kernel's `sock_intr_errno` chooses.
+    pub(crate) fn wait(&self, sock: &Sock, events: i16) -> Result<()> {
+        let left = self.left();
+        if left == 0 {
+            return Err(Errno::EAGAIN);
+        }
+        match crate::sched::sleep_on_fd(sock.fd, events as u32, left) {
+            Err(Errno::ERESTARTSYS) if self.deadline_ns.is_some() => Err(Errno::EINTR),
+            other => other,
+        }
+    }
+}
+
+/// Nanoseconds of a jiffy.
+const TICK_NS: u64 = 1_000_000_000 / sys::HZ as u64;
+
+/// The initial `sk_state_change`.
+///
+/// It has nothing to wake: whoever sleeps on a socket here waits for the host's descriptor, which wakes them itself.
+pub(crate) unsafe extern "C" fn sock_def_wakeup(_sk: *mut sys::sock) {}
+
+/// The initial `sk_write_space`; nothing to wake, as for [`sock_def_wakeup`].
+pub(crate) unsafe extern "C" fn sock_def_write_space(_sk: *mut sys::sock) {}
+
+/// The initial `sk_error_report`; nothing to wake, as for [`sock_def_wakeup`].
+pub(crate) unsafe extern "C" fn sock_def_error_report(_sk: *mut sys::sock) {}
+
+/// The initial `sk_data_ready`; nothing to wake, as for [`sock_def_wakeup`].
+///
+/// # Safety
+/// None.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sock_def_readable(_sk: *mut sys::sock) {}
