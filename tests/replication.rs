@@ -3,11 +3,9 @@
 //! Method: random writes of mixed sizes through the DRBD device of the Primary, kept in a model in memory; then `down`,
 //! and a comparison of the model with the lower disk of each node, byte for byte.
 
-mod support;
-
 use std::fs;
 
-use support::{Cluster, Layout, MetaDisk, Model, Random, assert_same};
+use cluster::{Cluster, Layout, MetaDisk, Model, Random, assert_same};
 
 const WRITES: usize = 400;
 

@@ -2,6 +2,7 @@
 //!
 //! The headers are the only source of a layout: every header under `include/` is bound, types and constants only.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -16,6 +17,60 @@ fn headers(dir: &Path, found: &mut Vec<PathBuf>) {
         if path.is_dir() {
             headers(&path, found);
         } else if path.extension().is_some_and(|ext| ext == "h") {
+            found.push(path);
+        }
+    }
+}
+
+/// For every exported Rust function that has a C prototype: an assignment that compiles only if both have one type.
+fn check_signatures(src: &Path, prototypes: &str, checks: &mut String) {
+    let plain = prototypes.replace("->", "");
+    let declared: HashMap<&str, usize> = plain
+        .split("pub fn ")
+        .skip(1)
+        .filter_map(|text| {
+            let (name, rest) = text.split_once('(')?;
+            // Arguments are the `name: type` pairs outside of nested brackets; a C-variadic has none in Rust.
+            let (mut depth, mut count) = (0, 0);
+            for pair in rest.as_bytes().windows(2) {
+                match pair[0] {
+                    b'(' | b'<' | b'[' => depth += 1,
+                    b')' if depth == 0 => break,
+                    b')' | b'>' | b']' => depth -= 1,
+                    b':' if depth == 0 && pair[1].is_ascii_whitespace() => count += 1,
+                    b'.' if depth == 0 => return None,
+                    _ => {}
+                }
+            }
+            Some((name.trim(), count))
+        })
+        .collect();
+    let mut sources = Vec::new();
+    rust_sources(src, &mut sources);
+    for source in sources {
+        println!("cargo:rerun-if-changed={}", source.display());
+        let path = source.strip_prefix(src).expect("below src").with_extension("");
+        let module = path.to_string_lossy().replace('/', "::");
+        let text = fs::read_to_string(&source).expect("source");
+        for line in text.lines() {
+            let Some(rest) = line.split("extern \"C\" fn ").nth(1) else { continue };
+            let name = rest.split(['(', '<']).next().unwrap_or_default();
+            if let Some(count) = declared.get(name).filter(|_| line.starts_with("pub ")) {
+                let args = vec!["_"; *count].join(", ");
+                checks.push_str(&format!(
+                    "const _: unsafe extern \"C\" fn({args}) -> _ = \n    [crate::{module}::{name} as unsafe extern \"C\" fn({args}) -> _, prototypes::{name}][0];\n"
+                ));
+            }
+        }
+    }
+}
+
+fn rust_sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).expect("directory") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            rust_sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
     }
@@ -41,7 +96,7 @@ fn main() {
         all.push_str(&format!("#include <{}>\n", name.display()));
     }
 
-    let bindings = bindgen::Builder::default()
+    let builder = bindgen::Builder::default()
         .header_contents("umc_all.h", &all)
         .clang_args(KERNEL_FLAGS)
         .clang_arg(format!("-I{}", include.display()))
@@ -49,14 +104,19 @@ fn main() {
         .clang_args(["-include", "linux/kconfig.h", "-include", "linux/compiler_types.h"])
         .clang_arg("-Wno-everything")
         .use_core()
-        .derive_default(true)
         .layout_tests(false)
         .generate_comments(false)
-        .prepend_enum_name(false)
-        .ignore_functions()
-        .generate()
-        .expect("the shim headers can be bound");
-    bindings.write_to_file(out.join("sys.rs")).expect("OUT_DIR is writable");
+        .prepend_enum_name(false);
+    let types = builder.clone().derive_default(true).ignore_functions().generate();
+    let sys = types.expect("the shim headers can be bound");
+    sys.write_to_file(out.join("sys.rs")).expect("OUT_DIR is writable");
+
+    let functions = builder.with_codegen_config(bindgen::CodegenConfig::FUNCTIONS).generate();
+    let prototypes = functions.expect("the shim headers can be bound").to_string();
+    let mut checks = String::new();
+    check_signatures(&root.join("src"), &prototypes, &mut checks);
+    fs::write(out.join("prototypes.rs"), prototypes).expect("OUT_DIR is writable");
+    fs::write(out.join("signatures.rs"), checks).expect("OUT_DIR is writable");
 
     let glue: Vec<PathBuf> = fs::read_dir(root.join("glue"))
         .expect("glue directory")

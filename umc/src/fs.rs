@@ -29,6 +29,7 @@ pub(crate) struct State {
     dev: OnceLock<Arc<Node>>,
     proc: OnceLock<Arc<Node>>,
     debug: OnceLock<Arc<Node>>,
+    pub(crate) kernel_kobj: OnceLock<crate::kobject::KernelKobj>,
 }
 
 impl State {

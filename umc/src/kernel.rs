@@ -24,6 +24,7 @@ pub struct Kernel {
     /// Its `/dev`, `/proc` and `/sys`.
     pub tree: crate::tree::Tree,
     pub(crate) block: crate::blkdev::State,
+    pub(crate) fs: crate::fs::State,
     pub(crate) genl: crate::genetlink::State,
     pub(crate) log: crate::printk::Log,
     pub(crate) modules: crate::module::State,
@@ -40,6 +41,7 @@ impl Kernel {
             ops: mte::current(),
             tree: Default::default(),
             block: Default::default(),
+            fs: Default::default(),
             genl: Default::default(),
             log: Default::default(),
             modules: Default::default(),

@@ -27,7 +27,9 @@ pub mod crypto_hash;
 pub mod mempool;
 pub mod mm;
 pub mod module;
+pub mod params;
 pub mod slab;
+pub mod uaccess;
 pub mod umh;
 pub mod vmalloc;
 
@@ -59,10 +61,12 @@ pub mod skbuff;
 
 // Files.
 pub mod debugfs;
+pub mod device;
 pub mod fs;
 pub mod kobject;
 pub mod proc_fs;
 pub mod seq_file;
+pub mod sysfs;
 pub mod tree;
 
 pub use errno::{Errno, Result};
@@ -74,4 +78,15 @@ pub use kernel::{Config, Kernel};
 #[allow(unnecessary_transmutes, dead_code, unpredictable_function_pointer_comparisons)]
 pub mod sys {
     include!(concat!(env!("OUT_DIR"), "/sys.rs"));
+}
+
+/// Compares the signature of every exported function with its C prototype, at compile time.
+#[allow(dead_code, non_camel_case_types, non_snake_case, clippy::all, improper_ctypes, unnecessary_transmutes)]
+#[allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
+mod signatures {
+    mod prototypes {
+        use crate::sys::*;
+        include!(concat!(env!("OUT_DIR"), "/prototypes.rs"));
+    }
+    include!(concat!(env!("OUT_DIR"), "/signatures.rs"));
 }

@@ -9,7 +9,7 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_long, c_void};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use mte::ops::TimerId;
 use parking_lot::Mutex;
@@ -309,6 +309,16 @@ impl Sock {
         out
     }
 
+    /// Whether a sender found no room since the last time there was some.
+    pub(crate) fn lacks_room(&self) -> bool {
+        self.socket_flags().is_some_and(|flags| flags.load(Ordering::Acquire) & 1 << sys::SOCK_NOSPACE != 0)
+    }
+
+    /// Lets a listener try again soon, after the host had no descriptor for a connection.
+    pub(crate) fn retry_later(&'static self) {
+        self.keep_refreshing();
+    }
+
     fn keep_refreshing(&'static self) {
         let mut refresh = self.refresh.lock();
         if refresh.armed.is_none() && !refresh.closing {
@@ -331,7 +341,6 @@ impl Sock {
         {
             // SAFETY: alive until the end of this function.
             let sock: &'static Sock = unsafe { &*sock };
-            sock.unwatch_all();
             let armed = {
                 let mut refresh = sock.refresh.lock();
                 refresh.closing = true;
@@ -340,6 +349,7 @@ impl Sock {
             if let Some(timer) = armed {
                 sock.kernel.ops.timer_cancel(timer);
             }
+            sock.unwatch_all();
             sock.drop_unaccepted();
             sock.kernel.ops.close(sock.fd);
         }
@@ -352,9 +362,12 @@ impl Sock {
 unsafe extern "C" fn refresh_tick(arg: *mut c_void) {
     // SAFETY: the timer's argument is the socket, and `destroy` waits for this callback.
     let sock: &'static Sock = unsafe { &*arg.cast::<Sock>() };
+    sock.refresh.lock().armed = None;
+    if sock.resume_listening() {
+        return;
+    }
     let mut refresh = sock.refresh.lock();
-    refresh.armed = None;
-    if !refresh.closing && sock.refresh_queued() > 0 {
+    if !refresh.closing && refresh.armed.is_none() && sock.refresh_queued() > 0 {
         sock.arm(&mut refresh);
     }
 }

@@ -21,6 +21,7 @@ mod content;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use content::part;
 pub use content::{attr, text};
 
 /// The inode number of `/`.

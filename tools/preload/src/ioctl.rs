@@ -98,10 +98,14 @@ impl Disk {
                 BLKGETSIZE64 => put(arg, self.size),
                 BLKGETSIZE => put::<c_ulong>(arg, self.size >> 9),
                 BLKSSZGET => put(arg, self.block_size() as c_int),
-                BLKPBSZGET => put(arg, self.queue("physical_block_size", self.block_size()) as c_uint),
+                BLKPBSZGET => {
+                    put(arg, self.queue("physical_block_size", self.block_size()) as c_uint)
+                }
                 BLKIOMIN => put(arg, self.queue("minimum_io_size", self.block_size()) as c_uint),
                 BLKIOOPT => put(arg, self.queue("optimal_io_size", 0) as c_uint),
-                BLKALIGNOFF => put(arg, self.attribute(&["alignment_offset"]).unwrap_or(0) as c_int),
+                BLKALIGNOFF => {
+                    put(arg, self.attribute(&["alignment_offset"]).unwrap_or(0) as c_int)
+                }
                 BLKSECTGET => {
                     let sectors = self.queue("max_sectors_kb", 127).saturating_mul(2);
                     put(arg, c_ushort::try_from(sectors).unwrap_or(c_ushort::MAX))
@@ -149,7 +153,8 @@ impl Disk {
     fn queue(&self, name: &str, missing: u64) -> u64 {
         let mut own = [0; 64];
         let mut parent = [0; 64];
-        let names = [with_prefix("queue/", name, &mut own), with_prefix("../queue/", name, &mut parent)];
+        let names =
+            [with_prefix("queue/", name, &mut own), with_prefix("../queue/", name, &mut parent)];
         self.attribute(&names).unwrap_or(missing)
     }
 
@@ -179,8 +184,12 @@ impl Disk {
         };
         match u64::try_from(size) {
             Ok(size)
-                if size.is_power_of_two() && (512..=4096).contains(&size)
-                    && size >= self.block_size() => 0,
+                if size.is_power_of_two()
+                    && (512..=4096).contains(&size)
+                    && size >= self.block_size() =>
+            {
+                0
+            }
             _ => fail(libc::EINVAL),
         }
     }
@@ -246,9 +255,8 @@ impl Disk {
         let mode = mode | libc::FALLOC_FL_KEEP_SIZE;
         loop {
             // SAFETY: only numbers are passed.
-            let result = unsafe {
-                libc::fallocate64(self.fd, mode, range.start as i64, range.len as i64)
-            };
+            let result =
+                unsafe { libc::fallocate64(self.fd, mode, range.start as i64, range.len as i64) };
             if result == 0 || errno() != libc::EINTR {
                 return result;
             }
@@ -277,7 +285,7 @@ unsafe fn put<T>(arg: *mut c_void, value: T) -> c_int {
 }
 
 /// `number` in decimal, at the end of `room`.
-fn decimal(number: u32, room: &mut [u8; 10]) -> &[u8] {
+pub fn decimal(number: u32, room: &mut [u8; 10]) -> &[u8] {
     let mut rest = number;
     let mut at = room.len();
     loop {
@@ -310,7 +318,11 @@ mod tests {
         assert_eq!(BLKSSZGET, 0x1268);
         assert_eq!(BLKZEROOUT, 0x127f);
         assert_eq!(BLKGETZONESZ, 0x8004_1284);
-        assert!(is_block_ioctl(0x5331) && !is_block_ioctl(libc::TCGETS) && !is_block_ioctl(libc::FIONREAD));
+        assert!(
+            is_block_ioctl(0x5331)
+                && !is_block_ioctl(libc::TCGETS)
+                && !is_block_ioctl(libc::FIONREAD)
+        );
     }
 
     #[test]

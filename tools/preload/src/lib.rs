@@ -29,6 +29,8 @@
 //! no lock and allocates only when the root is first looked up: hooks run in signal handlers and
 //! between fork and exec.
 
+#![cfg_attr(test, allow(dead_code, reason = "unexported, nothing calls the hooks"))]
+
 #[cfg(not(all(
     target_os = "linux",
     target_env = "gnu",

@@ -28,8 +28,26 @@ pub enum Target {
 /// Character devices, directories of the kernel's and links that programs expect to be the host's
 /// whatever a node has.
 const HOST_DEV: &[&[u8]] = &[
-    b"console", b"core", b"fd", b"full", b"fuse", b"hugepages", b"initctl", b"kmsg", b"log", b"mqueue",
-    b"null", b"ptmx", b"pts", b"random", b"shm", b"stderr", b"stdin", b"stdout", b"tty", b"urandom",
+    b"console",
+    b"core",
+    b"fd",
+    b"full",
+    b"fuse",
+    b"hugepages",
+    b"initctl",
+    b"kmsg",
+    b"log",
+    b"mqueue",
+    b"null",
+    b"ptmx",
+    b"pts",
+    b"random",
+    b"shm",
+    b"stderr",
+    b"stdin",
+    b"stdout",
+    b"tty",
+    b"urandom",
     b"zero",
 ];
 
@@ -71,7 +89,8 @@ pub fn normalise(cwd: &[u8], path: &[u8], out: &mut [u8]) -> Option<usize> {
             }
         }
     }
-    let directory = matches!(path.rsplit(|&b| b == b'/').next(), Some(b"" | b".")) && path.len() > 1;
+    let directory =
+        matches!(path.rsplit(|&b| b == b'/').next(), Some(b"" | b".")) && path.len() > 1;
     if len == 0 || directory {
         *out.get_mut(len)? = b'/';
         len += 1;
@@ -156,8 +175,11 @@ fn sys(rest: &[u8]) -> Target {
 
 /// What DRBD's tools keep for themselves.
 fn state(path: &[u8]) -> Target {
-    let whole: [(&[u8], &'static [u8]); 3] =
-        [(b"/var/lib/drbd", b"lib-drbd"), (b"/var/run/drbd", b"run-drbd"), (b"/run/drbd", b"run-drbd")];
+    let whole: [(&[u8], &'static [u8]); 3] = [
+        (b"/var/lib/drbd", b"lib-drbd"),
+        (b"/var/run/drbd", b"run-drbd"),
+        (b"/run/drbd", b"run-drbd"),
+    ];
     for (host, dir) in whole {
         if below(path, host).is_some() {
             return Target::State { dir, strip: host.len() };
@@ -224,12 +246,28 @@ mod tests {
     #[test]
     fn names_of_the_node_lead_into_its_tree() {
         for path in [
-            "/dev/drbd0", "/dev/drbd", "/dev/drbd/by-res/r0/0", "/dev/drbd*", "/dev/drbd_custom",
-            "/proc/drbd", "/proc/modules", "/proc/partitions", "/proc/devices", "/proc/diskstats",
-            "/proc/sys/kernel/hostname", "/sys/block", "/sys/block/", "/sys/block/drbd0/size",
-            "/sys/class/block/ram0", "/sys/devices/virtual/block/drbd0", "/sys/devices/virtual/bdi/147:0",
-            "/sys/module/drbd", "/sys/module/drbd_transport_tcp/parameters", "/sys/module/lru_cache",
-            "/sys/kernel/debug/drbd/resources", "/sys/dev/block/147:1/queue",
+            "/dev/drbd0",
+            "/dev/drbd",
+            "/dev/drbd/by-res/r0/0",
+            "/dev/drbd*",
+            "/dev/drbd_custom",
+            "/proc/drbd",
+            "/proc/modules",
+            "/proc/partitions",
+            "/proc/devices",
+            "/proc/diskstats",
+            "/proc/sys/kernel/hostname",
+            "/sys/block",
+            "/sys/block/",
+            "/sys/block/drbd0/size",
+            "/sys/class/block/ram0",
+            "/sys/devices/virtual/block/drbd0",
+            "/sys/devices/virtual/bdi/147:0",
+            "/sys/module/drbd",
+            "/sys/module/drbd_transport_tcp/parameters",
+            "/sys/module/lru_cache",
+            "/sys/kernel/debug/drbd/resources",
+            "/sys/dev/block/147:1/queue",
         ] {
             assert_eq!(to(path), Target::Tree, "{path}");
         }
@@ -263,18 +301,48 @@ mod tests {
             ("/var/run/lock/drbd-147-0", "lock", "/var/run/lock"),
             ("/var/lock/drbd/x", "lock", "/var/lock"),
         ] {
-            assert_eq!(to(path), Target::State { dir: dir.as_bytes(), strip: strip.len() }, "{path}");
+            assert_eq!(
+                to(path),
+                Target::State { dir: dir.as_bytes(), strip: strip.len() },
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn everything_else_is_the_hosts() {
         for path in [
-            "/", "/dev", "/dev/", "/dev/null", "/dev/tty", "/dev/ttyS0", "/dev/pts/0", "/dev/fd/3",
-            "/dev/shm/x", "/devel/drbd0", "/proc", "/proc/self/fd/1", "/proc/drbdx", "/proc/mounts",
-            "/proc/sys/kernel/hostname2", "/sys", "/sys/module", "/sys/module/", "/sys/blocks",
-            "/sys/kernel/debug", "/sys/dev/char/1:3", "/var/lib/drbdx", "/var/lib", "/run", "/run/drbdx",
-            "/run/lock", "/run/lock/other", "/run/lock/drbdx", "/etc/drbd.conf", "/home/dev/drbd0", "",
+            "/",
+            "/dev",
+            "/dev/",
+            "/dev/null",
+            "/dev/tty",
+            "/dev/ttyS0",
+            "/dev/pts/0",
+            "/dev/fd/3",
+            "/dev/shm/x",
+            "/devel/drbd0",
+            "/proc",
+            "/proc/self/fd/1",
+            "/proc/drbdx",
+            "/proc/mounts",
+            "/proc/sys/kernel/hostname2",
+            "/sys",
+            "/sys/module",
+            "/sys/module/",
+            "/sys/blocks",
+            "/sys/kernel/debug",
+            "/sys/dev/char/1:3",
+            "/var/lib/drbdx",
+            "/var/lib",
+            "/run",
+            "/run/drbdx",
+            "/run/lock",
+            "/run/lock/other",
+            "/run/lock/drbdx",
+            "/etc/drbd.conf",
+            "/home/dev/drbd0",
+            "",
         ] {
             assert_eq!(to(path), Target::Host, "{path}");
         }

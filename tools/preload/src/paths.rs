@@ -51,12 +51,8 @@ impl Redirect {
     /// `path` is NULL or a C string that outlives the result.
     #[inline]
     pub unsafe fn new(dir: c_int, path: *const c_char) -> Redirect {
-        let mut redirect = Redirect {
-            room: MaybeUninit::uninit(),
-            start: 0,
-            original: path,
-            place: Place::Host,
-        };
+        let mut redirect =
+            Redirect { room: MaybeUninit::uninit(), start: 0, original: path, place: Place::Host };
         if let Some(root) = Root::get()
             && !path.is_null()
         {
@@ -82,7 +78,8 @@ impl Redirect {
             // SAFETY: a C string by contract.
             let bytes = unsafe { CStr::from_ptr(pattern) }.to_bytes();
             let special = |b: &u8| matches!(b, b'*' | b'?' | b'[' | b'{' | b'\\');
-            redirect.place = keeping_errno(|| redirect.decide(root, AT_FDCWD, bytes, Some(&special)));
+            redirect.place =
+                keeping_errno(|| redirect.decide(root, AT_FDCWD, bytes, Some(&special)));
         }
         redirect
     }
@@ -234,8 +231,9 @@ fn open_flags(flags: c_int) -> c_int {
     (flags & !O_TRUNC) | if claim { O_ASYNC } else { 0 }
 }
 
+/// The `open` family, written as `name(directory; mode)` with what the function has of the two.
 macro_rules! open_hooks {
-    ($(fn $name:ident($($dir:ident,)? path, flags $(, $mode:ident)?);)*) => {
+    ($(fn $name:ident($($dir:ident)?; $($mode:ident)?);)*) => {
         hooks! {$(
             fn $name($($dir: c_int,)? path: *const c_char, flags: c_int $(, $mode: mode_t)?) -> c_int {
                 let to = Redirect::new(open_hooks!(@dir $($dir)?), path);
@@ -249,14 +247,14 @@ macro_rules! open_hooks {
 }
 
 open_hooks! {
-    fn open(path, flags, mode);
-    fn open64(path, flags, mode);
-    fn openat(dir, path, flags, mode);
-    fn openat64(dir, path, flags, mode);
-    fn __open_2(path, flags);
-    fn __open64_2(path, flags);
-    fn __openat_2(dir, path, flags);
-    fn __openat64_2(dir, path, flags);
+    fn open(; mode);
+    fn open64(; mode);
+    fn openat(dir; mode);
+    fn openat64(dir; mode);
+    fn __open_2(;);
+    fn __open64_2(;);
+    fn __openat_2(dir;);
+    fn __openat64_2(dir;);
 }
 
 /// Hooks that hand a path and other arguments to the real function.

@@ -63,9 +63,8 @@ pub fn readlink(path: &CStr, out: &mut [u8]) -> Result<usize, c_int> {
 /// openat(2) without a mode, close-on-exec.
 pub fn open(path: &CStr, flags: c_int) -> Result<c_int, c_int> {
     // SAFETY: `path` is a C string; O_CREAT, which would need a mode, is never passed.
-    let call = unsafe {
-        syscall(libc::SYS_openat, AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC)
-    };
+    let call =
+        unsafe { syscall(libc::SYS_openat, AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC) };
     result(call).map(|fd| fd as c_int)
 }
 

@@ -20,7 +20,6 @@ typedef struct {
 bool capable(int cap);
 bool ns_capable(struct user_namespace *ns, int cap);
 bool ns_capable_noaudit(struct user_namespace *ns, int cap);
-bool has_capability_noaudit(struct task_struct *t, int cap);
 
 static inline bool perfmon_capable(void)
 {

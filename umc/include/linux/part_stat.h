@@ -19,7 +19,7 @@ struct disk_stats {
 	unsigned long merges[NR_STAT_GROUPS];
 	unsigned long io_ticks;
 	unsigned long in_flight[2];
-	unsigned long umc_pad; /* a multiple of 64 bytes with it: see the assertion in part_stat.rs */
+	unsigned long umc_pad[5]; /* fills the cache line: see the assertion in part_stat.rs */
 };
 
 #define part_stat_lock() do { } while (0)

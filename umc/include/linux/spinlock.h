@@ -139,8 +139,6 @@ static inline int spin_is_contended(spinlock_t *lock)
 	})
 #define assert_spin_locked(lock) umc_assert_raw_spin_locked(&(lock)->rlock)
 #define spin_needbreak(lock) spin_is_contended(lock)
-#define smp_mb__after_spinlock() smp_mb()
-#define smp_mb__after_unlock_lock() smp_mb()
 
 extern int _atomic_dec_and_lock(atomic_t *counter, spinlock_t *lock);
 extern int _atomic_dec_and_lock_irqsave(atomic_t *counter, spinlock_t *lock, unsigned long *flags);

@@ -61,8 +61,6 @@ struct sock {
 	u32 sk_mark;
 	gfp_t sk_allocation;
 	unsigned long sk_flags;
-	u32 sk_ack_backlog;
-	u32 sk_max_ack_backlog;
 	long sk_rcvtimeo;
 	long sk_sndtimeo;
 	rwlock_t sk_callback_lock;

@@ -311,6 +311,17 @@ impl Node {
         unsafe { Arc::from_raw(node) }
     }
 
+    /// The node around an inode.
+    ///
+    /// # Safety
+    /// `inode` is the one of a live node.
+    pub(crate) unsafe fn from_inode(inode: *const sys::inode) -> Arc<Node> {
+        // SAFETY: the caller's contract: the inode is that field of a node.
+        let node = unsafe { inode.byte_sub(std::mem::offset_of!(Node, inode)) };
+        // SAFETY: as above.
+        unsafe { Node::from_handle(node) }
+    }
+
     /// `inode_lock` of the header.
     fn lock_inode(&self) -> InodeGuard<'_> {
         // SAFETY: the semaphore lives inside the inode, and all-zero is its initial state.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::frame::{Frame, state};
+use super::frame::{self, Frame, state};
 use super::{PAGE_SHIFT, PAGE_SIZE, cache};
 use crate::sys;
 
@@ -30,7 +30,7 @@ const RECLAIM_ORDER_MIN: u32 = 4;
 /// Blocks given back in one go, so that the thread which frees is not held up for long.
 const RECLAIM_BATCH: usize = 8;
 /// End of a list.
-const NIL: usize = usize::MAX;
+const NIL: usize = frame::NIL;
 
 /// Start of the range of pages; the inlines of `asm/page.h` read it.
 #[unsafe(no_mangle)]
@@ -240,7 +240,7 @@ impl Arena {
         let this = frame(pfn);
         this.state.store(kind, Ordering::Relaxed);
         this.order.store(order, Ordering::Relaxed);
-        this.next.store(next, Ordering::Relaxed);
+        this.set_next(next);
         this.prev.store(NIL, Ordering::Relaxed);
         if next != NIL {
             frame(next).prev.store(pfn, Ordering::Relaxed);
@@ -255,11 +255,11 @@ impl Arena {
     fn unlink(&mut self, pfn: usize) -> u32 {
         let this = frame(pfn);
         let (kind, order) = (this.state.load(Ordering::Relaxed), this.order.load(Ordering::Relaxed));
-        let (next, prev) = (this.next.load(Ordering::Relaxed), this.prev.load(Ordering::Relaxed));
+        let (next, prev) = (this.next(), this.prev.load(Ordering::Relaxed));
         if prev == NIL {
             *self.list(kind, order) = next;
         } else {
-            frame(prev).next.store(next, Ordering::Relaxed);
+            frame(prev).set_next(next);
         }
         if next != NIL {
             frame(next).prev.store(prev, Ordering::Relaxed);

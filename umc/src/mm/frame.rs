@@ -17,18 +17,21 @@ pub(super) mod state {
     pub const CLEAN: u32 = 2;
 }
 
+/// No page number: the end of a list.
+pub(super) const NIL: usize = usize::MAX >> 1;
+
 const PG_HEAD: u64 = 1 << sys::PG_head;
 
 /// `struct page`. Drivers write its plain fields; everything here is an atomic, so that Rust makes no assumption.
 ///
 /// # Invariants
 /// `state` is not `NONE` exactly for the first frame of a block that is in a free list of the arena; `order` is then
-/// the block's. Both, and `next` and `prev` of such a frame, change only under the arena's lock.
+/// the block's. Both, and `link` and `prev` of such a frame, change only under the arena's lock.
 #[repr(C)]
 pub(super) struct Frame {
     flags: AtomicU64,
-    /// `lru.next`, and `compound_head`.
-    pub next: AtomicUsize,
+    /// `lru.next`, and `compound_head`, which is odd.
+    link: AtomicUsize,
     /// `lru.prev`.
     pub prev: AtomicUsize,
     mapping: AtomicUsize,
@@ -47,9 +50,32 @@ const _: () = assert!(offset_of!(Frame, order) == offset_of!(sys::page, umc_orde
 const _: () = assert!(offset_of!(Frame, state) == offset_of!(sys::page, umc_state));
 
 impl Frame {
+    /// The next block of a free list. Kept even, so that a free page never looks like part of a compound page.
+    pub fn next(&self) -> usize {
+        self.link.load(Ordering::Relaxed) >> 1
+    }
+
+    pub fn set_next(&self, next: usize) {
+        self.link.store(next << 1, Ordering::Relaxed);
+    }
+
+    /// Makes it the frame of a page that nobody has used yet. Field by field: other threads may look at `state`.
+    fn clear(&self) {
+        self.flags.store(0, Ordering::Relaxed);
+        self.link.store(0, Ordering::Relaxed);
+        self.prev.store(0, Ordering::Relaxed);
+        self.mapping.store(0, Ordering::Relaxed);
+        self.index.store(0, Ordering::Relaxed);
+        self.private.store(0, Ordering::Relaxed);
+        self.page_type.store(0, Ordering::Relaxed);
+        self.refs.store(0, Ordering::Relaxed);
+        self.order.store(0, Ordering::Relaxed);
+        self.state.store(state::NONE, Ordering::Relaxed);
+    }
+
     /// The first page of the compound page of which this is a later one.
     pub fn compound_head(&self) -> Option<usize> {
-        let word = self.next.load(Ordering::Relaxed);
+        let word = self.link.load(Ordering::Relaxed);
         (word & 1 != 0).then_some(word - 1)
     }
 
@@ -85,14 +111,13 @@ impl Frame {
 pub(super) fn prepare(pfn: usize, order: u32, compound: bool) {
     let first = arena::frame(pfn);
     let count = 1usize << order;
-    // SAFETY: the block is the caller's alone, and zero is a valid `struct page`.
-    unsafe { ptr::write_bytes(ptr::from_ref(first).cast_mut(), 0, count) };
+    (pfn..pfn + count).for_each(|pfn| arena::frame(pfn).clear());
     if compound && order > 0 {
         let head = ptr::from_ref(first) as usize;
         first.flags.store(PG_HEAD, Ordering::Relaxed);
         first.order.store(order, Ordering::Relaxed);
         for pfn in pfn + 1..pfn + count {
-            arena::frame(pfn).next.store(head + 1, Ordering::Relaxed);
+            arena::frame(pfn).link.store(head + 1, Ordering::Relaxed);
         }
     }
     first.refs.store(1, Ordering::Relaxed);

@@ -8,10 +8,10 @@
 
 #define MAX_NICE 19
 #define MIN_NICE -20
-#define NICE_WIDTH (MAX_NICE - MIN_NICE + 1)
+#define NICE_WIDTH 40
 #define MAX_RT_PRIO 100
-#define MAX_PRIO (MAX_RT_PRIO + NICE_WIDTH)
-#define DEFAULT_PRIO (MAX_RT_PRIO + NICE_WIDTH / 2)
+#define MAX_PRIO 140
+#define DEFAULT_PRIO 120
 #define NICE_TO_PRIO(nice) ((nice) + DEFAULT_PRIO)
 #define PRIO_TO_NICE(prio) ((prio) - DEFAULT_PRIO)
 

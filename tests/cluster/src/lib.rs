@@ -4,8 +4,6 @@
 //! start`, controlled with the binaries of Debian's drbd-utils, and taken down when the cluster is dropped, also when
 //! the test fails. Nodes listen on loopback addresses of the cluster's own, so tests run side by side.
 
-#![allow(dead_code)]
-
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -20,7 +18,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the programs under test are: all of the workspace is built into one directory.
 pub fn bin_dir() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_umcd")).parent().expect("a directory").to_owned()
+    let me = std::env::current_exe().expect("the path of this program");
+    let dir = me.ancestors().skip(1).find(|dir| dir.join("umcd").is_file());
+    dir.expect("umcd beside this program: cargo build --release --workspace").to_owned()
 }
 
 /// What a resource looks like; the rest is the same in every test.
@@ -217,7 +217,7 @@ impl Cluster {
         self.umc_ok(&["stop", node]);
     }
 
-    fn pid(&self, node: &str) -> Option<u32> {
+    pub fn pid(&self, node: &str) -> Option<u32> {
         let record = fs::read_to_string(self.dir.join("run").join(node).join("node.json")).ok()?;
         let record: serde_json::Value = serde_json::from_str(&record).ok()?;
         record["pid"].as_u64().map(|pid| pid as u32)
@@ -380,7 +380,8 @@ impl Model {
     /// One write of random place, size (512 bytes to 256 KiB) and content.
     pub fn write(&mut self, random: &mut Random) {
         let sectors = self.content.len() as u64 / 512;
-        let len = (1 + random.below(1 << random.below(10))).min(sectors);
+        let longest = 1 << random.below(10);
+        let len = (1 + random.below(longest)).min(sectors);
         let start = (random.below(sectors - len + 1) * 512) as usize;
         let range = start..start + (len * 512) as usize;
         random.fill(&mut self.content[range.clone()]);

@@ -1,0 +1,76 @@
+//! Modules: where they came from, parameters, sysfs, /proc/drbd, debugfs, load and unload.
+
+use std::fs;
+use std::process::Command;
+
+use cluster::{Cluster, Layout, bin_dir, text};
+
+#[test]
+fn modinfo_compares_with_the_package() {
+    let output = Command::new(bin_dir().join("umc")).args(["modinfo", "drbd"]).output().unwrap();
+    let shown = text(&output);
+    assert!(output.status.success(), "{shown}");
+    assert!(shown.contains("linux-source-6.12 6.12"), "{shown}");
+    let differs = shown.lines().find_map(|line| line.strip_prefix("source differs:")).expect("a comparison");
+    let (differing, compared) = differs.trim().split_once(" of ").expect("N of M");
+    assert_eq!(differing, "0", "{shown}");
+    assert!(compared.parse::<u32>().unwrap() > 30, "{shown}");
+}
+
+#[test]
+fn every_symbol_has_a_provider() {
+    for module in ["lru_cache", "drbd"] {
+        let output = Command::new(bin_dir().join("umc")).args(["symbols", module]).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    }
+}
+
+#[test]
+fn parameters_proc_and_debugfs() {
+    let cluster = Cluster::up("modules", Layout::default());
+    let root = cluster.root(cluster.a());
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+
+    assert!(read("proc/drbd").starts_with("version: 8.4.11"));
+    assert!(read("proc/modules").contains("drbd "));
+    let parameters = root.join("sys/module/drbd/parameters");
+    assert_eq!(read("sys/module/drbd/parameters/minor_count").trim(), "32");
+    fs::write(parameters.join("usermode_helper"), "/bin/true\n").unwrap();
+    assert_eq!(read("sys/module/drbd/parameters/usermode_helper").trim(), "/bin/true");
+    // Mode 0444: nobody writes it.
+    assert!(fs::metadata(parameters.join("minor_count")).unwrap().permissions().readonly());
+    assert!(root.join("sys/module/drbd/parameters/fault_rate").exists(), "fault injection is built in");
+    assert!(root.join("sys/module/lru_cache/holders/drbd").exists());
+
+    let debugfs = root.join("sys/kernel/debug/drbd");
+    assert!(fs::read_to_string(debugfs.join("version")).unwrap().contains("VERSION=8.4.11"));
+    let resource = debugfs.join("resources/r0");
+    for file in ["in_flight_summary", "connections/peer/callback_history", "volumes/0/oldest_requests", "volumes/0/act_log_extents", "volumes/0/data_gen_id", "volumes/0/ed_gen_id"] {
+        fs::read_to_string(resource.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+    assert!(fs::read_to_string(debugfs.join("minors/0/data_gen_id")).is_ok());
+    cluster.down();
+}
+
+#[test]
+fn insmod_and_rmmod() {
+    let cluster = Cluster::up("rmmod", Layout::default());
+    let node = cluster.a();
+    let refused = cluster.umc(&["rmmod", "drbd"]);
+    let _ = &refused;
+    let busy = cluster.umc(&["rmmod", "lru_cache"]);
+    assert!(!busy.status.success() && text(&busy).contains("drbd"), "{}", text(&busy));
+    cluster.adm(node, &["down", "r0"]);
+    for _ in 0..3 {
+        cluster.umc_ok(&["rmmod", node, "drbd"]);
+        assert!(!cluster.root(node).join("proc/drbd").exists());
+        cluster.umc_ok(&["insmod", node, "drbd", "minor_count=8"]);
+        let count = cluster.root(node).join("sys/module/drbd/parameters/minor_count");
+        assert_eq!(fs::read_to_string(count).unwrap().trim(), "8");
+    }
+    let wrong = cluster.umc(&["insmod", node, "lru_cache", "no_such=1"]);
+    assert!(!wrong.status.success());
+    cluster.adm(node, &["up", "r0"]);
+    cluster.await_event(node, "connection:Connected");
+    cluster.down();
+}

@@ -1,0 +1,129 @@
+//! The project's figures, measured on this machine.
+//!
+//! Three repetitions of each, the median counts. The load is fio against the DRBD device as FUSE shows it, without a
+//! file system between. Both nodes, and fio, share the processors of this machine.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use cluster::{Cluster, Layout};
+
+const REPETITIONS: usize = 3;
+
+struct Figure {
+    name: &'static str,
+    unit: &'static str,
+    wanted: &'static str,
+    values: Vec<f64>,
+}
+
+impl Figure {
+    fn median(&self) -> f64 {
+        let mut sorted = self.values.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() / 2]
+    }
+}
+
+/// One run of fio: its JSON.
+fn fio(device: &Path, args: &[&str]) -> serde_json::Value {
+    let output = Command::new("fio")
+        .arg("--name=figure")
+        .arg(format!("--filename={}", device.display()))
+        .args(["--direct=1", "--time_based", "--runtime=2", "--output-format=json"])
+        .args(args)
+        .output()
+        .expect("fio runs");
+    assert!(output.status.success(), "fio: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("fio's JSON")
+}
+
+fn iops(result: &serde_json::Value, side: &str) -> f64 {
+    result["jobs"][0][side]["iops"].as_f64().unwrap_or_default()
+}
+
+fn mb_per_second(result: &serde_json::Value, side: &str) -> f64 {
+    result["jobs"][0][side]["bw_bytes"].as_f64().unwrap_or_default() / 1e6
+}
+
+fn ram(net: &str, disk: &str, disk_mib: u64) -> Layout {
+    Layout { handler: "ram", net: net.into(), disk: disk.into(), disk_mib, ..Layout::default() }
+}
+
+/// `VmRSS` of a process in MB.
+fn resident_mb(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
+    line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or_default() / 1000.0
+}
+
+fn resync(figures: &mut Vec<Figure>) {
+    let mut values = Vec::new();
+    for _ in 0..REPETITIONS {
+        const MIB: u64 = 1024;
+        let layout = ram("max-buffers 80000; max-epoch-size 20000;", "c-plan-ahead 0; resync-rate 4G;", MIB);
+        let cluster = Cluster::up("resync", layout);
+        let start = Instant::now();
+        cluster.adm(cluster.a(), &["primary", "--force", "r0"]);
+        cluster.await_dstate("UpToDate/UpToDate");
+        values.push((MIB << 20) as f64 / 1e6 / start.elapsed().as_secs_f64());
+        cluster.down();
+    }
+    figures.push(Figure { name: "resync, ram, max-buffers 80000", unit: "MB/s", wanted: "> 500", values });
+}
+
+fn load(figures: &mut Vec<Figure>) {
+    type Pick = fn(&serde_json::Value, &str) -> f64;
+    let loads: &[(&str, &str, &str, &[&str], &str, Pick)] = &[
+        ("4k sync write, C, depth 1", "1/s", "> 5000", &["--rw=randwrite", "--bs=4k", "--sync=1"], "write", iops),
+        ("4k write, C, depth 1", "1/s", "", &["--rw=randwrite", "--bs=4k"], "write", iops),
+        ("4k write, C, depth 32", "1/s", "", &["--rw=randwrite", "--bs=4k", "--ioengine=io_uring", "--iodepth=32"], "write", iops),
+        ("4k read, depth 1", "1/s", "", &["--rw=randread", "--bs=4k"], "read", iops),
+        ("128k sequential write, C, depth 8", "MB/s", "", &["--rw=write", "--bs=128k", "--ioengine=io_uring", "--iodepth=8"], "write", mb_per_second),
+    ];
+    let cluster = Cluster::in_sync("load", ram("", "", 256));
+    let device = cluster.device(cluster.a(), 0);
+    for (name, unit, wanted, args, side, pick) in loads {
+        let values = (0..REPETITIONS).map(|_| pick(&fio(&device, args), side)).collect();
+        figures.push(Figure { name, unit, wanted, values });
+    }
+    cluster.down();
+}
+
+fn idle(figures: &mut Vec<Figure>) {
+    let (mut start_s, mut rss) = (Vec::new(), Vec::new());
+    for _ in 0..REPETITIONS {
+        let cluster = Cluster::new("idle", ram("", "", 32));
+        cluster.stop(cluster.a());
+        let start = Instant::now();
+        cluster.start(cluster.a());
+        start_s.push(start.elapsed().as_secs_f64());
+        rss.push(resident_mb(cluster.pid(cluster.a()).expect("the node runs")));
+        cluster.stop(cluster.a());
+        cluster.stop(cluster.b());
+    }
+    figures.push(Figure { name: "start of a node with DRBD", unit: "s", wanted: "< 0.5", values: start_s });
+    figures.push(Figure { name: "resident memory of an idle node", unit: "MB", wanted: "< 40", values: rss });
+}
+
+fn main() {
+    let mut figures = Vec::new();
+    idle(&mut figures);
+    resync(&mut figures);
+    load(&mut figures);
+
+    println!("{:<36} {:>12} {:<5} {:>8}   runs", "figure", "median", "unit", "wanted");
+    let mut json = serde_json::Map::new();
+    for figure in &figures {
+        let runs: Vec<String> = figure.values.iter().map(|value| format!("{value:.1}")).collect();
+        println!(
+            "{:<36} {:>12.2} {:<5} {:>8}   {}",
+            figure.name, figure.median(), figure.unit, figure.wanted, runs.join(" ")
+        );
+        let value = serde_json::json!({ "unit": figure.unit, "median": figure.median(), "runs": figure.values });
+        json.insert(figure.name.into(), value);
+    }
+    fs::write("target/bench.json", serde_json::Value::Object(json).to_string()).expect("target/bench.json");
+}

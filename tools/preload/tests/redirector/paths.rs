@@ -1,0 +1,127 @@
+//! The path map and the host name, through shells, coreutils and python.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::{FakeRoot, both, have, said};
+
+#[test]
+fn shells_and_coreutils_read_the_nodes_files() {
+    let root = FakeRoot::new();
+    for shell in ["dash", "bash"].into_iter().filter(|shell| have(shell)) {
+        let version = root.sh(shell, "test -f /proc/drbd && read line < /proc/drbd && echo \"$line\"");
+        assert_eq!(version, "version: 8.4.11 (api:1/proto:86-101)\n", "{shell}");
+        assert_eq!(root.sh(shell, "cat //sys/./block/drbd0/../drbd0/size"), "2048\n");
+        assert_eq!(root.sh(shell, "cd / && cat dev/drbd0"), "block zero");
+        assert_eq!(root.sh(shell, "cd /dev && cat drbd0 ./disk0"), "block zeroa disk below");
+        assert_eq!(root.sh(shell, "cd /sys/block && cat drbd0/size"), "2048\n");
+        assert_eq!(root.sh(shell, "cat /sys/module/brd/parameters/rd_nr"), "16\n");
+        assert_eq!(root.sh(shell, "test -e /proc/partitions || echo none"), "none\n");
+    }
+    assert_eq!(root.sh("sh", "ls /sys/block"), "drbd0\n");
+    assert_eq!(root.sh("sh", "stat -c %s /dev/drbd0"), "10\n");
+    assert_eq!(root.sh("sh", "readlink -f /dev/drbd0"), "/dev/drbd0\n");
+    assert_eq!(root.sh("sh", "uname -n"), "alpha\n");
+}
+
+#[test]
+fn python_sees_the_same() {
+    if !have("python3") {
+        return;
+    }
+    let root = FakeRoot::new();
+    let script = "import os,glob,socket
+print(open('/proc/drbd').read().split()[1])
+print(os.uname().nodename, socket.gethostname())
+print(glob.glob('/dev/drbd*'), os.path.realpath('/sys/block/drbd0'), os.listdir('/sys/block'))
+print([e.name for e in os.scandir('/sys/block')], os.access('/dev/drbd1', os.F_OK))
+os.chdir('/'); print(os.path.getsize('dev/drbd0'))
+d = os.open('/sys/block', os.O_RDONLY); print(os.stat('drbd0/size', dir_fd=d).st_size)";
+    let printed = said(root.command("python3").arg("-c").arg(script));
+    // python's glob lists /dev, which is the host's; its realpath asks for each link itself.
+    let want = "8.4.11\nalpha alpha\n[] /sys/block/drbd0 ['drbd0']\n['drbd0'] False\n10\n5\n";
+    assert_eq!(printed, want);
+}
+
+#[test]
+fn the_hosts_files_stay_the_hosts() {
+    let root = FakeRoot::new();
+    root.file("dev/null", "not this");
+    root.file("etc/passwd", "not this either");
+    assert_eq!(root.sh("sh", "echo gone > /dev/null; wc -c < /dev/null"), "0\n");
+    let host = fs::metadata("/etc/passwd").unwrap().ino().to_string();
+    assert_eq!(root.sh("sh", "stat -c %i /etc/passwd").trim(), host);
+    assert_eq!(root.sh("sh", "test -d /proc/self/fd && echo yes"), "yes\n");
+    let prefixed = format!("cat {}/dev/drbd0", root.path().display());
+    assert_eq!(root.sh("sh", &prefixed), "block zero");
+}
+
+#[test]
+fn state_of_the_tools_is_the_nodes_own() {
+    let root = FakeRoot::new();
+    root.sh("sh", "echo a > /var/lib/drbd/x; mkdir /var/run/drbd/d; mv /var/lib/drbd/x /run/drbd/y");
+    root.sh("sh", "ln -s target /run/drbd/link; touch /var/lock/drbd-147-0; chmod 600 /run/drbd/y");
+    assert_eq!(fs::read_to_string(root.host("state/run-drbd/y")).unwrap(), "a\n");
+    assert!(root.host("state/run-drbd/d").is_dir());
+    assert!(root.host("state/lock/drbd-147-0").is_file());
+    assert_eq!(fs::read_link(root.host("state/run-drbd/link")).unwrap().to_str(), Some("target"));
+    root.sh("sh", "rm /run/drbd/link /run/drbd/y; rmdir /run/drbd/d");
+    assert_eq!(fs::read_dir(root.host("state/run-drbd")).unwrap().count(), 0);
+}
+
+#[test]
+fn opening_for_truncation_leaves_the_trees_files_long() {
+    let root = FakeRoot::new();
+    root.sh("sh", "printf B > /dev/drbd0; printf 9 > /sys/block/drbd0/size");
+    assert_eq!(fs::read_to_string(root.path().join("dev/drbd0")).unwrap(), "Block zero");
+    assert_eq!(fs::read_to_string(root.path().join("sys/block/drbd0/size")).unwrap(), "9048\n");
+    root.sh("sh", "echo long > /run/drbd/f; echo s > /run/drbd/f");
+    assert_eq!(fs::read_to_string(root.host("state/run-drbd/f")).unwrap(), "s\n");
+}
+
+#[test]
+fn without_the_variable_nothing_is_redirected() {
+    let root = FakeRoot::new();
+    let script = "test -e /dev/drbd0 || echo none; uname -n";
+    let here = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let mut command = root.command("sh");
+    command.env_remove("UMC_FS_ROOT").arg("-c").arg(script);
+    assert_eq!(said(&mut command), format!("none\n{here}"));
+    command.env("UMC_FS_ROOT", "");
+    assert_eq!(said(&mut command), format!("none\n{here}"));
+}
+
+#[test]
+fn a_relative_root_stops_the_program() {
+    let root = FakeRoot::new();
+    let output = root.command("cat").env("UMC_FS_ROOT", "here").arg("/proc/drbd").output().unwrap();
+    assert_eq!(output.status.code(), Some(126), "{}", both(&output));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not an absolute path"));
+}
+
+#[test]
+fn the_hosts_modprobe_is_never_run() {
+    let root = FakeRoot::new();
+    // There is no umc beside the test's library, or there is one and it finds no node.
+    let output = root.command("sh").args(["-c", "exec /sbin/modprobe drbd"]).output().unwrap();
+    assert!(!output.status.success(), "{}", both(&output));
+}
+
+#[test]
+fn drbdmeta_works_on_a_plain_file_and_locks_in_the_nodes_directory() {
+    if !have("drbdmeta") {
+        return;
+    }
+    let root = FakeRoot::new();
+    let disk = root.host("disk.img");
+    fs::File::create(&disk).unwrap().set_len(16 << 20).unwrap();
+    let drbdmeta = |command: &str| {
+        let mut drbdmeta = root.command("drbdmeta");
+        drbdmeta.args(["--force", "0", "v08"]).arg(&disk).arg("internal").arg(command);
+        drbdmeta
+    };
+    let output = drbdmeta("create-md").output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    assert!(said(&mut drbdmeta("dump-md")).contains("version \"v08\""));
+    assert!(root.host("state/lock/drbd-147-0").is_file());
+}

@@ -1,0 +1,140 @@
+//! Files of one number with a getter and a setter: `DEFINE_SIMPLE_ATTRIBUTE`.
+
+use std::ffi::{c_char, c_int, c_longlong, c_void};
+
+use parking_lot::Mutex;
+
+use crate::errno::from_ret;
+use crate::fs::open::count;
+use crate::{Errno, Result, sys, tree};
+
+type Get = Option<unsafe extern "C" fn(*mut c_void, *mut u64) -> c_int>;
+type Set = Option<unsafe extern "C" fn(*mut c_void, u64) -> c_int>;
+
+unsafe extern "C" {
+    /// The kernel's snprintf, of the C glue.
+    fn umc_snprintf(buf: *mut c_char, size: usize, fmt: *const c_char, ...) -> c_int;
+}
+
+/// What `file->private_data` points to.
+struct SimpleAttr {
+    get: Get,
+    set: Set,
+    data: *mut c_void,
+    fmt: *const c_char,
+    /// The text of the last read that began at 0.
+    text: Mutex<Vec<u8>>,
+}
+
+/// Opens such a file.
+///
+/// # Safety
+/// Both are live; the functions, the inode's data and `fmt` outlive the file, and `fmt` takes one long long.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simple_attr_open(
+    inode: *mut sys::inode,
+    file: *mut sys::file,
+    get: Get,
+    set: Set,
+    fmt: *const c_char,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let data = unsafe { (*inode).i_private };
+    let attr = SimpleAttr { get, set, data, fmt, text: Mutex::default() };
+    // SAFETY: as above.
+    unsafe { (*file).private_data = Box::into_raw(Box::new(attr)).cast() };
+    0
+}
+
+/// Closes such a file.
+///
+/// # Safety
+/// `file` was opened by [`simple_attr_open`].
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simple_attr_release(
+    _inode: *mut sys::inode,
+    file: *mut sys::file,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    drop(unsafe { Box::from_raw((*file).private_data.cast::<SimpleAttr>()) });
+    0
+}
+
+impl SimpleAttr {
+    fn format(&self) -> Result<Vec<u8>> {
+        let get = self.get.ok_or(Errno::EACCES)?;
+        let mut value = 0;
+        // SAFETY: the driver's getter with the driver's data.
+        from_ret(unsafe { get(self.data, &raw mut value) })?;
+        let mut text = vec![0_u8; 64];
+        // SAFETY: the buffer has the size; the format takes one long long (contract of the open).
+        let len = unsafe {
+            umc_snprintf(text.as_mut_ptr().cast(), text.len(), self.fmt, value as c_longlong)
+        };
+        text.truncate(usize::try_from(len).unwrap_or(0).min(63));
+        Ok(text)
+    }
+}
+
+/// Reads the number.
+///
+/// # Safety
+/// As for [`simple_attr_release`]; `buf` is valid for `len` bytes, `ppos` for a loff_t.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simple_attr_read(
+    file: *mut sys::file,
+    buf: *mut c_char,
+    len: usize,
+    ppos: *mut sys::loff_t,
+) -> sys::ssize_t {
+    // SAFETY: the caller's contract.
+    let (attr, pos) = unsafe { (&*(*file).private_data.cast::<SimpleAttr>(), *ppos) };
+    if pos == 0 {
+        match attr.format() {
+            Ok(text) => *attr.text.lock() = text,
+            Err(error) => return error.neg() as sys::ssize_t,
+        }
+    }
+    let text = attr.text.lock().clone();
+    // SAFETY: the caller's contract.
+    unsafe { super::simple_read_from_buffer(buf.cast(), len, ppos, text.as_ptr().cast(), text.len()) }
+}
+
+/// Sets the number from a text.
+///
+/// # Safety
+/// As for [`simple_attr_read`].
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simple_attr_write(
+    file: *mut sys::file,
+    buf: *const c_char,
+    len: usize,
+    _ppos: *mut sys::loff_t,
+) -> sys::ssize_t {
+    // SAFETY: the caller's contract.
+    let attr = unsafe { &*(*file).private_data.cast::<SimpleAttr>() };
+    // SAFETY: as above.
+    let text = unsafe { std::slice::from_raw_parts(buf.cast::<u8>(), len) };
+    let stored = attr.set.ok_or(Errno::EACCES).and_then(|set| {
+        let text = std::str::from_utf8(tree::part(text, 0, 63)).map_err(|_| Errno::EINVAL)?;
+        let value = crate::debugfs::parse(text)?;
+        // SAFETY: the driver's setter with the driver's data.
+        from_ret(unsafe { set(attr.data, value) })
+    });
+    match stored.and_then(|_| count(len as sys::ssize_t, len)) {
+        Ok(len) => len as sys::ssize_t,
+        Err(error) => error.neg() as sys::ssize_t,
+    }
+}

@@ -1,0 +1,159 @@
+//! Sleeping and waking.
+//!
+//! The state word of a task is what it parks on. A waker that finds the task in one of the states it wakes changes the
+//! word to `TASK_RUNNING` and unparks it; so a wake-up between `set_current_state` and `schedule` makes `schedule`
+//! return at once, and one from nowhere is harmless.
+
+use std::ffi::{c_int, c_long};
+use std::sync::atomic::{Ordering, fence};
+
+use mte::{NEVER, Wake};
+
+use super::{Task, current_task};
+use crate::errno::{Errno, Result};
+use crate::{blkdev, context, jiffies, sys, workqueue};
+
+const MAX_SCHEDULE_TIMEOUT: c_long = c_long::MAX;
+
+/// `set_current_state`: the store is ordered before everything that follows.
+#[inline]
+pub(crate) fn set_state(task: &Task, state: u32) {
+    task.state().store(state, Ordering::SeqCst);
+    fence(Ordering::SeqCst);
+}
+
+/// Wakes `task` if its state is in `mask`. Everything the caller did before is visible to the task afterwards.
+///
+/// The task may be gone once its state was changed, so nothing of it is used after that.
+pub(crate) fn wake_up(task: &Task, mask: u32) -> bool {
+    let (ops, word) = (task.kernel.ops, task.state());
+    fence(Ordering::SeqCst);
+    let mut state = word.load(Ordering::Relaxed);
+    let key = std::ptr::from_ref(word);
+    loop {
+        if state & mask == 0 || state == sys::TASK_DEAD {
+            return false;
+        }
+        match word.compare_exchange(state, sys::TASK_RUNNING, Ordering::SeqCst, Ordering::Relaxed) {
+            Ok(_) => break,
+            Err(now) => state = now,
+        }
+    }
+    ops.unpark(key, 1);
+    true
+}
+
+/// What happens on the way into any sleep, and out of it again.
+struct Sleeping<'a>(&'a Task);
+
+impl<'a> Sleeping<'a> {
+    fn begin(task: &'a Task, place: &'static &'static str) -> Sleeping<'a> {
+        if task.waits_in.load(Ordering::Relaxed).is_null() {
+            task.set_wait(place, 0);
+        }
+        task.waits_since.store(task.kernel.ops.now_ns().max(1), Ordering::Relaxed);
+        if !task.worker.get().is_null() {
+            workqueue::worker_sleeps(task);
+        }
+        Sleeping(task)
+    }
+}
+
+impl Drop for Sleeping<'_> {
+    fn drop(&mut self) {
+        let task = self.0;
+        if !task.worker.get().is_null() {
+            workqueue::worker_runs(task);
+        }
+        task.waits_since.store(0, Ordering::Relaxed);
+        task.waits_in.store(std::ptr::null_mut(), Ordering::Relaxed);
+    }
+}
+
+/// Sends the requests on their way that the task has collected in its plug: those it sleeps for may be among them.
+fn flush_plug(task: &Task) {
+    if !task.plug().is_null() {
+        blkdev::flush_plug_from_schedule(task.as_sys());
+    }
+}
+
+/// Sleeps until the state is `TASK_RUNNING`, or until the deadline, which makes it so. False: the deadline passed.
+pub(crate) fn schedule_until(task: &Task, deadline_ns: u64) -> bool {
+    let (ops, word) = (task.kernel.ops, task.state());
+    if word.load(Ordering::SeqCst) == sys::TASK_RUNNING {
+        ops.yield_now();
+        return true;
+    }
+    context::check_sleep(task);
+    flush_plug(task);
+    let _sleeping = Sleeping::begin(task, &"schedule");
+    loop {
+        let state = word.load(Ordering::SeqCst);
+        if state == sys::TASK_RUNNING {
+            return true;
+        }
+        if task.signals.interrupts(state) {
+            word.store(sys::TASK_RUNNING, Ordering::SeqCst);
+            return true;
+        }
+        if ops.park(word, state, deadline_ns) == Wake::TimedOut {
+            // Whoever changes the word first decides whether this was a wake-up.
+            return word.swap(sys::TASK_RUNNING, Ordering::SeqCst) == sys::TASK_RUNNING;
+        }
+    }
+}
+
+/// Sleeps until woken.
+pub(crate) fn schedule(task: &Task) {
+    schedule_until(task, NEVER);
+}
+
+/// Sleeps until woken, but for at most `timeout` jiffies; the jiffies that were left.
+pub(crate) fn schedule_timeout(task: &Task, timeout: c_long) -> c_long {
+    if timeout == MAX_SCHEDULE_TIMEOUT {
+        schedule(task);
+        return timeout;
+    }
+    if timeout < 0 {
+        context::warn(task.kernel, &format!("schedule_timeout: wrong timeout value {timeout}"));
+        task.state().store(sys::TASK_RUNNING, Ordering::SeqCst);
+        return 0;
+    }
+    let expires = jiffies::now(task.kernel).wrapping_add(timeout as u64);
+    schedule_until(task, jiffies::to_deadline(task.kernel, expires));
+    (expires.wrapping_sub(jiffies::now(task.kernel)) as c_long).max(0)
+}
+
+/// Sleeps until `fd` is ready for one of `events` (poll(2) bits), as a blocking socket call does. A signal or
+/// `wake_up_process` of another task interrupts the sleep; only the signal ends it.
+///
+/// # Errors
+/// `ERESTARTSYS` with a signal pending, `EAGAIN` after `timeout_jiffies` (`c_long::MAX` is for ever).
+pub fn sleep_on_fd(fd: c_int, events: u32, timeout_jiffies: c_long) -> Result<()> {
+    let task = current_task();
+    let (kernel, word) = (task.kernel, task.state());
+    context::check_sleep(task);
+    flush_plug(task);
+    let deadline_ns = match timeout_jiffies {
+        MAX_SCHEDULE_TIMEOUT => NEVER,
+        timeout => {
+            let expires = jiffies::now(kernel).wrapping_add(timeout.max(0) as u64);
+            jiffies::to_deadline(kernel, expires)
+        }
+    };
+    task.set_wait(&"socket", 0);
+    let _sleeping = Sleeping::begin(task, &"socket");
+    let result = loop {
+        set_state(task, sys::TASK_INTERRUPTIBLE);
+        if task.signals.interrupts(sys::TASK_INTERRUPTIBLE) {
+            break Err(Errno::ERESTARTSYS);
+        }
+        match kernel.ops.fd_wait(fd, events, word, sys::TASK_INTERRUPTIBLE, deadline_ns) {
+            Wake::Ready => break Ok(()),
+            Wake::TimedOut => break Err(Errno::EAGAIN),
+            Wake::Unparked => {}
+        }
+    };
+    word.store(sys::TASK_RUNNING, Ordering::SeqCst);
+    result
+}

@@ -1,0 +1,493 @@
+//! Attributes of kernel objects.
+//!
+//! C header: `include/linux/sysfs.h` (API of 6.12).
+//! Guarantees kept: a show gets a zeroed page, a store a text that ends with a zero byte; after a removal no show or store
+//! of the attribute is running and none will start, and open handles give `ENODEV`.
+//! Differs from Linux: no binary attributes, no poll; a read at offset 0 asks the driver anew.
+//! Used by DRBD for: nothing directly; disks and modules have attributes.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::errno::to_ret;
+use crate::fs::gate::Gate;
+use crate::fs::open::count;
+use crate::tree::{self, OpenFile, TreeFile};
+use crate::{Errno, Kernel, Result, sys};
+
+/// The longest text of an attribute.
+const TEXT_MAX: usize = 4096;
+
+/// What `kobject->sd` points to: the directory of an object.
+pub(crate) struct Dir {
+    kernel: &'static Kernel,
+    path: String,
+    /// The files by their path below the directory, each with the gate before its driver.
+    files: Mutex<BTreeMap<String, Arc<Gate>>>,
+}
+
+impl Dir {
+    /// Makes the directory.
+    pub(crate) fn create(kernel: &'static Kernel, path: &str) -> Result<Dir> {
+        kernel.tree.add_dir(path, 0o755)?;
+        Ok(Dir::existing(kernel, path))
+    }
+
+    /// Stands for a directory that somebody else made.
+    pub(crate) fn existing(kernel: &'static Kernel, path: &str) -> Dir {
+        Dir { kernel, path: path.to_owned(), files: Mutex::default() }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Removes the directory and waits for those who are inside its files. May sleep.
+    pub(crate) fn remove(&self) {
+        let _ = self.kernel.tree.remove(&self.path);
+        let files = std::mem::take(&mut *self.files.lock());
+        files.values().for_each(|gate| gate.close());
+    }
+
+    fn add(&self, name: &str, mode: u16, attribute: Attribute) -> Result<()> {
+        let gate = attribute.gate.clone();
+        let path = format!("{}/{name}", self.path);
+        self.kernel.tree.add_file(&path, mode & 0o777, Arc::new(attribute))?;
+        self.files.lock().insert(name.to_owned(), gate);
+        Ok(())
+    }
+
+    fn take(&self, name: &str) {
+        let Some(gate) = self.files.lock().remove(name) else { return };
+        let _ = self.kernel.tree.remove(&format!("{}/{name}", self.path));
+        gate.close();
+    }
+}
+
+/// The directory of an object, if it was added.
+///
+/// # Safety
+/// `kobj` is live and stays so while the result is used.
+pub(crate) unsafe fn dir_of<'a>(kobj: *const sys::kobject) -> Option<&'a Dir> {
+    // SAFETY: the caller's contract; `sd` is NULL or a boxed `Dir`.
+    unsafe { (*kobj).sd.cast::<Dir>().as_ref() }
+}
+
+/// One attribute of one object.
+#[derive(Clone)]
+struct Attribute {
+    kobj: *mut sys::kobject,
+    attr: *mut sys::attribute,
+    gate: Arc<Gate>,
+}
+
+// SAFETY: the pointers are used within the gate only, and objects may be used from any thread.
+unsafe impl Send for Attribute {}
+// SAFETY: as above.
+unsafe impl Sync for Attribute {}
+
+impl Attribute {
+    fn ops(&self) -> Result<sys::sysfs_ops> {
+        // SAFETY: within the gate the object is live.
+        let ktype = unsafe { (*self.kobj).ktype.as_ref() };
+        // SAFETY: a type's table outlives its objects.
+        ktype.and_then(|ktype| unsafe { ktype.sysfs_ops.as_ref() }).copied().ok_or(Errno::EIO)
+    }
+
+    fn show(&self) -> Result<Vec<u8>> {
+        let _pass = self.gate.enter().ok_or(Errno::ENODEV)?;
+        let show = self.ops()?.show.ok_or(Errno::EIO)?;
+        let mut page = vec![0_u8; TEXT_MAX];
+        // SAFETY: within the gate both are live; the page has the size that every show may use.
+        let ret = unsafe { show(self.kobj, self.attr, page.as_mut_ptr().cast()) };
+        page.truncate(count(ret, TEXT_MAX)?);
+        Ok(page)
+    }
+
+    fn store(&self, data: &[u8]) -> Result<usize> {
+        let _pass = self.gate.enter().ok_or(Errno::ENODEV)?;
+        let store = self.ops()?.store.ok_or(Errno::EIO)?;
+        let mut text = data[..data.len().min(TEXT_MAX)].to_vec();
+        text.push(0);
+        let len = text.len() - 1;
+        // SAFETY: within the gate both are live; the text ends with a zero byte.
+        let ret = unsafe { store(self.kobj, self.attr, text.as_ptr().cast(), len) };
+        count(ret, len)
+    }
+}
+
+impl TreeFile for Attribute {
+    fn open(&self, write: bool) -> Result<Box<dyn OpenFile>> {
+        let _pass = self.gate.enter().ok_or(Errno::ENODEV)?;
+        if write && self.ops()?.store.is_none() {
+            return Err(Errno::EACCES);
+        }
+        Ok(Box::new(OpenAttribute { attribute: self.clone(), text: Mutex::default() }))
+    }
+}
+
+struct OpenAttribute {
+    attribute: Attribute,
+    text: Mutex<Option<Arc<Vec<u8>>>>,
+}
+
+impl OpenFile for OpenAttribute {
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let kept = self.text.lock().clone();
+        let text = match kept {
+            Some(text) if offset > 0 => text,
+            _ => {
+                let text = Arc::new(self.attribute.show()?);
+                *self.text.lock() = Some(text.clone());
+                text
+            }
+        };
+        Ok(tree::part(&text, offset, len).to_vec())
+    }
+
+    fn write(&self, _offset: u64, data: &[u8]) -> Result<usize> {
+        self.attribute.store(data)
+    }
+}
+
+/// The functions of `struct kobj_attribute`.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals)]
+pub static kobj_sysfs_ops: sys::sysfs_ops =
+    sys::sysfs_ops { show: Some(kobj_attr_show), store: Some(kobj_attr_store) };
+
+unsafe extern "C" fn kobj_attr_show(
+    kobj: *mut sys::kobject,
+    attr: *mut sys::attribute,
+    buf: *mut c_char,
+) -> sys::ssize_t {
+    // `attr` is the first field of every kobj_attribute.
+    let attr = attr.cast::<sys::kobj_attribute>();
+    // SAFETY: attributes of objects with these functions are kobj_attributes.
+    match unsafe { (*attr).show } {
+        // SAFETY: as above.
+        Some(show) => unsafe { show(kobj, attr, buf) },
+        None => Errno::EIO.neg() as sys::ssize_t,
+    }
+}
+
+unsafe extern "C" fn kobj_attr_store(
+    kobj: *mut sys::kobject,
+    attr: *mut sys::attribute,
+    buf: *const c_char,
+    count: usize,
+) -> sys::ssize_t {
+    let attr = attr.cast::<sys::kobj_attribute>();
+    // SAFETY: as in `kobj_attr_show`.
+    match unsafe { (*attr).store } {
+        // SAFETY: as above.
+        Some(store) => unsafe { store(kobj, attr, buf, count) },
+        None => Errno::EIO.neg() as sys::ssize_t,
+    }
+}
+
+/// # Safety
+/// `attr` is live with a name; `kobj` is live.
+unsafe fn add(
+    kobj: *mut sys::kobject,
+    attr: *const sys::attribute,
+    group: Option<&str>,
+    mode: u16,
+) -> Result<()> {
+    // SAFETY: the caller's contract.
+    let dir = unsafe { dir_of(kobj) }.ok_or(Errno::ENOENT)?;
+    // SAFETY: the caller's contract.
+    let name = unsafe { path_in(attr, group) };
+    dir.add(&name, mode, Attribute { kobj, attr: attr.cast_mut(), gate: Arc::new(Gate::new()) })
+}
+
+/// # Safety
+/// As for [`add`].
+unsafe fn take(kobj: *mut sys::kobject, attr: *const sys::attribute, group: Option<&str>) {
+    // SAFETY: the caller's contract.
+    if let Some(dir) = unsafe { dir_of(kobj) } {
+        // SAFETY: the caller's contract.
+        dir.take(&unsafe { path_in(attr, group) });
+    }
+}
+
+/// # Safety
+/// `attr` is live with a name.
+unsafe fn path_in(attr: *const sys::attribute, group: Option<&str>) -> String {
+    // SAFETY: the caller's contract.
+    let name = unsafe { CStr::from_ptr((*attr).name) }.to_string_lossy();
+    match group {
+        Some(group) => format!("{group}/{name}"),
+        None => name.into_owned(),
+    }
+}
+
+/// Adds an attribute.
+///
+/// # Safety
+/// `kobj` is live; `attr` stays valid until the removal.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_create_file_ns(
+    kobj: *mut sys::kobject,
+    attr: *const sys::attribute,
+    _ns: *const c_void,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    to_ret(unsafe { add(kobj, attr, None, (*attr).mode) })
+}
+
+/// Removes an attribute.
+///
+/// # Safety
+/// `kobj` and `attr` are live.
+///
+/// # Context
+/// May sleep: waits for readers and writers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_remove_file_ns(
+    kobj: *mut sys::kobject,
+    attr: *const sys::attribute,
+    _ns: *const c_void,
+) {
+    // SAFETY: the caller's contract.
+    unsafe { take(kobj, attr, None) };
+}
+
+/// The pointers of a NULL-terminated array; none for NULL.
+///
+/// # Safety
+/// `array` is NULL or such an array, and stays.
+unsafe fn pointers<T>(array: *const *const T) -> Vec<*const T> {
+    let mut found = Vec::new();
+    let mut at = array;
+    // SAFETY: the caller's contract.
+    while !at.is_null() && !unsafe { *at }.is_null() {
+        // SAFETY: as above.
+        found.push(unsafe { *at });
+        at = at.wrapping_add(1);
+    }
+    found
+}
+
+/// Adds all attributes of a NULL-terminated array, or none.
+///
+/// # Safety
+/// As for [`sysfs_create_file_ns`].
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_create_files(
+    kobj: *mut sys::kobject,
+    attrs: *const *const sys::attribute,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let attrs = unsafe { pointers(attrs) };
+    for (index, attr) in attrs.iter().enumerate() {
+        // SAFETY: the caller's contract.
+        if let Err(error) = unsafe { add(kobj, *attr, None, (**attr).mode) } {
+            // SAFETY: as above.
+            attrs[..index].iter().for_each(|attr| unsafe { take(kobj, *attr, None) });
+            return error.neg();
+        }
+    }
+    0
+}
+
+/// Removes all attributes of a NULL-terminated array.
+///
+/// # Safety
+/// As for [`sysfs_remove_file_ns`].
+///
+/// # Context
+/// May sleep: waits for readers and writers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_remove_files(
+    kobj: *mut sys::kobject,
+    attrs: *const *const sys::attribute,
+) {
+    // SAFETY: the caller's contract.
+    unsafe { pointers(attrs) }.iter().for_each(|attr| unsafe { take(kobj, *attr, None) });
+}
+
+/// # Safety
+/// `group` is live.
+unsafe fn group_name(group: *const sys::attribute_group) -> Option<String> {
+    // SAFETY: the caller's contract.
+    let name = unsafe { (*group).name };
+    // SAFETY: a C string or NULL.
+    (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+}
+
+/// Adds the attributes of a group that are visible, in a directory of its own when it has a name.
+///
+/// # Safety
+/// `kobj` is live; `group` and its attributes stay valid until the removal.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_create_group(
+    kobj: *mut sys::kobject,
+    group: *const sys::attribute_group,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let (name, attrs) = unsafe { (group_name(group), pointers((*group).attrs.cast())) };
+    for (index, attr) in attrs.iter().enumerate() {
+        let attr: *const sys::attribute = *attr;
+        // SAFETY: the caller's contract.
+        let mode = match unsafe { (*group).is_visible } {
+            // SAFETY: as above.
+            Some(is_visible) => unsafe { is_visible(kobj, attr.cast_mut(), index as c_int) },
+            // SAFETY: as above.
+            None => unsafe { (*attr).mode },
+        };
+        if mode == 0 {
+            continue;
+        }
+        // SAFETY: as above.
+        if let Err(error) = unsafe { add(kobj, attr, name.as_deref(), mode) } {
+            // SAFETY: as above.
+            unsafe { sysfs_remove_group(kobj, group) };
+            return error.neg();
+        }
+    }
+    0
+}
+
+/// Removes the attributes of a group.
+///
+/// # Safety
+/// As for [`sysfs_create_group`].
+///
+/// # Context
+/// May sleep: waits for readers and writers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_remove_group(
+    kobj: *mut sys::kobject,
+    group: *const sys::attribute_group,
+) {
+    // SAFETY: the caller's contract.
+    let (name, attrs) = unsafe { (group_name(group), pointers((*group).attrs.cast())) };
+    for attr in attrs {
+        // SAFETY: the caller's contract.
+        unsafe { take(kobj, attr, name.as_deref()) };
+    }
+    // SAFETY: the caller's contract.
+    if let (Some(name), Some(dir)) = (name, unsafe { dir_of(kobj) }) {
+        let _ = dir.kernel.tree.remove(&format!("{}/{name}", dir.path));
+    }
+}
+
+/// Adds all groups of a NULL-terminated array, or none.
+///
+/// # Safety
+/// As for [`sysfs_create_group`].
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_create_groups(
+    kobj: *mut sys::kobject,
+    groups: *mut *const sys::attribute_group,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let groups = unsafe { pointers(groups.cast_const()) };
+    for (index, group) in groups.iter().enumerate() {
+        // SAFETY: the caller's contract.
+        let ret = unsafe { sysfs_create_group(kobj, *group) };
+        if ret != 0 {
+            // SAFETY: as above.
+            groups[..index].iter().for_each(|group| unsafe { sysfs_remove_group(kobj, *group) });
+            return ret;
+        }
+    }
+    0
+}
+
+/// Removes all groups of a NULL-terminated array.
+///
+/// # Safety
+/// As for [`sysfs_create_group`].
+///
+/// # Context
+/// May sleep: waits for readers and writers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_remove_groups(
+    kobj: *mut sys::kobject,
+    groups: *mut *const sys::attribute_group,
+) {
+    // SAFETY: the caller's contract.
+    for group in unsafe { pointers(groups.cast_const()) } {
+        // SAFETY: as above.
+        unsafe { sysfs_remove_group(kobj, group) };
+    }
+}
+
+/// The path from one directory of the tree to another, as a relative link needs it.
+pub(crate) fn relative(from: &str, to: &str) -> String {
+    let from: Vec<&str> = from.split('/').filter(|part| !part.is_empty()).collect();
+    let to: Vec<&str> = to.split('/').filter(|part| !part.is_empty()).collect();
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..", from.len() - common);
+    up.chain(to[common..].iter().copied()).collect::<Vec<_>>().join("/")
+}
+
+/// Adds a link to the directory of another object.
+///
+/// # Safety
+/// Both objects are live; `name` is a C string.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_create_link(
+    kobj: *mut sys::kobject,
+    target: *mut sys::kobject,
+    name: *const c_char,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let (from, to) = unsafe { (dir_of(kobj), dir_of(target)) };
+    let (Some(from), Some(to)) = (from, to) else { return Errno::ENOENT.neg() };
+    // SAFETY: the caller's contract.
+    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+    let link = relative(&from.path, &to.path);
+    to_ret(from.kernel.tree.add_symlink(&format!("{}/{name}", from.path), &link))
+}
+
+/// Removes a link.
+///
+/// # Safety
+/// `kobj` is live; `name` is a C string.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_remove_link(kobj: *mut sys::kobject, name: *const c_char) {
+    // SAFETY: the caller's contract.
+    if let Some(dir) = unsafe { dir_of(kobj) } {
+        // SAFETY: the caller's contract.
+        let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+        let _ = dir.kernel.tree.remove(&format!("{}/{name}", dir.path));
+    }
+}
+
+/// Whether two texts are the same, but for one newline at the end of either.
+///
+/// # Safety
+/// Both are C strings.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_streq(s1: *const c_char, s2: *const c_char) -> bool {
+    // SAFETY: the caller's contract.
+    let (s1, s2) = unsafe { (CStr::from_ptr(s1).to_bytes(), CStr::from_ptr(s2).to_bytes()) };
+    s1.strip_suffix(b"\n").unwrap_or(s1) == s2.strip_suffix(b"\n").unwrap_or(s2)
+}
