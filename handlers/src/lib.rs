@@ -1,0 +1,30 @@
+//! Disks that tcmu-runner handlers keep.
+//!
+//! This crate is the host of the handler ABI of tcmu-runner 1.5.4, in place of tcmu-runner and its libtcmu: it loads
+//! handlers as Debian builds them, and our own `ram` and `file`. [`open_disk`] makes a disk of a node from the words
+//! `HANDLER/CONFIG`.
+//!
+//! Where to read: [`abi`] has the layouts, [`registry`] the loading, `open` the life of a disk up to its first bio,
+//! `disk` and `command` the way of a bio through a handler; `command` has the rules of completion. What a handler may
+//! call is in [`exports`] and [`helpers`] and, because it is variadic, in `glue/log.c`.
+//!
+//! The executable must export these symbols (`-rdynamic`): handlers are not linked to a library that has them.
+
+pub mod abi;
+mod cdb;
+mod command;
+pub mod device;
+mod disk;
+mod elf;
+pub mod error;
+pub mod exports;
+pub mod helpers;
+mod image;
+mod log;
+mod open;
+mod queue;
+pub mod registry;
+
+pub use error::{Error, Kind};
+pub use open::open_disk;
+pub use registry::{DEBIAN_DIR, Listed, Registry, shutdown};

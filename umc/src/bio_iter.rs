@@ -12,13 +12,13 @@ use crate::{mm, sys};
 /// The address of the byte at `offset` from the start of `page`.
 #[inline]
 pub(crate) fn address(page: *mut sys::page, offset: u32) -> *mut u8 {
-    mm::page_to_virt(page).wrapping_add(offset as usize)
+    mm::address(page).wrapping_add(offset as usize)
 }
 
 /// The page that holds the byte at `address`.
 #[inline]
 pub(crate) fn page_of(address: *mut u8) -> *mut sys::page {
-    mm::virt_to_page(address)
+    mm::page_of(address)
 }
 
 /// The pieces of memory of a bio, from where it stands to its end.
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn bio_free_pages(bio: *mut sys::bio) {
             let vec = *(*bio).bi_io_vec.add(index);
             let pages = (vec.bv_offset + vec.bv_len).div_ceil(4096) as usize;
             for page in 0..pages {
-                mm::__free_pages(vec.bv_page.add(page), 0);
+                mm::put(vec.bv_page.add(page));
             }
         }
     }

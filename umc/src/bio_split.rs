@@ -90,7 +90,7 @@ fn add_vec(
     let room = max_bytes - *bytes;
     let mut left = vec.bv_len.min(room);
     let mut taken = 0;
-    let start = mm::page_to_phys(vec.bv_page) + u64::from(vec.bv_offset);
+    let start = mm::address(vec.bv_page) as u64 + u64::from(vec.bv_offset);
     while left > 0 && *segs < u32::from(lim.max_segments) {
         let len = segment_len(lim, start + u64::from(taken), left);
         *segs += 1;
@@ -203,13 +203,13 @@ unsafe fn cut_of(bio: *const sys::bio, lim: &sys::queue_limits) -> Result<Cut> {
 pub unsafe extern "C" fn bio_split_to_limits(bio: *mut sys::bio) -> *mut sys::bio {
     // SAFETY: the caller's contract. Limits may change meanwhile; each field read was valid at some time.
     unsafe {
-        let lim = &*(&raw const (*(*(*bio).bi_bdev).bd_queue).limits);
+        let lim = &(&raw const (*(*(*bio).bi_bdev).bd_queue).limits).read();
         // The common case, a bio of few pieces that is small enough, costs one walk.
         match cut_of(bio, lim) {
             Ok(Cut::Nowhere) => bio,
             Ok(Cut::AfterSectors(sectors)) => {
                 let pool = &raw mut (*(*(*bio).bi_bdev).bd_disk).bio_split;
-                let front = bio_split(bio, sectors as c_int, sys::___GFP_DIRECT_RECLAIM, pool);
+                let front = bio_split(bio, sectors as c_int, mm::gfp::NOIO, pool);
                 (*front).bi_opf |= sys::REQ_NOMERGE;
                 crate::bio::bio_chain(front, bio);
                 crate::submit::submit_bio_noacct(bio);

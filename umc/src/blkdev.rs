@@ -1,3 +1,430 @@
-/// State of this subsystem in one kernel.
+//! The disks of a kernel: registry, major numbers, and disks that are not made by a driver.
+//!
+//! C header: `include/linux/blkdev.h` (API of 6.12).
+//! Guarantees kept: names and numbers of live disks are unique; a disk that is in use is not deleted.
+//! Differs from Linux: a disk without a driver is a Rust [`Disk`], which stands where a request queue and its hardware
+//! would be. Such disks, and those of drivers that leave their major number open, have major number 259.
+//! Used by DRBD for: `register_blkdev(147)`; its lower disks are [`Disk`]s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{c_char, c_int, c_uint};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::bio_alloc::FsBioSet;
+use crate::gendisk::{self, DiskRecord};
+use crate::mm::PageBuf;
+use crate::wait::WaitQueue;
+use crate::{Errno, Kernel, Result, blk_sysfs, sched, sys};
+
+pub(crate) use crate::plug::flush_plug_from_schedule;
+
+/// A disk below: what handlers and the simulator implement.
+pub trait Disk: Send + Sync {
+    /// Starts the bio; [`crate::bio::end`] ends it, from any thread, possibly before this returns. Never sleeps for I/O.
+    ///
+    /// The bio fits the limits of the disk. It is a read, a write, a discard or a write of zeroes, the latter two only
+    /// if the limits allow them; or a flush: a write without size and with [`sys::REQ_PREFLUSH`], only if there is a
+    /// write cache. A write has [`sys::REQ_FUA`] only if the limits allow it.
+    fn submit_bio(&self, bio: *mut sys::bio);
+
+    /// The last user is gone and the disk was deleted.
+    fn close(&self) {}
+}
+
+/// What a [`Disk`] can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskLimits {
+    /// Size in sectors of 512 bytes.
+    pub sectors: u64,
+    /// Unit of addressing: a power of two from 512 to 4096.
+    pub logical_block_size: u32,
+    /// Unit that is written without reading around it.
+    pub physical_block_size: u32,
+    /// Most sectors of one bio.
+    pub max_hw_sectors: u32,
+    /// Most pieces of memory of one bio.
+    pub max_segments: u16,
+    /// Does it take discards?
+    pub discard: bool,
+    /// Unit of discarding in bytes; 0 for the physical block size.
+    pub discard_granularity: u32,
+    /// Can it write zeroes without being given them?
+    pub write_zeroes: bool,
+    /// Is there a volatile cache, so that flushes matter?
+    pub write_cache: bool,
+    /// Can a single write go past the cache?
+    pub fua: bool,
+    /// Is it a spinning disk?
+    pub rotational: bool,
+    /// Is it never written?
+    pub read_only: bool,
+}
+
+impl Default for DiskLimits {
+    fn default() -> DiskLimits {
+        DiskLimits {
+            sectors: 0,
+            logical_block_size: 512,
+            physical_block_size: 512,
+            max_hw_sectors: 2048,
+            max_segments: 256,
+            discard: false,
+            discard_granularity: 0,
+            write_zeroes: false,
+            write_cache: false,
+            fua: false,
+            rotational: false,
+            read_only: false,
+        }
+    }
+}
+
+impl DiskLimits {
+    fn to_queue(&self) -> sys::queue_limits {
+        let mut features = 0;
+        for (on, feature) in [
+            (self.write_cache, sys::BLK_FEAT_WRITE_CACHE),
+            (self.fua, sys::BLK_FEAT_FUA),
+            (self.rotational, sys::BLK_FEAT_ROTATIONAL),
+            (true, sys::BLK_FEAT_NOWAIT),
+        ] {
+            features |= if on { feature } else { 0 };
+        }
+        // What one bio can hold, in whole blocks.
+        let most = (u32::MAX & !(4096 - 1)) >> 9;
+        sys::queue_limits {
+            features,
+            logical_block_size: self.logical_block_size,
+            physical_block_size: self.physical_block_size,
+            max_hw_sectors: self.max_hw_sectors,
+            max_user_sectors: self.max_hw_sectors,
+            max_segments: self.max_segments,
+            max_segment_size: u32::MAX,
+            max_hw_discard_sectors: if self.discard { most } else { 0 },
+            discard_granularity: self.discard_granularity,
+            max_write_zeroes_sectors: if self.write_zeroes { most } else { 0 },
+            dma_alignment: 3,
+            ..Default::default()
+        }
+    }
+}
+
+/// Why a disk was not deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InUse {
+    /// The disk.
+    pub disk: String,
+    /// Who holds it or has it open; empty when there is no such disk.
+    pub holder: String,
+}
+
+impl fmt::Display for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.holder.as_str() {
+            "" => write!(f, "Cannot delete disk {}: the node has no such disk. See umc disk ls.", self.disk),
+            holder => write!(
+                f,
+                "Cannot delete disk {}: it is in use by {holder}. Detach it there first.",
+                self.disk
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InUse {}
+
+/// A disk as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskInfo {
+    /// Its name below `/dev`.
+    pub name: String,
+    /// Its number: `major << 20 | minor`.
+    pub devt: u32,
+    /// Its size.
+    pub sectors: u64,
+    /// Is it read-only?
+    pub read_only: bool,
+    /// The driver that made it; empty for a [`Disk`].
+    pub driver: String,
+    /// How often it is open.
+    pub openers: u32,
+    /// Who claims it; empty when nobody does.
+    pub holder: String,
+}
+
 #[derive(Default)]
-pub struct State {}
+struct Registry {
+    by_name: BTreeMap<String, Arc<DiskRecord>>,
+    by_devt: BTreeMap<u32, Arc<DiskRecord>>,
+}
+
+/// State of the block layer in one kernel.
+#[derive(Default)]
+pub struct State {
+    disks: RwLock<Registry>,
+    majors: Mutex<BTreeMap<u32, String>>,
+    ext_minors: Mutex<BTreeSet<u32>>,
+    diskseq: AtomicU64,
+    shown: AtomicBool,
+    zeroes: OnceLock<PageBuf>,
+    pub(crate) fs_bios: FsBioSet,
+    /// Who waits at a [`crate::submit::Gate`].
+    pub(crate) gates: WaitQueue,
+    /// `bdev_lock` of Linux, and who waits for a claim to be decided.
+    pub(crate) claim_lock: Mutex<()>,
+    pub(crate) claims: WaitQueue,
+}
+
+impl State {
+    pub(crate) fn next_diskseq(&self) -> u64 {
+        self.diskseq.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn take_ext_minor(&self) -> u32 {
+        let mut used = self.ext_minors.lock();
+        let minor = (0..).find(|minor| !used.contains(minor)).expect("numbers are not used up");
+        used.insert(minor);
+        minor
+    }
+
+    pub(crate) fn give_ext_minor(&self, minor: u32) {
+        self.ext_minors.lock().remove(&minor);
+    }
+
+    /// The live disk with this number.
+    pub(crate) fn by_devt(&self, devt: u32) -> Option<Arc<DiskRecord>> {
+        self.disks.read().by_devt.get(&devt).cloned()
+    }
+
+    /// The live disk with this name.
+    pub(crate) fn by_name(&self, name: &str) -> Option<Arc<DiskRecord>> {
+        self.disks.read().by_name.get(name).cloned()
+    }
+
+    /// Every live disk, by number.
+    pub(crate) fn all(&self) -> Vec<Arc<DiskRecord>> {
+        self.disks.read().by_devt.values().cloned().collect()
+    }
+
+    /// A page of zeroes.
+    pub(crate) fn zero_page(&self) -> *mut sys::page {
+        let zeroes = || PageBuf::zeroed(4096).expect("a page for zeroes");
+        self.zeroes.get_or_init(zeroes).first_page()
+    }
+
+    /// Who registered a major number.
+    pub(crate) fn major_name(&self, major: u32) -> Option<String> {
+        self.majors.lock().get(&major).cloned()
+    }
+}
+
+/// The lines of `/proc/devices` about block devices.
+pub fn majors(kernel: &Kernel) -> Vec<(u32, String)> {
+    let mut lines: Vec<_> =
+        kernel.block.majors.lock().iter().map(|(major, name)| (*major, name.clone())).collect();
+    if lines.iter().all(|(major, _)| *major != gendisk::EXT_MAJOR) {
+        lines.push((gendisk::EXT_MAJOR, "blkext".to_owned()));
+        lines.sort();
+    }
+    lines
+}
+
+/// Enters a disk into the registry.
+pub(crate) fn register(record: Arc<DiskRecord>) -> Result<()> {
+    let block = &record.kernel.block;
+    if !block.shown.swap(true, Ordering::AcqRel) {
+        blk_sysfs::show_lists(record.kernel)?;
+    }
+    let (name, devt) = (record.name(), record.devt());
+    if name.is_empty() {
+        return Err(Errno::EINVAL);
+    }
+    let mut disks = block.disks.write();
+    if disks.by_name.contains_key(&name) {
+        return Err(Errno::EEXIST);
+    }
+    if disks.by_devt.contains_key(&devt) {
+        return Err(Errno::EBUSY);
+    }
+    disks.by_name.insert(name, record.clone());
+    disks.by_devt.insert(devt, record);
+    Ok(())
+}
+
+/// Takes a disk out of the registry.
+pub(crate) fn unregister(record: &DiskRecord) {
+    let gone = {
+        let mut disks = record.kernel.block.disks.write();
+        let by_name = match disks.by_name.get(&record.name()) {
+            Some(found) if std::ptr::eq(&raw const **found, record) => {
+                disks.by_name.remove(&record.name())
+            }
+            _ => None,
+        };
+        let by_devt = match disks.by_devt.get(&record.devt()) {
+            Some(found) if std::ptr::eq(&raw const **found, record) => {
+                disks.by_devt.remove(&record.devt())
+            }
+            _ => None,
+        };
+        (by_name, by_devt)
+    };
+    // Outside of the lock: a last reference calls the disk.
+    drop(gone);
+}
+
+/// Adds a disk below. `name` appears as `/dev/NAME`.
+///
+/// # Errors
+/// `EEXIST` for a taken name, `EINVAL` for limits that make no sense or a name that is none.
+pub fn add_disk(
+    kernel: &'static Kernel,
+    name: &str,
+    disk: Arc<dyn Disk>,
+    limits: DiskLimits,
+) -> Result<()> {
+    let name_fits = (1..sys::DISK_NAME_LEN as usize).contains(&name.len());
+    let name_is_plain = !name.contains(['/', '\0', ' ']) && !name.starts_with('.');
+    if !name_fits || !name_is_plain {
+        return Err(Errno::EINVAL);
+    }
+    if limits.sectors % u64::from(limits.logical_block_size.max(512) / 512) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    sched::with_kernel(kernel, || {
+        let record = DiskRecord::new(kernel, limits.to_queue(), Some(disk))?;
+        record.set_name(name);
+        record.set_capacity(limits.sectors);
+        if limits.read_only {
+            // SAFETY: the disk is ours.
+            unsafe { gendisk::set_disk_ro(record.gendisk(), true) };
+        }
+        record.add()
+    })
+}
+
+/// Deletes a disk that [`add_disk`] added.
+///
+/// # Errors
+/// [`InUse`] while somebody has it open, or for a name that is not such a disk.
+pub fn del_disk(kernel: &'static Kernel, name: &str) -> core::result::Result<(), InUse> {
+    let in_use = |holder: String| InUse { disk: name.to_owned(), holder };
+    let record = kernel.block.by_name(name).ok_or_else(|| in_use(String::new()))?;
+    if record.disk().is_none() {
+        return Err(in_use(format!("driver {}, which made it", driver_of(&record))));
+    }
+    sched::with_kernel(kernel, || {
+        // Nobody can open it between the question and the deletion: an open needs the mutex and a registered disk.
+        let users = record.with_open_mutex(|| {
+            let users = crate::bdev::users(&record);
+            if users.is_none() {
+                unregister(&record);
+            }
+            users
+        });
+        match users {
+            Some(users) => Err(in_use(users)),
+            None => {
+                record.del();
+                Ok(())
+            }
+        }
+    })
+}
+
+fn driver_of(record: &DiskRecord) -> String {
+    match record.disk() {
+        Some(_) => String::new(),
+        None => {
+            let major = record.devt() >> 20;
+            record.kernel.block.major_name(major).unwrap_or_else(|| format!("major {major}"))
+        }
+    }
+}
+
+/// Every disk, by number.
+pub fn disks(kernel: &'static Kernel) -> Vec<DiskInfo> {
+    let info = |record: &Arc<DiskRecord>| DiskInfo {
+        name: record.name(),
+        devt: record.devt(),
+        sectors: record.sectors(),
+        read_only: gendisk::is_read_only(record.bdev()),
+        driver: driver_of(record),
+        openers: record.open_count().load(Ordering::Relaxed).max(0) as u32,
+        holder: crate::bdev::holder_name(record).unwrap_or_default(),
+    };
+    kernel.block.all().iter().map(info).collect()
+}
+
+/// Registers a major number. With 0, finds a free one and returns it. The probe function is not used: disks exist
+/// before somebody opens them.
+///
+/// # Safety
+/// `name` must be a C string.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __register_blkdev(
+    major: c_uint,
+    name: *const c_char,
+    _probe: Option<unsafe extern "C" fn(sys::dev_t)>,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let name = unsafe { gendisk::text(name) };
+    let mut majors = Kernel::current().block.majors.lock();
+    let wanted = match major {
+        0 => (1..=254).rev().find(|major| !majors.contains_key(major)),
+        major => Some(major),
+    };
+    let Some(wanted) = wanted else { return Errno::EBUSY.neg() };
+    if wanted >= sys::BLKDEV_MAJOR_MAX {
+        drop(majors);
+        gendisk::log(
+            3,
+            &format!(
+                "register_blkdev: {name} asks for major number {wanted}, the largest is {}",
+                sys::BLKDEV_MAJOR_MAX - 1
+            ),
+        );
+        return Errno::EINVAL.neg();
+    }
+    if let Some(owner) = majors.get(&wanted) {
+        let owner = owner.clone();
+        drop(majors);
+        gendisk::log(
+            3,
+            &format!("register_blkdev: major number {wanted} for {name} is taken by {owner}"),
+        );
+        return Errno::EBUSY.neg();
+    }
+    majors.insert(wanted, name);
+    if major == 0 { wanted as c_int } else { 0 }
+}
+
+/// Gives a major number back.
+///
+/// # Safety
+/// `name` must be a C string.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unregister_blkdev(major: c_uint, name: *const c_char) {
+    // SAFETY: the caller's contract.
+    let name = unsafe { gendisk::text(name) };
+    let mut majors = Kernel::current().block.majors.lock();
+    if majors.get(&major) == Some(&name) {
+        majors.remove(&major);
+    } else {
+        drop(majors);
+        gendisk::log(4, &format!("unregister_blkdev: {name} does not own major number {major}"));
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

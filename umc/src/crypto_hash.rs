@@ -1,0 +1,421 @@
+//! Synchronous hashes.
+//!
+//! C header: `include/crypto/hash.h` (API of 6.12).
+//!
+//! Guarantees kept: the names and results of Linux: `crc32c` (seed `~0`, inverted, little endian; its key is the
+//! seed), the digests, and `hmac()` of each; a keyed hash without its key says `ENOKEY`; an unknown name `ENOENT`.
+//! A descriptor holds the whole state as plain data: it may be copied, exported, and abandoned.
+//!
+//! Differs from Linux: no registration of algorithms; any alignment of descriptors is accepted.
+//!
+//! Used by DRBD for: verify-alg, csums-alg, data-integrity-alg, cram-hmac-alg.
+
+mod alg;
+
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::context::might_sleep;
+use crate::errno::{Errno, Result, err_ptr, to_ret};
+use crate::slab;
+use crate::sys;
+use alg::{ALGS, Alg, State};
+
+const NEED_KEY: u32 = sys::CRYPTO_TFM_NEED_KEY;
+
+/// A `struct crypto_shash`.
+struct Shash {
+    alg: &'static Alg,
+    flags: AtomicU32,
+    /// The state that a message starts with; none before the key is set.
+    start: RwLock<Option<State>>,
+}
+
+const _: () = assert!(alg::STATE_MAX <= sys::HASH_MAX_DESCSIZE as usize);
+
+impl Shash {
+    fn new(alg: &'static Alg) -> Shash {
+        let start = (alg.start)(None).ok();
+        let flags = AtomicU32::new(if start.is_none() { NEED_KEY } else { 0 });
+        Shash { alg, flags, start: RwLock::new(start) }
+    }
+
+    fn set_key(&self, key: &[u8]) -> Result<()> {
+        if !self.alg.keyed {
+            return Err(Errno::ENOSYS);
+        }
+        let start = (self.alg.start)(Some(key))?;
+        *self.start.write() = Some(start);
+        self.flags.fetch_and(!NEED_KEY, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes the state of an empty message to `state`.
+    ///
+    /// # Safety
+    /// `state` is writable for the size of the algorithm's state.
+    unsafe fn init(&self, state: *mut u8) -> Result<()> {
+        let start = self.start.read();
+        let start = start.as_ref().ok_or_else(|| Errno::new(libc::ENOKEY))?;
+        // SAFETY: the caller's contract; `start` is a state of this algorithm.
+        unsafe { ptr::copy_nonoverlapping(start.as_ptr().cast::<u8>(), state, self.alg.state_size) };
+        Ok(())
+    }
+}
+
+fn find(name: &CStr) -> Option<&'static Alg> {
+    ALGS.iter().find(|alg| alg.name == name || alg.driver == name)
+}
+
+/// # Safety
+/// `tfm` came from `crypto_alloc_shash` and was not freed.
+unsafe fn shash<'a>(tfm: *mut sys::crypto_shash) -> &'a Shash {
+    // SAFETY: the caller's contract.
+    unsafe { &*tfm.cast::<Shash>() }
+}
+
+/// The hash of a descriptor and the place of its state.
+///
+/// # Safety
+/// `desc` is valid, has `crypto_shash_descsize` bytes behind it, and its `tfm` is a live hash.
+unsafe fn parts<'a>(desc: *mut sys::shash_desc) -> (&'a Shash, *mut u8) {
+    // SAFETY: the caller's contract.
+    let tfm = unsafe { (&raw const (*desc).tfm).read() };
+    // SAFETY: the caller's contract.
+    (unsafe { shash(tfm) }, desc.wrapping_add(1).cast())
+}
+
+const _: () = assert!(size_of::<sys::shash_desc>() == 8, "the state begins right behind the pointer");
+
+/// # Safety
+/// `data` is readable for `len` bytes.
+unsafe fn input<'a>(data: *const u8, len: c_uint) -> &'a [u8] {
+    if len == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's contract.
+    unsafe { std::slice::from_raw_parts(data, len as usize) }
+}
+
+fn is_ptr(tfm: *mut sys::crypto_shash) -> bool {
+    !tfm.is_null() && tfm.addr() < usize::MAX - 4095
+}
+
+/// # Safety
+/// `alg_name` is a string.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_alloc_shash(
+    alg_name: *const c_char,
+    _type: u32,
+    _mask: u32,
+) -> *mut sys::crypto_shash {
+    might_sleep();
+    // SAFETY: the caller's contract.
+    match find(unsafe { CStr::from_ptr(alg_name) }) {
+        Some(alg) => Box::into_raw(Box::new(Shash::new(alg))).cast(),
+        None => err_ptr(Errno::ENOENT),
+    }
+}
+
+/// # Safety
+/// `tfm` is a live hash.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_clone_shash(tfm: *mut sys::crypto_shash) -> *mut sys::crypto_shash {
+    // SAFETY: the caller's contract.
+    let old = unsafe { shash(tfm) };
+    let flags = AtomicU32::new(old.flags.load(Ordering::Relaxed));
+    let start = RwLock::new(old.start.read().clone());
+    Box::into_raw(Box::new(Shash { alg: old.alg, flags, start })).cast()
+}
+
+/// # Safety
+/// `tfm` is NULL, an error pointer, or a hash that nobody uses any more.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_free_shash(tfm: *mut sys::crypto_shash) {
+    if !is_ptr(tfm) {
+        return;
+    }
+    // SAFETY: the caller's contract; `crypto_alloc_shash` made it.
+    let mut shash = unsafe { Box::from_raw(tfm.cast::<Shash>()) };
+    if let Some(start) = shash.start.get_mut() {
+        // The key must not stay in free memory.
+        // SAFETY: `start` is a live allocation of that many bytes.
+        unsafe { slab::wipe(start.as_mut_ptr().cast(), start.len()) };
+    }
+}
+
+/// # Safety
+/// `alg_name` is a string.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_has_shash(alg_name: *const c_char, _type: u32, _mask: u32) -> c_int {
+    // SAFETY: the caller's contract.
+    find(unsafe { CStr::from_ptr(alg_name) }).is_some().into()
+}
+
+/// # Safety
+/// `name` is a string.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_has_alg(name: *const c_char, type_: u32, mask: u32) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { crypto_has_shash(name, type_, mask) }
+}
+
+/// # Safety
+/// `tfm` is a live hash; `key` is readable for `keylen` bytes.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_setkey(
+    tfm: *mut sys::crypto_shash,
+    key: *const u8,
+    keylen: c_uint,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let (shash, key) = unsafe { (shash(tfm), input(key, keylen)) };
+    to_ret(shash.set_key(key))
+}
+
+/// # Safety
+/// `tfm` is a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_alg_name(tfm: *mut sys::crypto_shash) -> *const c_char {
+    // SAFETY: the caller's contract.
+    unsafe { shash(tfm) }.alg.name.as_ptr()
+}
+
+/// # Safety
+/// `tfm` is a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_driver_name(tfm: *mut sys::crypto_shash) -> *const c_char {
+    // SAFETY: the caller's contract.
+    unsafe { shash(tfm) }.alg.driver.as_ptr()
+}
+
+/// # Safety
+/// `tfm` is a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_blocksize(tfm: *mut sys::crypto_shash) -> c_uint {
+    // SAFETY: the caller's contract.
+    unsafe { shash(tfm) }.alg.block_size as c_uint
+}
+
+/// # Safety
+/// `tfm` is a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_digestsize(tfm: *mut sys::crypto_shash) -> c_uint {
+    // SAFETY: the caller's contract.
+    unsafe { shash(tfm) }.alg.digest_size as c_uint
+}
+
+/// # Safety
+/// `tfm` is a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_statesize(tfm: *mut sys::crypto_shash) -> c_uint {
+    // SAFETY: the caller's contract.
+    unsafe { shash(tfm) }.alg.state_size as c_uint
+}
+
+/// # Safety
+/// `tfm` is a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_descsize(tfm: *mut sys::crypto_shash) -> c_uint {
+    // SAFETY: the caller's contract.
+    unsafe { shash(tfm) }.alg.state_size as c_uint
+}
+
+/// # Safety
+/// `tfm` is a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_get_flags(tfm: *mut sys::crypto_shash) -> u32 {
+    // SAFETY: the caller's contract.
+    unsafe { shash(tfm) }.flags.load(Ordering::Relaxed)
+}
+
+/// # Safety
+/// `tfm` is a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_set_flags(tfm: *mut sys::crypto_shash, flags: u32) {
+    // SAFETY: the caller's contract.
+    unsafe { shash(tfm) }.flags.fetch_or(flags, Ordering::Relaxed);
+}
+
+/// # Safety
+/// `tfm` is a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_clear_flags(tfm: *mut sys::crypto_shash, flags: u32) {
+    // SAFETY: the caller's contract.
+    unsafe { shash(tfm) }.flags.fetch_and(!flags, Ordering::Relaxed);
+}
+
+/// # Safety
+/// `desc` is a descriptor of a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_init(desc: *mut sys::shash_desc) -> c_int {
+    // SAFETY: the caller's contract.
+    let (shash, state) = unsafe { parts(desc) };
+    // SAFETY: the descriptor has room for the state.
+    to_ret(unsafe { shash.init(state) })
+}
+
+/// # Safety
+/// `desc` is an initialised descriptor; `data` is readable for `len` bytes.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_update(desc: *mut sys::shash_desc, data: *const u8, len: c_uint) -> c_int {
+    // SAFETY: the caller's contract.
+    let ((shash, state), data) = unsafe { (parts(desc), input(data, len)) };
+    // SAFETY: `state` was written by init.
+    unsafe { (shash.alg.update)(state, data) };
+    0
+}
+
+/// # Safety
+/// `desc` is an initialised descriptor; `out` has room for the digest.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_final(desc: *mut sys::shash_desc, out: *mut u8) -> c_int {
+    // SAFETY: the caller's contract.
+    let (shash, state) = unsafe { parts(desc) };
+    // SAFETY: the caller's contract.
+    let out = unsafe { std::slice::from_raw_parts_mut(out, shash.alg.digest_size) };
+    // SAFETY: `state` was written by init.
+    unsafe { (shash.alg.finish)(state, out) };
+    0
+}
+
+/// # Safety
+/// As for `crypto_shash_update` and `crypto_shash_final`.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_finup(
+    desc: *mut sys::shash_desc,
+    data: *const u8,
+    len: c_uint,
+    out: *mut u8,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe {
+        crypto_shash_update(desc, data, len);
+        crypto_shash_final(desc, out)
+    }
+}
+
+/// # Safety
+/// `desc` is a descriptor of a live hash; `data` is readable for `len` bytes; `out` has room for the digest.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_digest(
+    desc: *mut sys::shash_desc,
+    data: *const u8,
+    len: c_uint,
+    out: *mut u8,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    match unsafe { crypto_shash_init(desc) } {
+        // SAFETY: the caller's contract.
+        0 => unsafe { crypto_shash_finup(desc, data, len, out) },
+        error => error,
+    }
+}
+
+/// # Safety
+/// `tfm` is a live hash; `data` is readable for `len` bytes; `out` has room for the digest.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_tfm_digest(
+    tfm: *mut sys::crypto_shash,
+    data: *const u8,
+    len: c_uint,
+    out: *mut u8,
+) -> c_int {
+    #[repr(C)]
+    struct Desc {
+        tfm: *mut sys::crypto_shash,
+        state: [u64; alg::STATE_MAX / 8],
+    }
+    let mut desc = Desc { tfm, state: [0; alg::STATE_MAX / 8] };
+    // SAFETY: `desc` is a descriptor with room for every state; the rest is the caller's contract.
+    unsafe { crypto_shash_digest((&raw mut desc).cast(), data, len, out) }
+}
+
+/// # Safety
+/// `desc` is an initialised descriptor; `out` has room for `crypto_shash_statesize` bytes.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_export(desc: *mut sys::shash_desc, out: *mut c_void) -> c_int {
+    // SAFETY: the caller's contract.
+    let (shash, state) = unsafe { parts(desc) };
+    // SAFETY: the caller's contract.
+    unsafe { ptr::copy_nonoverlapping(state, out.cast(), shash.alg.state_size) };
+    0
+}
+
+/// # Safety
+/// `desc` is a descriptor; `in_` came from `crypto_shash_export` of the same algorithm.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crypto_shash_import(desc: *mut sys::shash_desc, in_: *const c_void) -> c_int {
+    // SAFETY: the caller's contract.
+    let (shash, state) = unsafe { parts(desc) };
+    if shash.flags.load(Ordering::Relaxed) & NEED_KEY != 0 {
+        return -libc::ENOKEY;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { ptr::copy_nonoverlapping(in_.cast(), state, shash.alg.state_size) };
+    0
+}
+
+/// # Safety
+/// `desc` is a descriptor of a live hash.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shash_desc_zero(desc: *mut sys::shash_desc) {
+    // SAFETY: the caller's contract.
+    let (shash, _) = unsafe { parts(desc) };
+    // SAFETY: the descriptor has this length.
+    unsafe { slab::wipe(desc.cast(), size_of::<sys::shash_desc>() + shash.alg.state_size) };
+}
+
+#[cfg(test)]
+mod tests;

@@ -55,9 +55,19 @@ pub mod blkdev;
 
 // Network.
 pub mod genetlink;
+pub mod genl_ctrl;
+pub mod genl_family;
+pub mod inet;
 pub mod net;
 pub mod netlink;
+pub mod netlink_dump;
+pub mod nla;
+pub mod nla_policy;
 pub mod skbuff;
+mod sock;
+mod sock_io;
+mod sock_watch;
+pub mod uio;
 
 // Files.
 pub mod debugfs;

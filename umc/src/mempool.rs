@@ -60,7 +60,7 @@ impl Pool {
     fn new(min: usize, alloc: AllocFn, free: FreeFn, data: *mut c_void, flags: gfp::gfp_t) -> Result<Box<Pool>> {
         let reserve = Mutex::new(Reserve { elements: Vec::with_capacity(min.max(1)), min });
         let pool = Box::new(Pool { alloc, free, data, reserve, waiters: WaitQueue::new() });
-        // A pool of zero elements still lets one allocation at a time through, as in Linux.
+        // A pool of zero elements still lets one allocation at a time through: nobody waits for ever.
         pool.fill(min.max(1), flags)?;
         Ok(pool)
     }

@@ -101,7 +101,7 @@ pub(crate) unsafe fn line(bdev: *mut sys::block_device) -> String {
     let (flying, stats) = unsafe {
         let flying = in_flight(bdev);
         if flying[0] + flying[1] > 0 {
-            update_ticks(bdev, jiffies::umc_jiffies(), true);
+            update_ticks(bdev, jiffies_now(), true);
         }
         (flying[0] + flying[1], total(bdev))
     };
@@ -120,6 +120,16 @@ pub(crate) unsafe fn line(bdev: *mut sys::block_device) -> String {
     let flush = sys::STAT_FLUSH as usize;
     let _ = write!(text, "{} {}", stats.ios[flush], ms(stats.nsecs[flush]));
     text
+}
+
+/// The line of `/sys/block/NAME/inflight`.
+///
+/// # Safety
+/// `bdev` must be valid.
+pub(crate) unsafe fn in_flight_line(bdev: *mut sys::block_device) -> String {
+    // SAFETY: the caller's contract.
+    let [reads, writes] = unsafe { in_flight(bdev) };
+    format!("{reads:8} {writes:8}")
 }
 
 /// Starts to count an operation; returns the start time.
@@ -181,6 +191,7 @@ pub(crate) unsafe fn count_flush(bdev: *mut sys::block_device, start_time: u64) 
         let set = (*bdev).bd_stats.add(shard());
         add(&raw mut (*set).ios[flush], 1);
         add(&raw mut (*set).nsecs[flush], ticks.wrapping_mul(1_000_000_000 / HZ));
+        add(&raw mut (*set).in_flight[1], u64::MAX);
     }
 }
 

@@ -26,12 +26,10 @@ impl Plug {
     }
 }
 
-/// Runs what waits in the plug of `task`, which is about to sleep. The task keeps its plug.
-///
-/// # Safety
-/// `task` is the running task.
-pub(crate) unsafe fn flush_plug_from_schedule(task: *mut sys::task_struct) {
-    // SAFETY: the caller's contract; a plug lives until its task finished it.
+/// Runs what waits in the plug of `task`, the running task, which is about to sleep. The task keeps its plug.
+pub(crate) fn flush_plug_from_schedule(task: *mut sys::task_struct) {
+    debug_assert_eq!(task, sched::current());
+    // SAFETY: the running task is valid; a plug lives until its task finished it.
     unsafe {
         let plug = (*task).plug;
         if !plug.is_null() && (*plug).cb_list.next != &raw mut (*plug).cb_list {

@@ -1,0 +1,253 @@
+//! Read-copy-update.
+//!
+//! C header: `include/linux/rcupdate.h` (API of 6.12).
+//! Guarantees kept: `synchronize_rcu` returns after every section that was open when it was called; sections with
+//! preemption, soft interrupts or interrupts off are readers as well. Callbacks run in order, after a grace period.
+//! Differs from Linux: readers are counted by task and by kernel. Entering and leaving a section is two plain stores:
+//! membarrier(2) makes the waiter pay for the barriers, where the host has it; full barriers otherwise.
+//! Used by DRBD for: the configuration of resources, connections, peers and disks (`rcu_dereference`,
+//! `synchronize_rcu`, `kvfree_rcu_mightsleep`).
+
+mod abi;
+
+use std::ffi::c_void;
+use std::mem::take;
+use std::sync::Arc;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
+
+use parking_lot::Mutex;
+
+use crate::completion::Completion;
+use crate::kthread::{self, Thread};
+use crate::sched::{self, Task, TaskRef};
+use crate::wait::WaitQueue;
+use crate::{Kernel, context, printk, sys};
+
+/// State of this subsystem in one kernel.
+#[derive(Default)]
+pub struct State {
+    /// Counts the grace periods that began.
+    current: AtomicU64,
+    /// A cookie that is not above this has seen its grace period.
+    completed: AtomicU64,
+    /// How many wait for readers: those then look at `readers`.
+    waiting: AtomicU32,
+    readers: WaitQueue,
+    callbacks: Mutex<Callbacks>,
+    callbacks_wait: WaitQueue,
+}
+
+#[derive(Default)]
+struct Callbacks {
+    queue: Vec<Callback>,
+    /// Tasks that ended: they go with the next grace period.
+    dead: Vec<TaskRef>,
+    thread: Option<Thread>,
+    stop: bool,
+}
+
+enum Callback {
+    Call(*mut sys::rcu_head, unsafe extern "C" fn(*mut sys::rcu_head)),
+    Free(*mut c_void),
+    Done(Arc<Completion>),
+}
+
+// SAFETY: the pointers belong to the callback alone from `call_rcu` on.
+unsafe impl Send for Callback {}
+
+/// Whether readers may leave the barriers to membarrier(2). A fact of the host, settled before the first task.
+static LIGHT_READERS: AtomicBool = AtomicBool::new(false);
+
+/// Settles how readers and waiters synchronize. Called for each new task, before it can be a reader.
+pub(crate) fn init() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        const REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
+        let registered = membarrier(REGISTER_PRIVATE_EXPEDITED);
+        LIGHT_READERS.store(registered && membarrier(PRIVATE_EXPEDITED), Ordering::SeqCst);
+    });
+}
+
+const PRIVATE_EXPEDITED: i32 = 1 << 3;
+
+fn membarrier(command: i32) -> bool {
+    // SAFETY: the call has no pointers and changes nothing but the order of memory accesses.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+#[inline]
+fn reader_fence() {
+    if LIGHT_READERS.load(Ordering::Relaxed) {
+        compiler_fence(Ordering::SeqCst);
+    } else {
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// Pairs with every [`reader_fence`] of the process.
+fn waiter_fence() {
+    fence(Ordering::SeqCst);
+    if LIGHT_READERS.load(Ordering::Relaxed) {
+        let done = membarrier(PRIVATE_EXPEDITED);
+        assert!(done, "membarrier worked when it was registered");
+    }
+}
+
+/// The calling task enters its outermost section.
+#[inline]
+pub(crate) fn section_begin(task: &Task) {
+    let current = task.kernel.sched.rcu.current.load(Ordering::Relaxed);
+    task.rcu.store(current + 1, Ordering::Relaxed);
+    reader_fence();
+}
+
+/// The calling task leaves its outermost section.
+#[inline]
+pub(crate) fn section_end(task: &Task) {
+    task.rcu.store(0, Ordering::Release);
+    reader_fence();
+    let state = &task.kernel.sched.rcu;
+    if state.waiting.load(Ordering::Relaxed) != 0 {
+        state.readers.wake_up_all_for(task);
+    }
+}
+
+/// Waits until every section that is open now has ended. May sleep.
+pub fn synchronize(kernel: &'static Kernel) {
+    context::might_sleep();
+    let state = &kernel.sched.rcu;
+    let dead = take(&mut state.callbacks.lock().dead);
+    // A reader that begins after this stores at least `target`.
+    let target = state.current.fetch_add(1, Ordering::SeqCst) + 2;
+    waiter_fence();
+    let quiescent = |task: &Task| {
+        let section = task.rcu.load(Ordering::Acquire);
+        section == 0 || section >= target
+    };
+    let this = sched::try_current().map(std::ptr::from_ref);
+    let mut open = sched::all_tasks(kernel);
+    // A task that waits inside its own section was reported, and would wait for ever.
+    open.retain(|task| !quiescent(task) && this != Some(std::ptr::from_ref::<Task>(task)));
+    if !open.is_empty() {
+        state.waiting.fetch_add(1, Ordering::SeqCst);
+        waiter_fence();
+        state.readers.wait_event(|| open.iter().all(|task| quiescent(task)));
+        state.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+    fence(Ordering::SeqCst);
+    state.completed.fetch_max(target, Ordering::SeqCst);
+    drop(dead);
+}
+
+/// Drops the own reference of a task that ended, after a grace period. Never sleeps.
+pub(crate) fn put_task_later(task: TaskRef) {
+    let kernel = task.kernel;
+    kernel.sched.rcu.callbacks.lock().dead.push(task);
+}
+
+/// Frees tasks that ended long ago, if there are many. May sleep.
+pub(crate) fn reap(kernel: &'static Kernel) {
+    const DEAD_MAX: usize = 32;
+    if kernel.sched.rcu.callbacks.lock().dead.len() > DEAD_MAX {
+        synchronize(kernel);
+    }
+}
+
+fn enqueue(kernel: &'static Kernel, callback: Callback) {
+    let state = &kernel.sched.rcu;
+    let start = {
+        let mut callbacks = state.callbacks.lock();
+        callbacks.queue.push(callback);
+        callbacks.thread.is_none() && !callbacks.stop
+    };
+    if start {
+        start_thread(kernel);
+    }
+    state.callbacks_wait.wake_up_all();
+}
+
+fn start_thread(kernel: &'static Kernel) {
+    match kthread::spawn(kernel, "rcu", Box::new(move || run_callbacks(kernel))) {
+        Ok(thread) => {
+            let mut callbacks = kernel.sched.rcu.callbacks.lock();
+            if callbacks.thread.is_none() {
+                callbacks.thread = Some(thread);
+            }
+            // Else another caller was faster: two threads share the queue, and both stop at shutdown.
+        }
+        // The callbacks stay queued; the next one tries again, and rcu_barrier runs them itself.
+        Err(error) => printk::emit(kernel, 3, &format!("rcu: cannot start the callback thread: {error}")),
+    }
+}
+
+fn run_callbacks(kernel: &'static Kernel) {
+    let state = &kernel.sched.rcu;
+    loop {
+        state.callbacks_wait.wait_event_idle(|| {
+            let callbacks = state.callbacks.lock();
+            !callbacks.queue.is_empty() || callbacks.stop
+        });
+        if !run_batch(kernel) {
+            return;
+        }
+    }
+}
+
+/// Runs what is queued, after a grace period; false when nothing was.
+fn run_batch(kernel: &'static Kernel) -> bool {
+    let batch = take(&mut kernel.sched.rcu.callbacks.lock().queue);
+    if batch.is_empty() {
+        return !kernel.sched.rcu.callbacks.lock().stop;
+    }
+    synchronize(kernel);
+    let task = sched::current_task();
+    for callback in batch {
+        match callback {
+            Callback::Call(head, func) => {
+                context::enter(task, context::SOFTIRQ);
+                // SAFETY: the contract of `call_rcu`: the head is the callback's since then.
+                unsafe { func(head) };
+                context::leave(task, context::SOFTIRQ);
+            }
+            // SAFETY: the contract of `kvfree_call_rcu`: nobody refers to the memory any more.
+            Callback::Free(ptr) => unsafe { abi::kvfree(ptr) },
+            Callback::Done(done) => done.complete(),
+        }
+    }
+    true
+}
+
+/// Waits until every callback that is queued now has run. May sleep.
+pub fn barrier(kernel: &'static Kernel) {
+    context::might_sleep();
+    let state = &kernel.sched.rcu;
+    if state.callbacks.lock().thread.is_none() {
+        // No thread: nothing was ever queued, or none could be started.
+        run_batch(kernel);
+        return;
+    }
+    let done = Arc::new(Completion::new());
+    enqueue(kernel, Callback::Done(done.clone()));
+    done.wait();
+}
+
+/// Runs the queued callbacks and ends the thread. May sleep.
+pub(crate) fn shutdown(kernel: &'static Kernel) {
+    let state = &kernel.sched.rcu;
+    let thread = {
+        let mut callbacks = state.callbacks.lock();
+        callbacks.stop = true;
+        callbacks.thread.take()
+    };
+    if let Some(thread) = thread {
+        state.callbacks_wait.wake_up_all();
+        thread.join();
+    }
+    run_batch(kernel);
+    state.callbacks.lock().stop = false;
+    synchronize(kernel);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! Signals.
+//!
+//! C header: `include/linux/signal.h`, `include/linux/sched/signal.h` (API of 6.12).
+//! Guarantees kept: a kernel thread ignores what it did not allow; a signal ends every interruptible sleep, that in a
+//! socket call of the thread included, and stays pending until it is flushed.
+//! Differs from Linux: the pending signals are a mask without siginfo, and no signal of the host is involved.
+//! Used by DRBD for: `DRBD_SIGKILL` and `SIGXCPU` to its own threads, to interrupt their socket calls and sleeps.
+
+use std::ffi::{c_int, c_uint};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::errno::Errno;
+use crate::sched::{Task, current_task, wake_up};
+use crate::sys;
+
+const fn bit(sig: c_int) -> u64 {
+    1 << (sig - 1)
+}
+
+const SIGKILL: u64 = bit(libc::SIGKILL);
+
+/// The signals of one task.
+pub(crate) struct Signals {
+    pending: AtomicU64,
+    /// Accepted from anybody.
+    allowed: AtomicU64,
+    /// Accepted from the kernel.
+    allowed_kernel: AtomicU64,
+    /// `kthread_stop` was called: every interruptible sleep ends, without a signal to flush.
+    notified: AtomicBool,
+}
+
+impl Signals {
+    pub(crate) fn new(kernel_thread: bool) -> Signals {
+        let allowed = if kernel_thread { 0 } else { u64::MAX };
+        Signals {
+            pending: AtomicU64::new(0),
+            allowed: AtomicU64::new(allowed),
+            allowed_kernel: AtomicU64::new(allowed),
+            notified: AtomicBool::new(false),
+        }
+    }
+
+    /// `signal_pending`.
+    #[inline]
+    pub(crate) fn pending(&self) -> bool {
+        self.pending.load(Ordering::SeqCst) != 0 || self.notified.load(Ordering::SeqCst)
+    }
+
+    /// `signal_pending_state`: whether a sleep in `state` ends now.
+    #[inline]
+    pub(crate) fn interrupts(&self, state: u32) -> bool {
+        state & (sys::TASK_INTERRUPTIBLE | sys::TASK_WAKEKILL) != 0
+            && self.pending()
+            && (state & sys::TASK_INTERRUPTIBLE != 0 || self.killed())
+    }
+
+    fn killed(&self) -> bool {
+        self.pending.load(Ordering::SeqCst) & SIGKILL != 0
+    }
+}
+
+/// Ends the interruptible sleep of `task`, and every later one, without a signal.
+pub(crate) fn notify(task: &Task) {
+    task.signals.notified.store(true, Ordering::SeqCst);
+    wake_up(task, sys::TASK_INTERRUPTIBLE);
+}
+
+/// Sends `sig` to `task`; the sender is the kernel when `from_kernel`. Ignored unless the task allowed it.
+pub(crate) fn send(sig: c_int, task: &Task, from_kernel: bool) -> Result<(), Errno> {
+    if !(0..=sys::_NSIG as c_int).contains(&sig) {
+        return Err(Errno::EINVAL);
+    }
+    if sig == 0 {
+        return Ok(());
+    }
+    let signals = &task.signals;
+    let allowed = signals.allowed.load(Ordering::Acquire);
+    let allowed_kernel = signals.allowed_kernel.load(Ordering::Acquire);
+    if bit(sig) & (allowed | if from_kernel { allowed_kernel } else { 0 }) != 0 {
+        deliver(sig, task);
+    }
+    Ok(())
+}
+
+fn deliver(sig: c_int, task: &Task) {
+    task.signals.pending.fetch_or(bit(sig), Ordering::SeqCst);
+    let kill = if sig == libc::SIGKILL { sys::TASK_WAKEKILL } else { 0 };
+    wake_up(task, sys::TASK_INTERRUPTIBLE | kill);
+}
+
+fn valid(sig: c_int) -> bool {
+    (1..=sys::_NSIG as c_int).contains(&sig)
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// Any context of a kernel thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn allow_signal(sig: c_int) {
+    if valid(sig) {
+        current_task().signals.allowed.fetch_or(bit(sig), Ordering::AcqRel);
+    }
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// Any context of a kernel thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn allow_kernel_signal(sig: c_int) {
+    if valid(sig) {
+        current_task().signals.allowed_kernel.fetch_or(bit(sig), Ordering::AcqRel);
+    }
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// Any context of a kernel thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn disallow_signal(sig: c_int) {
+    if valid(sig) {
+        let signals = &current_task().signals;
+        signals.allowed.fetch_and(!bit(sig), Ordering::AcqRel);
+        signals.allowed_kernel.fetch_and(!bit(sig), Ordering::AcqRel);
+        signals.pending.fetch_and(!bit(sig), Ordering::AcqRel);
+    }
+}
+
+/// # Safety
+/// `task` is kept by a reference or a lock of the caller.
+/// # Context
+/// Any. Never sleeps.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn send_sig(sig: c_int, task: *mut sys::task_struct, from_kernel: c_int) -> c_int {
+    // SAFETY: the caller's contract.
+    crate::errno::to_ret(send(sig, unsafe { Task::from_sys(task) }, from_kernel != 0))
+}
+
+/// # Safety
+/// `task` is kept by a reference or a lock of the caller; `info` is `SEND_SIG_NOINFO` or `SEND_SIG_PRIV`.
+/// # Context
+/// Any. Never sleeps.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn send_sig_info(
+    sig: c_int,
+    info: *mut sys::kernel_siginfo,
+    task: *mut sys::task_struct,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    crate::errno::to_ret(send(sig, unsafe { Task::from_sys(task) }, info.addr() == 1))
+}
+
+/// Sends `sig` to the calling task, allowed or not.
+///
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// Any. Never sleeps.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn force_sig(sig: c_int) {
+    if valid(sig) {
+        deliver(sig, current_task());
+    }
+}
+
+/// # Safety
+/// `task` is kept by a reference or a lock of the caller.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn flush_signals(task: *mut sys::task_struct) {
+    // SAFETY: the caller's contract.
+    unsafe { Task::from_sys(task) }.signals.pending.store(0, Ordering::SeqCst);
+}
+
+/// Takes the pending signal with the lowest number; 0 when there is none.
+///
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// Any context of a kernel thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kernel_dequeue_signal() -> c_int {
+    let pending = &current_task().signals.pending;
+    let mask = pending.load(Ordering::SeqCst);
+    if mask == 0 {
+        return 0;
+    }
+    let sig = mask.trailing_zeros() as c_int + 1;
+    pending.fetch_and(!bit(sig), Ordering::SeqCst);
+    sig
+}
+
+/// # Safety
+/// `task` is kept by a reference or a lock of the caller.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn signal_pending(task: *mut sys::task_struct) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe { Task::from_sys(task) }.signals.pending()
+}
+
+/// # Safety
+/// `task` is kept by a reference or a lock of the caller.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fatal_signal_pending(task: *mut sys::task_struct) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe { Task::from_sys(task) }.signals.killed()
+}
+
+/// # Safety
+/// `task` is kept by a reference or a lock of the caller.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __fatal_signal_pending(task: *mut sys::task_struct) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe { fatal_signal_pending(task) }
+}
+
+/// # Safety
+/// `task` is kept by a reference or a lock of the caller.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn signal_pending_state(state: c_uint, task: *mut sys::task_struct) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe { Task::from_sys(task) }.signals.interrupts(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Kernel, sched};
+
+    #[test]
+    fn a_kernel_thread_gets_what_it_allowed() {
+        let kernel = Kernel::boot(Config::default());
+        sched::attach(kernel, "test");
+        let task = Task::create(kernel, "k", sys::PF_KTHREAD, sys::TASK_RUNNING, None);
+        send(libc::SIGHUP, &task, true).unwrap();
+        assert!(!task.signals.pending());
+        task.signals.allowed_kernel.store(bit(libc::SIGHUP), Ordering::Relaxed);
+        send(libc::SIGHUP, &task, false).unwrap();
+        assert!(!task.signals.pending());
+        send(libc::SIGHUP, &task, true).unwrap();
+        assert!(task.signals.interrupts(sys::TASK_INTERRUPTIBLE));
+        assert!(!task.signals.interrupts(sys::TASK_UNINTERRUPTIBLE));
+        assert!(!task.signals.interrupts(sys::TASK_UNINTERRUPTIBLE | sys::TASK_WAKEKILL));
+        assert_eq!(send(65, &task, true), Err(Errno::EINVAL));
+        Task::exit(task);
+    }
+}

@@ -333,6 +333,15 @@ impl Sock {
         refresh.armed = Some(unsafe { self.kernel.ops.timer_arm(at, refresh_tick, arg) });
     }
 
+    /// Makes the close reset the connection.
+    pub(crate) fn reset_on_close(&self) {
+        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+        let (ops, len) = (self.kernel.ops, size_of::<libc::linger>() as u32);
+        let value = (&raw const linger).cast();
+        // SAFETY: the value lives through the call.
+        unsafe { (ops.setsockopt)(ops.ctx, self.fd, libc::SOL_SOCKET, libc::SO_LINGER, value, len) };
+    }
+
     /// Closes the host's socket and frees this one.
     ///
     /// # Safety

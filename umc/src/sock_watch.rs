@@ -155,20 +155,7 @@ impl Sock {
         let children = std::mem::take(&mut self.watches.state.lock().unaccepted);
         for child in children {
             // SAFETY: the queue owned it.
-            let sock = unsafe { &*child.0 };
-            let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-            let (ops, len) = (self.kernel.ops, size_of::<libc::linger>() as u32);
-            // SAFETY: the value lives through the call.
-            unsafe {
-                (ops.setsockopt)(
-                    ops.ctx,
-                    sock.fd,
-                    libc::SOL_SOCKET,
-                    libc::SO_LINGER,
-                    (&raw const linger).cast(),
-                    len,
-                )
-            };
+            unsafe { &*child.0 }.reset_on_close();
             // SAFETY: as above, and nobody else knows it.
             unsafe { Sock::destroy(child.0) };
         }

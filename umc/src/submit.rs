@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use crate::bio::{self, STS_IOERR, STS_NOTSUPP, STS_OK, bio_endio, flagged};
 use crate::completion::Completion;
 use crate::gendisk::{self, DiskRecord};
-use crate::{Kernel, context, part_stat, plug, sched, sys};
+use crate::{Kernel, context, mm, part_stat, plug, sched, sys};
 
 /// No bio may enter any more.
 const DEAD: u32 = 1 << 31;
@@ -376,8 +376,7 @@ unsafe fn send_flush(bio: *mut sys::bio, done: unsafe extern "C" fn(*mut sys::bi
         let record = DiskRecord::of_bdev(bdev);
         let opf = sys::REQ_OP_WRITE | sys::REQ_PREFLUSH | sys::REQ_SYNC;
         let set = record.kernel.block.fs_bios.get();
-        let wait = sys::___GFP_DIRECT_RECLAIM;
-        let flush = crate::bio_alloc::bio_alloc_bioset(bdev, 0, opf, wait, set);
+        let flush = crate::bio_alloc::bio_alloc_bioset(bdev, 0, opf, mm::gfp::NOIO, set);
         (*flush).bi_private = bio.cast();
         (*flush).bi_end_io = Some(done);
         match record.disk() {
@@ -419,10 +418,19 @@ unsafe extern "C" fn postflush_done(flush: *mut sys::bio) {
 pub(crate) unsafe fn disk_bio_done(bio: *mut sys::bio, status: u8) {
     // SAFETY: the caller's contract.
     unsafe {
+        // What the submitter wakes needs a current task, and this may be a thread of the handler's own.
+        let kernel = DiskRecord::of_bdev((*bio).bi_bdev).kernel;
+        match sched::try_current() {
+            Some(task) if std::ptr::eq(task.kernel, kernel) => finish(bio, status),
+            _ => sched::with_kernel(kernel, || finish(bio, status)),
+        }
+    }
+}
+
+unsafe fn finish(bio: *mut sys::bio, status: u8) {
+    // SAFETY: the caller's contract: a bio that a Rust disk is done with.
+    unsafe {
         let bdev = (*bio).bi_bdev;
-        let record = DiskRecord::of_bdev(bdev);
-        // What the submitter wakes needs a current task.
-        sched::attach(record.kernel, "disk");
         let state = (*bio).umc_state;
         if state & POSTFLUSH != 0 && status == STS_OK {
             return send_flush(bio, postflush_done);

@@ -55,7 +55,7 @@ unsafe fn piece(iter: &sys::iov_iter, index: isize) -> Piece {
     if u32::from(iter.iter_type) == sys::ITER_BVEC {
         // SAFETY: the caller's contract; the kind says that these are bio_vecs.
         let bvec = unsafe { &*array(iter).cast::<sys::bio_vec>().offset(index) };
-        let base = crate::mm::page_address(bvec.bv_page).cast::<u8>();
+        let base = crate::mm::address(bvec.bv_page);
         return Piece {
             // The offset may go past the first page: bio_vecs cover several adjacent ones.
             base: base.wrapping_add(bvec.bv_offset as usize),
@@ -422,7 +422,7 @@ pub unsafe extern "C" fn copy_page_to_iter(
     bytes: usize,
     i: *mut sys::iov_iter,
 ) -> usize {
-    let addr = crate::mm::page_address(page).cast::<u8>().wrapping_add(offset);
+    let addr = crate::mm::address(page).wrapping_add(offset);
     // SAFETY: the caller's contract.
     unsafe { _copy_to_iter(addr.cast(), bytes, i) }
 }
@@ -440,7 +440,7 @@ pub unsafe extern "C" fn copy_page_from_iter(
     bytes: usize,
     i: *mut sys::iov_iter,
 ) -> usize {
-    let addr = crate::mm::page_address(page).cast::<u8>().wrapping_add(offset);
+    let addr = crate::mm::address(page).wrapping_add(offset);
     // SAFETY: the caller's contract.
     unsafe { _copy_from_iter(addr.cast(), bytes, i) }
 }

@@ -66,8 +66,9 @@ pub fn remove(fd: c_int) {
 
 /// `first` to `last` are about to be closed.
 pub fn remove_range(first: u32, last: u32) {
-    for fd in first as usize..MAX.min((last as usize).saturating_add(1)) {
-        SOCKETS[fd].store(0, Ordering::Release);
+    let end = MAX.min((last as usize).saturating_add(1));
+    for place in SOCKETS.get(first as usize..end).unwrap_or(&[]) {
+        place.store(0, Ordering::Release);
     }
 }
 

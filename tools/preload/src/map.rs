@@ -156,7 +156,8 @@ fn sys(rest: &[u8]) -> Target {
         }
     }
     // Directory with something for each module, disk or driver; names that are always the node's.
-    let shared: [(&[u8], fn(&[u8]) -> bool); 5] = [
+    type Always = fn(&[u8]) -> bool;
+    let shared: [(&[u8], Always); 5] = [
         (b"/module", |name| name.starts_with(b"drbd") || name == b"lru_cache"),
         (b"/kernel/debug", |name| name == b"drbd"),
         (b"/devices/virtual/bdi", |name| name.starts_with(b"147:")),

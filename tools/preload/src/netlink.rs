@@ -418,10 +418,10 @@ fn message(part: &mut iovec) -> msghdr {
 /// # Safety
 /// `msg` is as recvmsg(2) wants it.
 unsafe fn receive(fd: c_int, msg: &mut msghdr, flags: c_int) -> ssize_t {
-    // SAFETY: by contract.
     let parts = match msg.msg_iov.is_null() {
         true => &[][..],
-        false => unsafe { slice::from_raw_parts(msg.msg_iov, msg.msg_iovlen as usize) },
+        // SAFETY: by contract.
+        false => unsafe { slice::from_raw_parts(msg.msg_iov, msg.msg_iovlen) },
     };
     let room: usize = parts.iter().map(|part| part.iov_len).sum();
     if room < HEAD {

@@ -38,6 +38,11 @@ pub mod genl {
     pub const OVERRUN: u16 = 0x0fff;
 }
 
+/// The flag of FUSE_OPEN that says "this open claims the device" (O_EXCL). The kernel takes O_EXCL
+/// out of FUSE_OPEN and passes O_ASYNC, which means nothing at open(2): the redirector adds it to each
+/// exclusive open of a name in the tree, and the tree opens the block device exclusively for it.
+pub const OPEN_EXCLUSIVE: i32 = 0o20000;
+
 /// Names in the node's FUSE tree, relative to `UMC_FS_ROOT`.
 pub mod tree {
     /// Symlink to the control socket.
@@ -47,9 +52,6 @@ pub mod tree {
     /// Directories below [`STATE`] that umcd creates, and the host directories they stand for.
     pub const STATE_DIRS: [(&str, &str); 3] =
         [("lib-drbd", "/var/lib/drbd"), ("run-drbd", "/run/drbd"), ("lock", "/run/lock")];
-    /// Directory of second names of the block devices: opening `dev/.excl/NAME` is an exclusive
-    /// open (O_EXCL never reaches a FUSE server, the kernel takes it out of FUSE_OPEN).
-    pub const EXCLUSIVE: &str = "dev/.excl";
     /// The node's host name, what `uname -n` says under `umc run`.
     pub const HOSTNAME: &str = "proc/sys/kernel/hostname";
 }

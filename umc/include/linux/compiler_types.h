@@ -2,7 +2,7 @@
  * Annotations and helpers of the compiler that every file sees: this header is force-included (API of 6.12).
  * Differs from Linux: `kmap_local_page` and `kunmap_local` are declared here, so that a file without any
  * include can use them. Annotations of sparse are empty.
- * Rust owner: none, compile-time only; the two functions belong to `mm.rs`.
+ * Rust owner: none, compile-time only.
  */
 #ifndef UMC_LINUX_COMPILER_TYPES_H
 #define UMC_LINUX_COMPILER_TYPES_H
@@ -127,10 +127,10 @@
 #define __diag_error(compiler, version, option, comment)
 #define __diag_ignore_all(option, comment)
 
-/* Drivers test for these two without including a header. */
+/* Some drivers use these two without any include. The bodies are in linux/highmem-internal.h. */
 struct page;
-extern void *kmap_local_page(struct page *page);
-extern void kunmap_local(const void *address);
+static inline void *kmap_local_page(struct page *page);
+static inline void kunmap_local(const void *address);
 
 #endif /* __ASSEMBLY__ */
 

@@ -22,6 +22,8 @@
 #include <linux/ioctl.h>
 #include <linux/slab.h>
 #include <uapi/linux/fs.h>
+#include <linux/completion.h>
+#include <linux/rculist.h>
 
 struct address_space;
 struct block_device;

@@ -44,7 +44,7 @@ static inline struct page *kmap_to_page(void *addr)
 	return virt_to_page(addr);
 }
 
-static inline void umc_kunmap_local(const void *addr)
+static inline void kunmap_local(const void *addr)
 {
 	(void)addr;
 }
@@ -54,7 +54,7 @@ static inline void umc_kunmap_local(const void *addr)
 	do {								\
 		_Static_assert(!__builtin_types_compatible_p(typeof(addr), struct page *), \
 			       "kunmap_local() takes an address");	\
-		umc_kunmap_local(addr);					\
+		(kunmap_local)(addr);					\
 	} while (0)
 #define kunmap_atomic(addr)	kunmap_local(addr)
 

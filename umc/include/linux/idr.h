@@ -9,6 +9,7 @@
 
 #include <linux/gfp.h>
 #include <linux/types.h>
+#include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/xarray.h>
 

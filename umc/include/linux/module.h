@@ -72,18 +72,19 @@ extern void cleanup_module(void);
 #define module_init(initfn)							\
 	static inline initcall_t __attribute__((__unused__)) __inittest(void)	\
 	{ return initfn; }							\
-	int init_module(void) __attribute__((__copy__(initfn), alias(#initfn)))
+	int init_module(void) __attribute__((__copy__(initfn), alias(#initfn)));
 
 #define module_exit(exitfn)							\
 	static inline exitcall_t __attribute__((__unused__)) __exittest(void)	\
 	{ return exitfn; }							\
-	void cleanup_module(void) __attribute__((__copy__(exitfn), alias(#exitfn)))
+	void cleanup_module(void) __attribute__((__copy__(exitfn), alias(#exitfn)));
 
 #define MODULE_INFO(tag, info)		__MODULE_INFO(tag, tag, info)
 #define MODULE_ALIAS(_alias)		MODULE_INFO(alias, _alias)
 #define MODULE_SOFTDEP(_softdep)	MODULE_INFO(softdep, _softdep)
 #define MODULE_WEAKDEP(_weakdep)	MODULE_INFO(weakdep, _weakdep)
-#define MODULE_FILE			MODULE_INFO(file, KBUILD_MODFILE);
+/* Names the file of built-in code; a module has a file of its own. */
+#define MODULE_FILE
 #define MODULE_LICENSE(_license)	MODULE_FILE MODULE_INFO(license, _license)
 #define MODULE_AUTHOR(_author)		MODULE_INFO(author, _author)
 #define MODULE_DESCRIPTION(_desc)	MODULE_INFO(description, _desc)

@@ -17,6 +17,7 @@
 #include <linux/socket.h>
 #include <linux/sockptr.h>
 #include <uapi/linux/net.h>
+#include <linux/random.h>
 
 struct file;
 struct module;

@@ -6,6 +6,7 @@
 #ifndef UMC_LINUX_WAIT_H
 #define UMC_LINUX_WAIT_H
 
+#include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/stddef.h>
 #include <linux/spinlock.h>

@@ -17,7 +17,7 @@ use std::{env, fs};
 use tempfile::TempDir;
 
 /// A directory that looks like a node's root.
-pub struct FakeRoot {
+pub(crate) struct FakeRoot {
     dir: TempDir,
 }
 
@@ -25,7 +25,10 @@ impl FakeRoot {
     pub fn new() -> FakeRoot {
         let dir = tempfile::tempdir().unwrap();
         let root = FakeRoot { dir };
-        root.file("proc/drbd", "version: 8.4.11 (api:1/proto:86-101)\nsrcversion: 0123456789ABCDEF\n");
+        root.file(
+            "proc/drbd",
+            "version: 8.4.11 (api:1/proto:86-101)\nsrcversion: 0123456789ABCDEF\n",
+        );
         root.file("proc/sys/kernel/hostname", "alpha\n");
         root.file("proc/modules", "drbd 1 0 - Live 0x0\n");
         root.file("sys/block/drbd0/size", "2048\n");

@@ -9,7 +9,8 @@ use crate::{FakeRoot, both, have, said};
 fn shells_and_coreutils_read_the_nodes_files() {
     let root = FakeRoot::new();
     for shell in ["dash", "bash"].into_iter().filter(|shell| have(shell)) {
-        let version = root.sh(shell, "test -f /proc/drbd && read line < /proc/drbd && echo \"$line\"");
+        let version =
+            root.sh(shell, "test -f /proc/drbd && read line < /proc/drbd && echo \"$line\"");
         assert_eq!(version, "version: 8.4.11 (api:1/proto:86-101)\n", "{shell}");
         assert_eq!(root.sh(shell, "cat //sys/./block/drbd0/../drbd0/size"), "2048\n");
         assert_eq!(root.sh(shell, "cd / && cat dev/drbd0"), "block zero");
@@ -59,7 +60,10 @@ fn the_hosts_files_stay_the_hosts() {
 #[test]
 fn state_of_the_tools_is_the_nodes_own() {
     let root = FakeRoot::new();
-    root.sh("sh", "echo a > /var/lib/drbd/x; mkdir /var/run/drbd/d; mv /var/lib/drbd/x /run/drbd/y");
+    root.sh(
+        "sh",
+        "echo a > /var/lib/drbd/x; mkdir /var/run/drbd/d; mv /var/lib/drbd/x /run/drbd/y",
+    );
     root.sh("sh", "ln -s target /run/drbd/link; touch /var/lock/drbd-147-0; chmod 600 /run/drbd/y");
     assert_eq!(fs::read_to_string(root.host("state/run-drbd/y")).unwrap(), "a\n");
     assert!(root.host("state/run-drbd/d").is_dir());

@@ -2,6 +2,8 @@
 #ifndef UMC_LINUX_BYTEORDER_GENERIC_H
 #define UMC_LINUX_BYTEORDER_GENERIC_H
 
+#include <uapi/linux/byteorder/little_endian.h>
+
 #define cpu_to_le16 __cpu_to_le16
 #define le16_to_cpu __le16_to_cpu
 #define cpu_to_le16p __cpu_to_le16p

@@ -1,0 +1,127 @@
+//! What the host finds out about an image before the handler opens it: where it is, its size, who uses it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+/// `_IOR(0x12, 114, size_t)`: the size of a block device in bytes.
+const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
+
+/// Bytes of a qcow header that are read: magic, version, …, size at 24.
+const QCOW_HEADER_BYTES: usize = 32;
+const QCOW_MAGIC: &[u8] = b"QFI\xfb";
+const QCOW_SIZE_AT: usize = 24;
+
+/// The image that a config names: the existing file among its possible readings, else the likeliest.
+///
+/// Handlers write their options before the path (`ro/…`, `model-HA/…@…`) or behind it (`…;sync`).
+pub(crate) fn path_of(config: &str) -> Option<PathBuf> {
+    let plain = config.split(';').next().unwrap_or_default();
+    let behind = |at: char| plain.split_once(at).map(|(_, rest)| rest);
+    let readings = [Some(plain), behind('@'), behind('/')];
+    let mut absolute = readings.into_iter().flatten().filter(|path| path.starts_with('/'));
+    let first = absolute.clone().next();
+    absolute.find(|path| Path::new(path).exists()).or(first).map(PathBuf::from)
+}
+
+/// The size of an image in bytes.
+///
+/// # Errors
+/// Of the host; `InvalidData` when it is neither a file nor a block device.
+pub(crate) fn size_of(path: &Path, subtype: &str) -> io::Result<u64> {
+    let meta = fs::metadata(path)?;
+    if meta.file_type().is_block_device() {
+        let mut size = 0_u64;
+        // SAFETY: the request writes one u64.
+        let ret =
+            unsafe { libc::ioctl(File::open(path)?.as_raw_fd(), BLKGETSIZE64, &raw mut size) };
+        return if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(size) };
+    }
+    if !meta.is_file() {
+        let text = "it is neither a regular file nor a block device";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    // Only this handler looks into the file; to the others it is plain data, whatever it looks like.
+    if subtype == "qcow"
+        && let Some(size) = qcow_size(path)?
+    {
+        return Ok(size);
+    }
+    Ok(meta.len())
+}
+
+/// The size that a qcow or qcow2 header states; `None` for other files.
+fn qcow_size(path: &Path) -> io::Result<Option<u64>> {
+    let mut header = [0; QCOW_HEADER_BYTES];
+    match File::open(path)?.read_exact(&mut header) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        result => result?,
+    }
+    if !header.starts_with(QCOW_MAGIC) {
+        return Ok(None);
+    }
+    let size = header[QCOW_SIZE_AT..].first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+    Ok(size)
+}
+
+/// Claims an image, so that no other disk of this or another node uses it: an advisory lock, held as long as the
+/// returned file is open.
+///
+/// # Errors
+/// `WouldBlock` when it is in use.
+pub(crate) fn claim(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).open(path)?;
+    // SAFETY: an open descriptor.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(file)
+}
+
+/// The value of `;size=` in a config: bytes, or with one of the suffixes K, M, G, T.
+///
+/// # Errors
+/// The text that is no size.
+pub(crate) fn size_option(config: &str) -> Result<Option<u64>, String> {
+    let Some(text) = config.split(';').skip(1).find_map(|option| option.strip_prefix("size="))
+    else {
+        return Ok(None);
+    };
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" => 0,
+        "k" | "kib" => 10,
+        "m" | "mib" => 20,
+        "g" | "gib" => 30,
+        "t" | "tib" => 40,
+        _ => return Err(text.to_owned()),
+    };
+    let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    size.map(Some).ok_or_else(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let path = |config| path_of(config).map(|path| path.display().to_string());
+        assert_eq!(path("/no/image;sync").as_deref(), Some("/no/image"));
+        assert_eq!(path("ro//no/image").as_deref(), Some("/no/image"));
+        assert_eq!(path("model-HA/zsize-1@/no/image").as_deref(), Some("/no/image"));
+        assert_eq!(path("pool/image"), None);
+        assert_eq!(path(""), None);
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size_option("/x;sync;size=3M"), Ok(Some(3 << 20)));
+        assert_eq!(size_option("/x;size=4096"), Ok(Some(4096)));
+        assert_eq!(size_option("/size=3"), Ok(None));
+        assert_eq!(size_option("/x;size=much"), Err("much".to_owned()));
+        assert_eq!(size_option("/x;size=99999999999T"), Err("99999999999T".to_owned()));
+    }
+}

@@ -1,0 +1,7 @@
+/* Strings and memory. */
+#ifndef UMC_ASM_STRING_H
+#define UMC_ASM_STRING_H
+
+#include <linux/string.h>
+
+#endif

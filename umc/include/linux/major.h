@@ -1,0 +1,7 @@
+/* Major numbers of devices. */
+#ifndef UMC_LINUX_MAJOR_H
+#define UMC_LINUX_MAJOR_H
+
+#include <uapi/linux/major.h>
+
+#endif

@@ -1,0 +1,7 @@
+/* Ticks. */
+#ifndef UMC_LINUX_PARAM_H
+#define UMC_LINUX_PARAM_H
+
+#include <asm/param.h>
+
+#endif

@@ -1,0 +1,12 @@
+/* Layout of a reference count (API of 6.12). */
+#ifndef UMC_LINUX_REFCOUNT_TYPES_H
+#define UMC_LINUX_REFCOUNT_TYPES_H
+
+#include <linux/types.h>
+
+/* umc: shared */
+typedef struct refcount_struct {
+	atomic_t refs;
+} refcount_t;
+
+#endif

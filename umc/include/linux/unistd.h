@@ -1,0 +1,7 @@
+/* System call numbers. */
+#ifndef UMC_LINUX_UNISTD_H
+#define UMC_LINUX_UNISTD_H
+
+#include <uapi/linux/unistd.h>
+
+#endif

@@ -1,0 +1,7 @@
+/* The struct of stat(2) is not part of the interface to drivers: file metadata has its own header. */
+#ifndef UMC_UAPI_ASM_STAT_H
+#define UMC_UAPI_ASM_STAT_H
+
+#include <linux/types.h>
+
+#endif

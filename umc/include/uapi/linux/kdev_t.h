@@ -1,0 +1,7 @@
+/* Device numbers; the kernel's own header has the macros. */
+#ifndef UMC_UAPI_LINUX_KDEV_T_H
+#define UMC_UAPI_LINUX_KDEV_T_H
+
+#include <linux/types.h>
+
+#endif

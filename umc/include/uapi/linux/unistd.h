@@ -1,0 +1,7 @@
+/* System call numbers. */
+#ifndef UMC_UAPI_LINUX_UNISTD_H
+#define UMC_UAPI_LINUX_UNISTD_H
+
+#include <asm/unistd.h>
+
+#endif

@@ -1,0 +1,188 @@
+//! What is shown of disks: `/dev/NAME`, their directories in `/sys`, `/proc/partitions`, `/proc/diskstats`, `/proc/devices`.
+//!
+//! C header: none (`block/blk-sysfs.c` and `block/genhd.c` of Linux make these files).
+//! Guarantees kept: names, units and formats of Linux; a file of a disk that was deleted reads as empty.
+//! Differs from Linux: all values are read-only; no elevator, no partitions, no power management.
+//! Used by DRBD for: drbdadm, lsblk, blockdev and mkfs look at its devices and their lower disks here.
+
+use std::sync::{Arc, Weak};
+
+use crate::gendisk::{self, DiskRecord};
+use crate::{Kernel, Result, part_stat, sys, tree};
+
+/// The directory of a disk.
+pub(crate) fn directory(name: &str) -> String {
+    format!("/sys/devices/virtual/block/{name}")
+}
+
+/// Shows a disk.
+pub(crate) fn show(record: &DiskRecord) -> Result<()> {
+    let shown = add_all(record);
+    if shown.is_err() {
+        hide(record);
+    }
+    shown
+}
+
+fn add_all(record: &DiskRecord) -> Result<()> {
+    let (tree, name, devt) = (&record.kernel.tree, record.name(), record.devt());
+    let dir = directory(&name);
+    tree.mkdir(&format!("{dir}/holders"))?;
+    tree.mkdir(&format!("{dir}/slaves"))?;
+    let weak = Arc::downgrade(&record.get());
+    for (file, value) in FILES {
+        add_value(record.kernel, &format!("{dir}/{file}"), weak.clone(), *value)?;
+    }
+    for (file, value) in QUEUE_FILES {
+        let value = *value;
+        add_value(record.kernel, &format!("{dir}/queue/{file}"), weak.clone(), move |record| {
+            value(&record.limits())
+        })?;
+    }
+    tree.add_symlink(&format!("{dir}/subsystem"), "../../../../class/block")?;
+    tree.add_symlink(&format!("/sys/block/{name}"), &format!("../devices/virtual/block/{name}"))?;
+    let target = format!("../../devices/virtual/block/{name}");
+    tree.add_symlink(&format!("/sys/class/block/{name}"), &target)?;
+    tree.add_symlink(&format!("/sys/dev/block/{}", numbers(devt)), &target)?;
+    tree.add_block(&format!("/dev/{name}"), devt, 0o660)
+}
+
+/// Hides a disk; what is not there is skipped.
+pub(crate) fn hide(record: &DiskRecord) {
+    let (tree, name) = (&record.kernel.tree, record.name());
+    for path in [
+        format!("/dev/{name}"),
+        format!("/sys/dev/block/{}", numbers(record.devt())),
+        format!("/sys/class/block/{name}"),
+        format!("/sys/block/{name}"),
+        directory(&name),
+    ] {
+        // Missing after an `add_all` that failed half way.
+        let _ = tree.remove(&path);
+    }
+}
+
+/// Shows the lists of all disks; once in a kernel.
+pub(crate) fn show_lists(kernel: &'static Kernel) -> Result<()> {
+    let file = |path: &str, show: fn(&'static Kernel) -> String| {
+        kernel.tree.add_file(path, 0o444, tree::text(move || show(kernel)))
+    };
+    file("/proc/partitions", partitions)?;
+    file("/proc/diskstats", diskstats)?;
+    file("/proc/devices", devices)
+}
+
+fn add_value(
+    kernel: &'static Kernel,
+    path: &str,
+    record: Weak<DiskRecord>,
+    value: impl Fn(&DiskRecord) -> String + Send + Sync + 'static,
+) -> Result<()> {
+    let show = move || match record.upgrade() {
+        Some(record) => value(&record) + "\n",
+        None => String::new(),
+    };
+    kernel.tree.add_file(path, 0o444, tree::text(show))
+}
+
+fn numbers(devt: u32) -> String {
+    format!("{}:{}", devt >> 20, devt & 0xf_ffff)
+}
+
+fn bit(value: bool) -> String {
+    u8::from(value).to_string()
+}
+
+type Value = fn(&DiskRecord) -> String;
+type Limit = fn(&sys::queue_limits) -> String;
+
+const FILES: &[(&str, Value)] = &[
+    ("size", |record| record.sectors().to_string()),
+    ("ro", |record| bit(gendisk::is_read_only(record.bdev()))),
+    ("dev", |record| numbers(record.devt())),
+    // SAFETY: the record keeps the device.
+    ("stat", |record| unsafe { part_stat::line(record.bdev()) }),
+    // SAFETY: as above.
+    ("inflight", |record| unsafe { part_stat::in_flight_line(record.bdev()) }),
+    ("removable", |record| bit(record.flags() & sys::GENHD_FL_REMOVABLE != 0)),
+    ("hidden", |_| bit(false)),
+    ("range", |_| "1".to_owned()),
+    ("ext_range", |_| "1".to_owned()),
+    ("capability", |_| "0".to_owned()),
+    ("alignment_offset", |record| match record.limits() {
+        lim if lim.flags & sys::BLK_FLAG_MISALIGNED != 0 => "-1".to_owned(),
+        lim => lim.alignment_offset.to_string(),
+    }),
+    ("discard_alignment", |record| record.limits().discard_alignment.to_string()),
+    ("uevent", |record| {
+        let devt = record.devt();
+        let (major, minor) = (devt >> 20, devt & 0xf_ffff);
+        format!("MAJOR={major}\nMINOR={minor}\nDEVNAME={}\nDEVTYPE=disk", record.name())
+    }),
+];
+
+const QUEUE_FILES: &[(&str, Limit)] = &[
+    ("logical_block_size", |lim| lim.logical_block_size.to_string()),
+    ("hw_sector_size", |lim| lim.logical_block_size.to_string()),
+    ("physical_block_size", |lim| lim.physical_block_size.to_string()),
+    ("max_hw_sectors_kb", |lim| (lim.max_hw_sectors >> 1).to_string()),
+    ("max_sectors_kb", |lim| (lim.max_sectors >> 1).to_string()),
+    ("max_segments", |lim| lim.max_segments.to_string()),
+    ("max_segment_size", |lim| lim.max_segment_size.to_string()),
+    ("minimum_io_size", |lim| lim.io_min.to_string()),
+    ("optimal_io_size", |lim| lim.io_opt.to_string()),
+    ("chunk_sectors", |lim| lim.chunk_sectors.to_string()),
+    ("dma_alignment", |lim| lim.dma_alignment.to_string()),
+    ("discard_granularity", |lim| lim.discard_granularity.to_string()),
+    ("discard_max_bytes", |lim| (u64::from(lim.max_discard_sectors) << 9).to_string()),
+    ("discard_max_hw_bytes", |lim| (u64::from(lim.max_hw_discard_sectors) << 9).to_string()),
+    ("discard_zeroes_data", |_| bit(false)),
+    ("write_zeroes_max_bytes", |lim| (u64::from(lim.max_write_zeroes_sectors) << 9).to_string()),
+    ("write_same_max_bytes", |_| bit(false)),
+    ("write_cache", |lim| match lim.features & sys::BLK_FEAT_WRITE_CACHE {
+        0 => "write through".to_owned(),
+        _ => "write back".to_owned(),
+    }),
+    ("fua", |lim| bit(lim.features & sys::BLK_FEAT_FUA != 0)),
+    ("rotational", |lim| bit(lim.features & sys::BLK_FEAT_ROTATIONAL != 0)),
+    ("stable_writes", |lim| bit(lim.features & sys::BLK_FEAT_STABLE_WRITES != 0)),
+    ("iostats", |lim| bit(lim.features & sys::BLK_FEAT_IO_STAT != 0)),
+    ("add_random", |_| bit(false)),
+    ("dax", |_| bit(false)),
+    ("zoned", |_| "none".to_owned()),
+    ("scheduler", |_| "[none]".to_owned()),
+    ("nr_requests", |_| "128".to_owned()),
+    ("read_ahead_kb", |lim| ((lim.io_opt * 2 / 1024).max(128)).to_string()),
+];
+
+fn partitions(kernel: &'static Kernel) -> String {
+    let mut text = "major minor  #blocks  name\n\n".to_owned();
+    for record in kernel.block.all() {
+        let (sectors, devt) = (record.sectors(), record.devt());
+        if sectors > 0 && record.flags() & sys::GENHD_FL_HIDDEN == 0 {
+            let (major, minor) = (devt >> 20, devt & 0xf_ffff);
+            text += &format!("{major:4}  {minor:7} {:10} {}\n", sectors >> 1, record.name());
+        }
+    }
+    text
+}
+
+fn diskstats(kernel: &'static Kernel) -> String {
+    let mut text = String::new();
+    for record in kernel.block.all() {
+        let devt = record.devt();
+        let (major, minor) = (devt >> 20, devt & 0xf_ffff);
+        // SAFETY: the record keeps the device.
+        let stat = unsafe { part_stat::line(record.bdev()) };
+        text += &format!("{major:4} {minor:7} {} {stat}\n", record.name());
+    }
+    text
+}
+
+fn devices(kernel: &'static Kernel) -> String {
+    let mut text = "Character devices:\n  1 mem\n 10 misc\n\nBlock devices:\n".to_owned();
+    for (major, name) in crate::blkdev::majors(kernel) {
+        text += &format!("{major:3} {name}\n");
+    }
+    text
+}

@@ -1,0 +1,806 @@
+//! Disks: life and properties.
+//!
+//! C header: `include/linux/blkdev.h`, `struct gendisk` (API of 6.12).
+//! Guarantees kept: after `del_gendisk` nobody can open the disk, no bio reaches the driver, and none is inside its
+//! `submit_bio`; the memory stays until the last opener and the driver let go.
+//! Differs from Linux: disk, queue and whole device are one allocation; no partitions, no media events.
+//! Used by DRBD for: `drbd_create_device`, `drbd_delete_device`, `drbd_set_my_capacity`.
+//!
+//! Beside this module: `blkdev` (who is who), `bdev` (opening), `blk_sysfs` (what is shown).
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::blkdev::{self, Disk};
+use crate::errno::{err_ptr, to_ret};
+use crate::part_stat::{SHARDS, Shard};
+use crate::submit::Gate;
+use crate::{Errno, Kernel, Result, bio_alloc, blk_sysfs, kobject, limits, mutex, printk, sched, sys};
+
+/// `BLOCK_EXT_MAJOR`: the major number of disks that do not bring their own.
+pub(crate) const EXT_MAJOR: u32 = 259;
+
+/// A disk with everything that belongs to it.
+///
+/// # Invariants
+/// It stays where it is, in an `Arc`; `gendisk`, `queue`, `part0` and `inode` point at each other. The C side changes
+/// them, so Rust reaches them through raw pointers only. The driver owns one reference, which `put_disk` gives back;
+/// another one belongs to the registry while the disk is live, and one to each opener.
+pub(crate) struct DiskRecord {
+    gendisk: UnsafeCell<sys::gendisk>,
+    queue: UnsafeCell<sys::request_queue>,
+    part0: UnsafeCell<sys::block_device>,
+    inode: UnsafeCell<sys::inode>,
+    bdi: UnsafeCell<sys::backing_dev_info>,
+    stats: UnsafeCell<[Shard; SHARDS]>,
+    pub(crate) kernel: &'static Kernel,
+    disk: Option<Arc<dyn Disk>>,
+    live: AtomicBool,
+    ext_minor: Mutex<Option<u32>>,
+    /// Who has it open, and how.
+    pub(crate) openers: Mutex<Vec<crate::bdev::Opener>>,
+    /// Disks that stand on this one, by `bd_link_disk_holder`: name and links.
+    pub(crate) holders: Mutex<Vec<(String, u32)>>,
+    log_window_ns: AtomicU64,
+    log_count: AtomicU32,
+}
+
+// SAFETY: what is shared is atomic, behind a lock, or changed by the C side under the rules of Linux.
+unsafe impl Sync for DiskRecord {}
+// SAFETY: nothing in it belongs to a thread.
+unsafe impl Send for DiskRecord {}
+
+impl DiskRecord {
+    /// Makes a disk with these limits; `disk` is what stands behind a disk without a driver.
+    pub(crate) fn new(
+        kernel: &'static Kernel,
+        mut lim: sys::queue_limits,
+        disk: Option<Arc<dyn Disk>>,
+    ) -> Result<Arc<DiskRecord>> {
+        lim.features |= sys::BLK_FEAT_IO_STAT;
+        limits::set_defaults(&mut lim)?;
+        let record = Arc::new(DiskRecord {
+            gendisk: UnsafeCell::default(),
+            queue: UnsafeCell::default(),
+            part0: UnsafeCell::default(),
+            inode: UnsafeCell::default(),
+            bdi: UnsafeCell::default(),
+            stats: UnsafeCell::default(),
+            kernel,
+            disk,
+            live: AtomicBool::new(false),
+            ext_minor: Mutex::new(None),
+            openers: Mutex::default(),
+            holders: Mutex::default(),
+            log_window_ns: AtomicU64::new(0),
+            log_count: AtomicU32::new(0),
+        });
+        // SAFETY: nobody else has it yet. All-zero locks are initialized locks.
+        unsafe {
+            let (disk, queue, part0) = (record.gendisk(), record.queue.get(), record.bdev());
+            (*disk).part0 = part0;
+            (*disk).queue = queue;
+            (*disk).bdi = record.bdi.get();
+            (*disk).fops = &raw const NO_OPS.0;
+            (*disk).state = 1 << sys::GD_OWNS_QUEUE;
+            (*disk).diskseq = kernel.block.next_diskseq();
+            (*disk).umc_disk = Arc::as_ptr(&record).cast_mut().cast();
+            (*queue).disk = disk;
+            (*queue).limits = lim;
+            (*queue).nr_requests = 128;
+            (*part0).bd_disk = disk;
+            (*part0).bd_queue = queue;
+            (*part0).bd_stats = record.stats.get().cast();
+            (*record.inode.get()).i_mode = libc::S_IFBLK as u16 | 0o600;
+            apply_bdi(record.bdi.get(), &lim);
+            let ret = bio_alloc::bioset_init(&raw mut (*disk).bio_split, sys::BIO_POOL_SIZE, 0, 0);
+            if ret < 0 {
+                return Err(Errno::new(ret));
+            }
+        }
+        Ok(record)
+    }
+
+    /// The record of a disk that is kept by the caller's reference.
+    pub(crate) fn of<'a>(disk: *mut sys::gendisk) -> &'a DiskRecord {
+        // SAFETY: every gendisk was made by `new`; the caller keeps it.
+        unsafe { &*(*disk).umc_disk.cast::<DiskRecord>() }
+    }
+
+    /// The record of a device that is kept by the caller's reference.
+    #[inline]
+    pub(crate) fn of_bdev<'a>(bdev: *mut sys::block_device) -> &'a DiskRecord {
+        // SAFETY: every block device belongs to a disk.
+        DiskRecord::of(unsafe { (*bdev).bd_disk })
+    }
+
+    /// Another reference.
+    pub(crate) fn get(&self) -> Arc<DiskRecord> {
+        // SAFETY: a record lives in an `Arc` (invariant), and the caller's reference keeps it.
+        unsafe {
+            Arc::increment_strong_count(self);
+            Arc::from_raw(self)
+        }
+    }
+
+    pub(crate) fn gendisk(&self) -> *mut sys::gendisk {
+        self.gendisk.get()
+    }
+
+    pub(crate) fn bdev(&self) -> *mut sys::block_device {
+        self.part0.get()
+    }
+
+    pub(crate) fn inode(&self) -> *mut sys::inode {
+        self.inode.get()
+    }
+
+    /// What stands behind a disk without a driver.
+    #[inline]
+    pub(crate) fn disk(&self) -> Option<&dyn Disk> {
+        self.disk.as_deref()
+    }
+
+    /// A copy of the limits.
+    pub(crate) fn limits(&self) -> sys::queue_limits {
+        // SAFETY: plain fields, each valid at any time.
+        unsafe { (&raw const (*self.queue.get()).limits).read() }
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.live.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn name(&self) -> String {
+        // SAFETY: an array of the record, written before the disk was added.
+        let name = unsafe { (&raw const (*self.gendisk()).disk_name).read() };
+        let bytes: Vec<u8> = name.iter().map(|c| *c as u8).take_while(|byte| *byte != 0).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    pub(crate) fn set_name(&self, name: &str) {
+        // SAFETY: the disk is not added yet, so nobody reads it.
+        let field = unsafe { &mut (*self.gendisk()).disk_name };
+        let room = field.len() - 1;
+        for (to, from) in field[..room].iter_mut().zip(name.bytes()) {
+            *to = from as _;
+        }
+    }
+
+    /// The device number.
+    pub(crate) fn devt(&self) -> u32 {
+        // SAFETY: set before the disk was added.
+        unsafe { (*self.bdev()).bd_dev }
+    }
+
+    pub(crate) fn sectors(&self) -> u64 {
+        capacity(self.bdev())
+    }
+
+    pub(crate) fn open_count(&self) -> &AtomicI32 {
+        // SAFETY: an atomic_t is one aligned int, and lives as long as `self`.
+        unsafe { AtomicI32::from_ptr((&raw mut (*self.bdev()).bd_openers.counter).cast()) }
+    }
+
+    /// At most ten messages in five seconds about one disk.
+    pub(crate) fn may_log(&self) -> bool {
+        let now = self.kernel.ops.now_ns();
+        if now.saturating_sub(self.log_window_ns.load(Ordering::Relaxed)) > 5_000_000_000 {
+            self.log_window_ns.store(now, Ordering::Relaxed);
+            self.log_count.store(0, Ordering::Relaxed);
+        }
+        self.log_count.fetch_add(1, Ordering::Relaxed) < 10
+    }
+
+    /// Holds `open_mutex` during `f`.
+    pub(crate) fn with_open_mutex<R>(&self, f: impl FnOnce() -> R) -> R {
+        let lock = self.open_mutex();
+        // SAFETY: the mutex lives as long as `self`.
+        unsafe { mutex::mutex_lock(lock) };
+        let result = f();
+        // SAFETY: locked above by this task.
+        unsafe { mutex::mutex_unlock(lock) };
+        result
+    }
+
+    fn open_mutex(&self) -> *mut sys::mutex {
+        // SAFETY: a field of the record.
+        unsafe { &raw mut (*self.gendisk()).open_mutex }
+    }
+
+    /// Names and numbers the disk and lets the world see it.
+    pub(crate) fn add(&self) -> Result<()> {
+        self.number()?;
+        let (disk, bdev) = (self.gendisk(), self.bdev());
+        // SAFETY: nobody but the owner has the disk yet.
+        unsafe {
+            (*bdev).bd_dev = (*disk).major as u32 * (1 << 20) + (*disk).first_minor as u32;
+            (*bdev).bd_device.devt = (*bdev).bd_dev;
+            (*self.inode()).i_rdev = (*bdev).bd_dev;
+            if !(*disk).fops.is_null() && (*(*disk).fops).submit_bio.is_some() {
+                test_and_set_flag(bdev, sys::BD_HAS_SUBMIT_BIO);
+            }
+            kobject::kobject_init(&raw mut (*bdev).bd_device.kobj, &raw const DISK_TYPE.0);
+            (*bdev).bd_device.kobj.name = (&raw const (*disk).disk_name).cast();
+            apply_bdi(self.bdi.get(), &self.limits());
+        }
+        let hidden = self.flags() & sys::GENHD_FL_HIDDEN != 0;
+        blkdev::register(self.get())?;
+        self.live.store(true, Ordering::Release);
+        if !hidden && let Err(error) = blk_sysfs::show(self) {
+            self.live.store(false, Ordering::Release);
+            blkdev::unregister(self);
+            return Err(error);
+        }
+        set_state(disk, sys::GD_ADDED);
+        self.uevent(sys::KOBJ_ADD);
+        Ok(())
+    }
+
+    fn number(&self) -> Result<()> {
+        let disk = self.gendisk();
+        // SAFETY: nobody but the owner has the disk yet.
+        unsafe {
+            if (*disk).major == 0 {
+                if (*disk).minors != 0 {
+                    return Err(Errno::EINVAL);
+                }
+                let mut minor = self.ext_minor.lock();
+                let number = *minor.get_or_insert_with(|| self.kernel.block.take_ext_minor());
+                (*disk).major = EXT_MAJOR as c_int;
+                (*disk).first_minor = number as c_int;
+                return Ok(());
+            }
+            let (first, count) = ((*disk).first_minor, (*disk).minors);
+            if count <= 0 || first < 0 || first.saturating_add(count) > 1 << 20 {
+                return Err(Errno::EINVAL);
+            }
+            (*disk).minors = count.min(sys::DISK_MAX_PARTS as c_int);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn flags(&self) -> u32 {
+        // SAFETY: a plain field of the record.
+        unsafe { (*self.gendisk()).flags as u32 }
+    }
+
+    pub(crate) fn uevent(&self, action: u32) {
+        if self.flags() & sys::GENHD_FL_HIDDEN == 0 {
+            // SAFETY: the object was initialized by `add`.
+            unsafe { kobject::kobject_uevent(&raw mut (*self.bdev()).bd_device.kobj, action) };
+        }
+    }
+
+    /// The opposite of `add`. False when the disk was not live.
+    pub(crate) fn del(&self) -> bool {
+        let was_live = self.with_open_mutex(|| {
+            blkdev::unregister(self);
+            self.live.swap(false, Ordering::AcqRel)
+        });
+        if !was_live {
+            return false;
+        }
+        if !has_state(self.gendisk(), sys::GD_DEAD) {
+            report_dead(self, false);
+        }
+        self.with_open_mutex(|| self.mark_dead());
+        blk_sysfs::hide(self);
+        self.uevent(sys::KOBJ_REMOVE);
+        self.gate().kill_and_drain();
+        true
+    }
+
+    fn gate(&self) -> Gate<'_> {
+        Gate::of(self.queue.get())
+    }
+
+    fn mark_dead(&self) {
+        set_state(self.gendisk(), sys::GD_DEAD);
+        // SAFETY: flags of the queue change atomically only.
+        unsafe { blk_queue_flag_set(sys::QUEUE_FLAG_DYING, self.queue.get()) };
+        self.set_capacity(0);
+        self.gate().kill();
+    }
+
+    pub(crate) fn set_capacity(&self, sectors: u64) {
+        // SAFETY: both are plain words that are read atomically.
+        unsafe {
+            AtomicU64::from_ptr(&raw mut (*self.bdev()).bd_nr_sectors)
+                .store(sectors, Ordering::Relaxed);
+            (&raw mut (*self.inode()).i_size).write_volatile((sectors << 9) as i64);
+        }
+    }
+}
+
+impl Drop for DiskRecord {
+    fn drop(&mut self) {
+        let disk = self.gendisk();
+        sched::with_kernel(self.kernel, || {
+            // SAFETY: this was the last reference; the driver's operations are there as long as its module, which a
+            // disk that was added keeps by its opener or its owner.
+            unsafe {
+                let free_disk = (*disk).fops.as_ref().and_then(|fops| fops.free_disk);
+                if let Some(free_disk) = free_disk.filter(|_| has_state(disk, sys::GD_ADDED)) {
+                    free_disk(disk);
+                }
+                bio_alloc::bioset_exit(&raw mut (*disk).bio_split);
+            }
+            if let Some(minor) = self.ext_minor.lock().take() {
+                self.kernel.block.give_ext_minor(minor);
+            }
+            if let Some(disk) = self.disk.take() {
+                disk.close();
+            }
+        });
+    }
+}
+
+/// Statics that hold raw pointers, all of them NULL.
+struct Shared<T>(T);
+
+// SAFETY: nothing in it is ever written.
+unsafe impl<T> Sync for Shared<T> {}
+
+static NO_OPS: Shared<sys::block_device_operations> = Shared(sys::block_device_operations {
+    submit_bio: None,
+    poll_bio: None,
+    open: None,
+    release: None,
+    ioctl: None,
+    compat_ioctl: None,
+    check_events: None,
+    unlock_native_capacity: None,
+    getgeo: None,
+    set_read_only: None,
+    free_disk: None,
+    devnode: None,
+    get_unique_id: None,
+    owner: std::ptr::null_mut(),
+    pr_ops: std::ptr::null(),
+});
+
+/// The memory of a disk belongs to its record, so nothing is freed with the last reference of the kobject.
+static DISK_TYPE: Shared<sys::kobj_type> = Shared(sys::kobj_type {
+    release: None,
+    sysfs_ops: std::ptr::null(),
+    default_groups: std::ptr::null_mut(),
+});
+
+unsafe fn apply_bdi(bdi: *mut sys::backing_dev_info, lim: &sys::queue_limits) {
+    // SAFETY: the caller's contract: the bdi of a disk.
+    unsafe {
+        (*bdi).ra_pages = (*bdi).ra_pages.max(u64::from(lim.io_opt) * 2 / 4096).max(32);
+        (*bdi).io_pages = u64::from(lim.max_sectors >> 3);
+    }
+}
+
+pub(crate) fn log(level: u8, text: &str) {
+    printk::emit(Kernel::current(), level, text);
+}
+
+/// The name of the running task.
+pub(crate) fn comm() -> String {
+    sched::current_task().comm()
+}
+
+/// The name of a device, for messages.
+pub(crate) fn bdev_name(bdev: *mut sys::block_device) -> String {
+    DiskRecord::of_bdev(bdev).name()
+}
+
+/// The size of a device in sectors.
+#[inline]
+pub(crate) fn capacity(bdev: *mut sys::block_device) -> u64 {
+    // SAFETY: callers keep the device; the word is read atomically.
+    unsafe { AtomicU64::from_ptr(&raw mut (*bdev).bd_nr_sectors) }.load(Ordering::Relaxed)
+}
+
+fn bd_flags<'a>(bdev: *mut sys::block_device) -> &'a AtomicI32 {
+    // SAFETY: callers keep the device; an atomic_t is one aligned int.
+    unsafe { AtomicI32::from_ptr((&raw mut (*bdev).__bd_flags.counter).cast()) }
+}
+
+/// Sets a `BD_*` flag; was it set?
+pub(crate) fn test_and_set_flag(bdev: *mut sys::block_device, flag: u32) -> bool {
+    bd_flags(bdev).fetch_or(flag as i32, Ordering::SeqCst) as u32 & flag != 0
+}
+
+fn state_word<'a>(disk: *mut sys::gendisk) -> &'a AtomicU64 {
+    // SAFETY: callers keep the disk.
+    unsafe { AtomicU64::from_ptr(&raw mut (*disk).state) }
+}
+
+fn set_state(disk: *mut sys::gendisk, bit: u32) {
+    state_word(disk).fetch_or(1 << bit, Ordering::SeqCst);
+}
+
+fn has_state(disk: *mut sys::gendisk, bit: u32) -> bool {
+    state_word(disk).load(Ordering::SeqCst) & (1 << bit) != 0
+}
+
+/// `bdev_read_only`.
+#[inline]
+pub(crate) fn is_read_only(bdev: *mut sys::block_device) -> bool {
+    // SAFETY: callers keep the device.
+    let disk = unsafe { (*bdev).bd_disk };
+    bd_flags(bdev).load(Ordering::Relaxed) as u32 & sys::BD_READ_ONLY != 0
+        || has_state(disk, sys::GD_READ_ONLY)
+}
+
+/// Tells the holder that its device went away.
+fn report_dead(record: &DiskRecord, surprise: bool) {
+    let bdev = record.bdev();
+    // SAFETY: the record is kept by the caller; a holder's operations stay valid until it lets go.
+    unsafe {
+        let ops = (*bdev).bd_holder_ops;
+        if let Some(mark_dead) = ops.as_ref().and_then(|ops| ops.mark_dead) {
+            mark_dead(bdev, surprise);
+        }
+    }
+}
+
+/// Makes a disk for a driver whose `submit_bio` takes bios.
+///
+/// # Safety
+/// `lim` is NULL or valid.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __blk_alloc_disk(
+    lim: *mut sys::queue_limits,
+    node: c_int,
+    _lkclass: *mut c_void,
+) -> *mut sys::gendisk {
+    // SAFETY: the caller's contract.
+    let lim = unsafe { lim.as_ref() }.copied().unwrap_or_default();
+    match DiskRecord::new(Kernel::current(), lim, None) {
+        Ok(record) => {
+            let record = Arc::into_raw(record);
+            // SAFETY: the reference is the driver's from here on, until `put_disk`.
+            unsafe {
+                let disk = (*record).gendisk();
+                (*disk).node_id = node;
+                disk
+            }
+        }
+        Err(error) => err_ptr(error),
+    }
+}
+
+/// Lets the world see a disk. The parent and the groups of attributes are not shown.
+///
+/// # Safety
+/// `disk` came from `blk_alloc_disk`; its operations and its name are set.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn device_add_disk(
+    parent: *mut sys::device,
+    disk: *mut sys::gendisk,
+    groups: *mut *const sys::attribute_group,
+) -> c_int {
+    let record = DiskRecord::of(disk);
+    // SAFETY: the caller's contract: nobody else has the disk yet.
+    unsafe {
+        (*record.bdev()).bd_device.parent = parent;
+        (*record.bdev()).bd_device.groups = groups;
+    }
+    to_ret(record.add())
+}
+
+/// Hides a disk; see the module's guarantees.
+///
+/// # Safety
+/// `disk` is the caller's.
+///
+/// # Context
+/// May sleep. Not from the disk's own `submit_bio`, `open` or `release`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn del_gendisk(disk: *mut sys::gendisk) {
+    let record = DiskRecord::of(disk);
+    if !record.del() {
+        log(4, &format!("del_gendisk: disk {} was not added, or was deleted before", record.name()));
+    }
+}
+
+/// Gives the driver's reference back.
+///
+/// # Safety
+/// `disk` is NULL or the caller's, who does not use it afterwards.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn put_disk(disk: *mut sys::gendisk) {
+    if !disk.is_null() {
+        // SAFETY: the reference that `__blk_alloc_disk` gave to the driver.
+        drop(unsafe { Arc::from_raw(std::ptr::from_ref(DiskRecord::of(disk))) });
+    }
+}
+
+/// Fails all further bios of a disk that went away, and tells its holder.
+///
+/// # Safety
+/// `disk` is the caller's.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blk_mark_disk_dead(disk: *mut sys::gendisk) {
+    let record = DiskRecord::of(disk);
+    record.mark_dead();
+    report_dead(record, true);
+}
+
+/// Tells the holder of a device that it went away.
+///
+/// # Safety
+/// `bdev` is kept by the caller.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bdev_mark_dead(bdev: *mut sys::block_device, surprise: bool) {
+    report_dead(DiskRecord::of_bdev(bdev), surprise);
+}
+
+/// Empties a disk: its size becomes 0.
+///
+/// # Safety
+/// `disk` is the caller's.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn invalidate_disk(disk: *mut sys::gendisk) {
+    DiskRecord::of(disk).set_capacity(0);
+}
+
+/// Was the disk added and not deleted?
+///
+/// # Safety
+/// `disk` is kept by the caller.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn disk_live(disk: *mut sys::gendisk) -> bool {
+    DiskRecord::of(disk).is_live()
+}
+
+/// Sets the size of a disk.
+///
+/// # Safety
+/// `disk` is kept by the caller.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn set_capacity(disk: *mut sys::gendisk, size: sys::sector_t) {
+    DiskRecord::of(disk).set_capacity(size);
+}
+
+/// Sets the size of a disk, and announces the change of a live one. True when an event was sent.
+///
+/// # Safety
+/// `disk` is kept by the caller.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn set_capacity_and_notify(
+    disk: *mut sys::gendisk,
+    size: sys::sector_t,
+) -> bool {
+    let record = DiskRecord::of(disk);
+    let before = record.sectors();
+    record.set_capacity(size);
+    if size == before || !record.is_live() || record.flags() & sys::GENHD_FL_HIDDEN != 0 {
+        return false;
+    }
+    if record.may_log() {
+        let name = record.name();
+        log(6, &format!("{name}: detected capacity change from {before} to {size}"));
+    }
+    if size == 0 || before == 0 {
+        return false;
+    }
+    let mut env = [c"RESIZE=1".as_ptr().cast_mut(), std::ptr::null_mut()];
+    // SAFETY: a live disk has an initialized kobject; the array lives through the call.
+    unsafe {
+        let kobj = &raw mut (*record.bdev()).bd_device.kobj;
+        kobject::kobject_uevent_env(kobj, sys::KOBJ_CHANGE, env.as_mut_ptr());
+    }
+    true
+}
+
+/// Makes a disk read-only or writable.
+///
+/// # Safety
+/// `disk` is kept by the caller.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn set_disk_ro(disk: *mut sys::gendisk, read_only: bool) {
+    let record = DiskRecord::of(disk);
+    let bit = 1_u64 << sys::GD_READ_ONLY;
+    let before = match read_only {
+        true => state_word(disk).fetch_or(bit, Ordering::SeqCst),
+        false => state_word(disk).fetch_and(!bit, Ordering::SeqCst),
+    };
+    if (before & bit != 0) != read_only && record.is_live() {
+        let mut env = [
+            if read_only { c"DISK_RO=1" } else { c"DISK_RO=0" }.as_ptr().cast_mut(),
+            std::ptr::null_mut(),
+        ];
+        // SAFETY: as in `set_capacity_and_notify`.
+        unsafe {
+            let kobj = &raw mut (*record.bdev()).bd_device.kobj;
+            kobject::kobject_uevent_env(kobj, sys::KOBJ_CHANGE, env.as_mut_ptr());
+        }
+    }
+}
+
+/// Announces something about a disk.
+///
+/// # Safety
+/// `disk` is kept by the caller.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn disk_uevent(disk: *mut sys::gendisk, action: sys::kobject_action) {
+    DiskRecord::of(disk).uevent(action);
+}
+
+/// Has the medium changed? Never: there are no removable media.
+///
+/// # Safety
+/// None needed.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn disk_check_media_change(_disk: *mut sys::gendisk) -> bool {
+    false
+}
+
+/// The driver says that the medium changed: the disk counts as another one.
+///
+/// # Safety
+/// `disk` is kept by the caller.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn disk_force_media_change(disk: *mut sys::gendisk) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe { inc_diskseq(disk) };
+    DiskRecord::of(disk).uevent(sys::KOBJ_CHANGE);
+    true
+}
+
+/// Gives a disk a new sequence number.
+///
+/// # Safety
+/// `disk` is kept by the caller.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn inc_diskseq(disk: *mut sys::gendisk) {
+    // SAFETY: the caller's contract.
+    unsafe { (*disk).diskseq = DiskRecord::of(disk).kernel.block.next_diskseq() };
+}
+
+fn queue_flags<'a>(q: *mut sys::request_queue) -> &'a AtomicU64 {
+    // SAFETY: callers keep the queue.
+    unsafe { AtomicU64::from_ptr(&raw mut (*q).queue_flags) }
+}
+
+/// Sets a `QUEUE_FLAG_*`.
+///
+/// # Safety
+/// `q` is the queue of a disk that the caller keeps.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blk_queue_flag_set(flag: c_uint, q: *mut sys::request_queue) {
+    queue_flags(q).fetch_or(1 << flag, Ordering::SeqCst);
+}
+
+/// Clears a `QUEUE_FLAG_*`.
+///
+/// # Safety
+/// As `blk_queue_flag_set`.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blk_queue_flag_clear(flag: c_uint, q: *mut sys::request_queue) {
+    queue_flags(q).fetch_and(!(1 << flag), Ordering::SeqCst);
+}
+
+/// Takes a reference of a queue, which is one of its disk. False for a dying queue.
+///
+/// # Safety
+/// As `blk_queue_flag_set`.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blk_get_queue(q: *mut sys::request_queue) -> bool {
+    if queue_flags(q).load(Ordering::SeqCst) & (1 << sys::QUEUE_FLAG_DYING) != 0 {
+        return false;
+    }
+    // SAFETY: the queue belongs to a disk.
+    std::mem::forget(DiskRecord::of(unsafe { (*q).disk }).get());
+    true
+}
+
+/// Gives a reference of `blk_get_queue` back.
+///
+/// # Safety
+/// The reference is the caller's.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blk_put_queue(q: *mut sys::request_queue) {
+    // SAFETY: a reference of the queue is one of its disk.
+    unsafe { put_disk((*q).disk) }
+}
+
+/// Waits for callbacks of the block layer into the driver. There are none: no requests, hence no timeouts.
+///
+/// # Safety
+/// None needed.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blk_sync_queue(_q: *mut sys::request_queue) {}
+
+/// Notes the timeout of requests.
+///
+/// # Safety
+/// As `blk_queue_flag_set`.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blk_queue_rq_timeout(q: *mut sys::request_queue, timeout: c_uint) {
+    // SAFETY: the caller's contract.
+    unsafe { (*q).rq_timeout = timeout }
+}
+
+/// Notes the depth of a queue.
+///
+/// # Safety
+/// As `blk_queue_flag_set`.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn blk_set_queue_depth(q: *mut sys::request_queue, depth: c_uint) {
+    // SAFETY: the caller's contract.
+    unsafe { (*q).queue_depth = depth }
+}
+
+/// The name of a C string, or nothing for NULL.
+pub(crate) unsafe fn text(at: *const std::ffi::c_char) -> String {
+    if at.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's contract: a C string.
+    unsafe { CStr::from_ptr(at) }.to_string_lossy().into_owned()
+}

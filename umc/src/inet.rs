@@ -1,0 +1,457 @@
+//! Socket options and addresses.
+//!
+//! C header: `include/linux/tcp.h`, `include/net/sock.h`, `include/linux/inet.h` (API of 6.12).
+//! Guarantees kept: an option is in force at the host when the call returns.
+//! Differs from Linux: what the host refuses to this user (a mark, a large buffer) is left as it was.
+//! Used by DRBD for: TCP_NODELAY, TCP_CORK and TCP_QUICKACK around its packets.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ptr;
+
+use crate::sock::Sock;
+use crate::sys;
+
+/// Sets an int option of the host's socket: 0 or a negative errno.
+///
+/// # Safety
+/// `sk` is a live Internet socket.
+unsafe fn set(sk: *mut sys::sock, level: c_int, name: c_int, value: c_int) -> c_int {
+    // SAFETY: the caller's contract.
+    let sock = unsafe { Sock::from_raw(sk) };
+    sock.kernel.ops.setsockopt_int(sock.fd, level, name, value)
+}
+
+/// TCP_CORK: hold back partial frames while it is on; what is held goes when it is switched off.
+///
+/// # Safety
+/// `sk` is a live TCP socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tcp_sock_set_cork(sk: *mut sys::sock, on: bool) {
+    // SAFETY: the caller's contract.
+    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_CORK, c_int::from(on)) };
+}
+
+/// TCP_NODELAY, which also sends what waits.
+///
+/// # Safety
+/// `sk` is a live TCP socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tcp_sock_set_nodelay(sk: *mut sys::sock) {
+    // SAFETY: the caller's contract.
+    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1) };
+}
+
+/// TCP_QUICKACK; the host gives the values above 1 the kernel's meaning too.
+///
+/// # Safety
+/// `sk` is a live TCP socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tcp_sock_set_quickack(sk: *mut sys::sock, val: c_int) {
+    // SAFETY: the caller's contract.
+    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_QUICKACK, val) };
+}
+
+/// TCP_KEEPIDLE, in seconds.
+///
+/// # Safety
+/// `sk` is a live TCP socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tcp_sock_set_keepidle(sk: *mut sys::sock, val: c_int) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, val) }
+}
+
+/// TCP_KEEPINTVL, in seconds.
+///
+/// # Safety
+/// `sk` is a live TCP socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tcp_sock_set_keepintvl(sk: *mut sys::sock, val: c_int) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, val) }
+}
+
+/// TCP_KEEPCNT.
+///
+/// # Safety
+/// `sk` is a live TCP socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tcp_sock_set_keepcnt(sk: *mut sys::sock, val: c_int) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_KEEPCNT, val) }
+}
+
+/// TCP_SYNCNT.
+///
+/// # Safety
+/// `sk` is a live TCP socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tcp_sock_set_syncnt(sk: *mut sys::sock, val: c_int) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_SYNCNT, val) }
+}
+
+/// TCP_USER_TIMEOUT, in milliseconds.
+///
+/// # Safety
+/// `sk` is a live TCP socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tcp_sock_set_user_timeout(sk: *mut sys::sock, val: c_int) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, val) }
+}
+
+/// SO_KEEPALIVE.
+///
+/// # Safety
+/// `sk` is a live socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sock_set_keepalive(sk: *mut sys::sock) {
+    // SAFETY: the caller's contract.
+    unsafe { set(sk, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1) };
+}
+
+/// Writes one member and tells the host.
+///
+/// # Safety
+/// `sk` is a live socket.
+unsafe fn assign(sk: *mut sys::sock, change: impl FnOnce(&mut sys::sock)) {
+    // SAFETY: the caller's contract.
+    change(unsafe { &mut *sk });
+    // SAFETY: the caller's contract.
+    unsafe { Sock::from_raw(sk) }.apply_members();
+}
+
+/// SO_MARK.
+///
+/// # Safety
+/// `sk` is a live socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sock_set_mark(sk: *mut sys::sock, val: u32) {
+    // SAFETY: the caller's contract.
+    unsafe { assign(sk, |sk| sk.sk_mark = val) };
+}
+
+/// SO_PRIORITY.
+///
+/// # Safety
+/// `sk` is a live socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sock_set_priority(sk: *mut sys::sock, priority: u32) {
+    // SAFETY: the caller's contract.
+    unsafe { assign(sk, |sk| sk.sk_priority = priority) };
+}
+
+/// SO_RCVBUFFORCE: the kernel doubles the value, to have room for its overhead.
+///
+/// # Safety
+/// `sk` is a live socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sock_set_rcvbuf(sk: *mut sys::sock, val: c_int) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        assign(sk, |sk| {
+            sk.sk_rcvbuf = val.clamp(0, c_int::MAX / 2) * 2;
+            sk.sk_rcvbuf = sk.sk_rcvbuf.max(sys::SOCK_MIN_RCVBUF as c_int);
+            sk.sk_userlocks |= sys::SOCK_RCVBUF_LOCK as u8;
+        })
+    };
+}
+
+/// SO_REUSEADDR.
+///
+/// # Safety
+/// `sk` is a live socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sock_set_reuseaddr(sk: *mut sys::sock) {
+    // SAFETY: the caller's contract.
+    unsafe { assign(sk, |sk| sk.sk_reuse = sys::SK_CAN_REUSE as u8) };
+}
+
+/// SO_REUSEPORT.
+///
+/// # Safety
+/// `sk` is a live socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sock_set_reuseport(sk: *mut sys::sock) {
+    // SAFETY: the caller's contract.
+    unsafe { assign(sk, |sk| sk.sk_reuseport = 1) };
+}
+
+/// `sk_sndtimeo` in seconds; 0 or too many = for ever.
+///
+/// # Safety
+/// `sk` is a live socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sock_set_sndtimeo(sk: *mut sys::sock, secs: i64) {
+    let timeo = secs.checked_mul(i64::from(sys::HZ)).filter(|timeo| *timeo > 0);
+    // SAFETY: the caller's contract.
+    unsafe { (*sk).sk_sndtimeo = timeo.unwrap_or(crate::sock::FOREVER) };
+}
+
+/// Makes the release of the socket reset its connection.
+///
+/// # Safety
+/// `sk` is a live socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sock_no_linger(sk: *mut sys::sock) {
+    // SAFETY: the caller's contract.
+    unsafe { Sock::from_raw(sk) }.reset_on_close();
+}
+
+/// Allows the socket the emergency reserves of memory. There are none here to allow: allocations for a socket do not
+/// wait for block I/O, so the deadlock that this call prevents cannot happen.
+///
+/// # Safety
+/// None.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sk_set_memalloc(_sk: *mut sys::sock) {}
+
+/// The end of [`sk_set_memalloc`]; nothing to undo.
+///
+/// # Safety
+/// None.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sk_clear_memalloc(_sk: *mut sys::sock) {}
+
+/// Runs the `init` of a driver that wants to know of network namespaces: for the only one there is.
+///
+/// # Safety
+/// `ops` is the driver's, live until it is unregistered.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn register_pernet_subsys(ops: *mut sys::pernet_operations) -> c_int {
+    // SAFETY: the caller's contract.
+    match unsafe { (*ops).init } {
+        // SAFETY: the driver's own function, with the namespace of its kernel.
+        Some(init) => unsafe { init(crate::net::umc_init_net()) },
+        None => 0,
+    }
+}
+
+/// Runs the `pre_exit` and `exit` of the driver.
+///
+/// # Safety
+/// `ops` was registered.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unregister_pernet_subsys(ops: *mut sys::pernet_operations) {
+    // SAFETY: the caller's contract.
+    let (pre_exit, exit) = unsafe { ((*ops).pre_exit, (*ops).exit) };
+    for step in [pre_exit, exit].into_iter().flatten() {
+        // SAFETY: as in `register_pernet_subsys`.
+        unsafe { step(crate::net::umc_init_net()) };
+    }
+}
+
+/// As [`register_pernet_subsys`].
+///
+/// # Safety
+/// As there.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn register_pernet_device(ops: *mut sys::pernet_operations) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { register_pernet_subsys(ops) }
+}
+
+/// As [`unregister_pernet_subsys`].
+///
+/// # Safety
+/// As there.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unregister_pernet_device(ops: *mut sys::pernet_operations) {
+    // SAFETY: the caller's contract.
+    unsafe { unregister_pernet_subsys(ops) };
+}
+
+/// Reads an address from the front of a text, up to `delim` or its end.
+///
+/// # Safety
+/// `src` has `srclen` bytes, or ends with NUL when that is negative.
+unsafe fn pton(
+    src: *const c_char,
+    srclen: c_int,
+    delim: c_int,
+    end: *mut *const c_char,
+    parse: impl FnOnce(&str) -> Option<()>,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let text = unsafe {
+        match usize::try_from(srclen) {
+            Ok(len) => std::slice::from_raw_parts(src.cast::<u8>(), len),
+            Err(_) => CStr::from_ptr(src).to_bytes(),
+        }
+    };
+    let stop = u8::try_from(delim).ok();
+    let len = text.iter().position(|byte| *byte == 0 || Some(*byte) == stop || *byte == b'\n');
+    let text = &text[..len.unwrap_or(text.len())];
+    let parsed = std::str::from_utf8(text).ok().and_then(parse);
+    if !end.is_null() {
+        // SAFETY: the caller's contract; the text is part of `src`.
+        unsafe { end.write(src.add(if parsed.is_some() { text.len() } else { 0 })) };
+    }
+    c_int::from(parsed.is_some())
+}
+
+/// Reads an IPv4 address: 1, or 0 if it is none.
+///
+/// # Safety
+/// `src` has `srclen` bytes (NUL-terminated when negative), `dst` room for 4.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn in4_pton(
+    src: *const c_char,
+    srclen: c_int,
+    dst: *mut u8,
+    delim: c_int,
+    end: *mut *const c_char,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe {
+        pton(src, srclen, delim, end, |text| {
+            let addr: Ipv4Addr = text.parse().ok()?;
+            dst.cast::<[u8; 4]>().write(addr.octets());
+            Some(())
+        })
+    }
+}
+
+/// Reads an IPv6 address: 1, or 0 if it is none.
+///
+/// # Safety
+/// `src` has `srclen` bytes (NUL-terminated when negative), `dst` room for 16.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn in6_pton(
+    src: *const c_char,
+    srclen: c_int,
+    dst: *mut u8,
+    delim: c_int,
+    end: *mut *const c_char,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe {
+        pton(src, srclen, delim, end, |text| {
+            let addr: Ipv6Addr = text.parse().ok()?;
+            dst.cast::<[u8; 16]>().write(addr.octets());
+            Some(())
+        })
+    }
+}
+
+/// An IPv4 address as a number in network order; 0 if the text is none.
+///
+/// # Safety
+/// `str` is NUL-terminated.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn in_aton(str: *const c_char) -> sys::__be32 {
+    let mut octets = [0u8; 4];
+    // SAFETY: the caller's contract.
+    unsafe { in4_pton(str, -1, octets.as_mut_ptr(), -1, ptr::null_mut()) };
+    u32::from_ne_bytes(octets)
+}
+
+/// The kind of an IPv6 address, as IPV6_ADDR_* bits.
+///
+/// # Safety
+/// `addr` is readable.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipv6_addr_type(addr: *const sys::in6_addr) -> c_int {
+    // SAFETY: sixteen bytes, in any alignment.
+    let addr = Ipv6Addr::from(unsafe { addr.cast::<[u8; 16]>().read() });
+    let kind = if addr.is_unspecified() {
+        sys::IPV6_ADDR_ANY
+    } else if addr.is_loopback() {
+        sys::IPV6_ADDR_LOOPBACK | sys::IPV6_ADDR_UNICAST
+    } else if addr.is_multicast() {
+        sys::IPV6_ADDR_MULTICAST
+    } else if addr.is_unicast_link_local() {
+        sys::IPV6_ADDR_LINKLOCAL | sys::IPV6_ADDR_UNICAST
+    } else if addr.to_ipv4_mapped().is_some() {
+        sys::IPV6_ADDR_MAPPED
+    } else {
+        sys::IPV6_ADDR_UNICAST
+    };
+    kind as c_int
+}
+
+/// Whether a message about the network may be printed now: the kernel's shared limit of ten in five seconds.
+///
+/// # Safety
+/// None.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn net_ratelimit() -> c_int {
+    c_int::from(crate::Kernel::current().genl.may_print())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_to_addresses() {
+        let mut octets = [0u8; 16];
+        let mut end = ptr::null();
+        let text = c"fe80::1,rest";
+        // SAFETY: literals and local buffers.
+        unsafe {
+            let ret = in6_pton(text.as_ptr(), -1, octets.as_mut_ptr(), i32::from(b','), &raw mut end);
+            assert_eq!((ret, end), (1, text.as_ptr().add(7)));
+            let addr = octets.as_ptr().cast::<sys::in6_addr>();
+            assert_eq!(ipv6_addr_type(addr) as u32, sys::IPV6_ADDR_LINKLOCAL | sys::IPV6_ADDR_UNICAST);
+            assert_eq!(in_aton(c"127.0.0.1".as_ptr()), u32::from_ne_bytes([127, 0, 0, 1]));
+            assert_eq!(in4_pton(c"127.0.0".as_ptr(), -1, octets.as_mut_ptr(), -1, ptr::null_mut()), 0);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The C side of read-copy-update.
+
+use std::ffi::{c_int, c_ulong, c_void};
+use std::sync::atomic::{Ordering, fence};
+
+use super::{Callback, barrier, enqueue, synchronize};
+use crate::sched::{current_kernel, current_task};
+use crate::{context, sys};
+
+unsafe extern "C" {
+    /// Of `slab.rs`.
+    pub(super) fn kvfree(ptr: *const c_void);
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// Any; atomic from here on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __rcu_read_lock() {
+    context::enter(current_task(), context::RCU);
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// After `rcu_read_lock`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __rcu_read_unlock() {
+    context::leave(current_task(), context::RCU);
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn umc_rcu_read_lock_held() -> c_int {
+    (current_task().atomic.get() != 0).into()
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn synchronize_rcu() {
+    synchronize(current_kernel());
+}
+
+/// # Safety
+/// `head` belongs to the callback from here on; `func` may be called with it once.
+/// # Context
+/// Any. Never sleeps.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn call_rcu(head: *mut sys::rcu_head, func: sys::rcu_callback_t) {
+    let func = func.expect("call_rcu needs a function");
+    enqueue(current_kernel(), Callback::Call(head, func));
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rcu_barrier() {
+    barrier(current_kernel());
+}
+
+/// # Safety
+/// `ptr` came from the allocator of the kernel, and no new reader can find it. `head` lies in it, or is NULL.
+/// # Context
+/// Any with a head; without one it may sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvfree_call_rcu(head: *mut sys::rcu_head, ptr: *mut c_void) {
+    let kernel = current_kernel();
+    if head.is_null() {
+        synchronize(kernel);
+        // SAFETY: the caller's contract, and all readers are gone.
+        unsafe { kvfree(ptr) };
+    } else {
+        enqueue(kernel, Callback::Free(ptr));
+    }
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn get_state_synchronize_rcu() -> c_ulong {
+    fence(Ordering::SeqCst);
+    // The target of a grace period that begins after this.
+    current_kernel().sched.rcu.current.load(Ordering::SeqCst) + 2
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn poll_state_synchronize_rcu(cookie: c_ulong) -> bool {
+    current_kernel().sched.rcu.completed.load(Ordering::SeqCst) >= cookie
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cond_synchronize_rcu(cookie: c_ulong) {
+    // SAFETY: a task is on this thread (the caller's contract).
+    if !unsafe { poll_state_synchronize_rcu(cookie) } {
+        synchronize(current_kernel());
+    }
+}
