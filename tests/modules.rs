@@ -56,19 +56,17 @@ fn parameters_proc_and_debugfs() {
 fn insmod_and_rmmod() {
     let cluster = Cluster::up("rmmod", Layout::default());
     let node = cluster.a();
-    let refused = cluster.umc(&["rmmod", "drbd"]);
-    let _ = &refused;
-    let busy = cluster.umc(&["rmmod", "lru_cache"]);
+    let busy = cluster.umc(&["rmmod", "--node", node, "lru_cache"]);
     assert!(!busy.status.success() && text(&busy).contains("drbd"), "{}", text(&busy));
     cluster.adm(node, &["down", "r0"]);
     for _ in 0..3 {
-        cluster.umc_ok(&["rmmod", node, "drbd"]);
+        cluster.umc_ok(&["rmmod", "--node", node, "drbd"]);
         assert!(!cluster.root(node).join("proc/drbd").exists());
-        cluster.umc_ok(&["insmod", node, "drbd", "minor_count=8"]);
+        cluster.umc_ok(&["insmod", "--node", node, "drbd", "minor_count=8"]);
         let count = cluster.root(node).join("sys/module/drbd/parameters/minor_count");
         assert_eq!(fs::read_to_string(count).unwrap().trim(), "8");
     }
-    let wrong = cluster.umc(&["insmod", node, "lru_cache", "no_such=1"]);
+    let wrong = cluster.umc(&["insmod", "--node", node, "lru_cache", "no_such=1"]);
     assert!(!wrong.status.success());
     cluster.adm(node, &["up", "r0"]);
     cluster.await_event(node, "connection:Connected");

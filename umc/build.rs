@@ -58,7 +58,7 @@ fn check_signatures(src: &Path, prototypes: &str, checks: &mut String) {
             if let Some(count) = declared.get(name).filter(|_| line.starts_with("pub ")) {
                 let args = vec!["_"; *count].join(", ");
                 checks.push_str(&format!(
-                    "const _: unsafe extern \"C\" fn({args}) -> _ = \n    [crate::{module}::{name} as unsafe extern \"C\" fn({args}) -> _, prototypes::{name}][0];\n"
+                    "    let _ = [crate::{module}::{name} as unsafe extern \"C\" fn({args}) -> _, prototypes::{name}];\n"
                 ));
             }
         }
@@ -113,8 +113,9 @@ fn main() {
 
     let functions = builder.with_codegen_config(bindgen::CodegenConfig::FUNCTIONS).generate();
     let prototypes = functions.expect("the shim headers can be bound").to_string();
-    let mut checks = String::new();
+    let mut checks = String::from("fn signatures() {\n");
     check_signatures(&root.join("src"), &prototypes, &mut checks);
+    checks.push_str("}\n");
     fs::write(out.join("prototypes.rs"), prototypes).expect("OUT_DIR is writable");
     fs::write(out.join("signatures.rs"), checks).expect("OUT_DIR is writable");
 

@@ -61,7 +61,8 @@ fn link(ko: &Path, exports: &BTreeMap<String, String>) -> Result<()> {
         .args(["-shared", "-nostdlib", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,--build-id", "-o"])
         .arg(ko.with_extension("so"))
         .arg(ko)
-        .arg(&stubs))?;
+        .arg(&stubs)
+        .arg("-lgcc"))?;
     Ok(())
 }
 

@@ -15,8 +15,9 @@ pub const FROM_LIBC: &[&str] = &[
     "strspn", "strstr", "__stack_chk_fail",
 ];
 
-/// Made by the linker for position-independent code; no symbol anybody has to provide.
-const FROM_LINKER: &[&str] = &["_GLOBAL_OFFSET_TABLE_"];
+/// Made by the linker for position-independent code, or the compiler's own library, which is linked into the module.
+const FROM_TOOLCHAIN: &[&str] =
+    &["_GLOBAL_OFFSET_TABLE_", "__popcountdi2", "__popcountsi2", "__clzdi2", "__ctzdi2", "__divti3", "__udivti3", "__umodti3"];
 
 /// What stands behind a symbol that a module needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub fn undefined(module: &Path) -> Result<BTreeSet<String>> {
         .symbols()
         .filter(|symbol| symbol.is_undefined() && !symbol.is_weak())
         .filter_map(|symbol| symbol.name().ok())
-        .filter(|name| !name.is_empty() && !FROM_LINKER.contains(name))
+        .filter(|name| !name.is_empty() && !FROM_TOOLCHAIN.contains(name))
         .map(str::to_owned)
         .collect())
 }

@@ -1,0 +1,212 @@
+//! The FUSE export of a node: its `/dev`, `/proc` and `/sys`, and its block devices as files that do I/O.
+//!
+//! [`mount`] shows a kernel's tree at a directory of the host. A block device appears as a regular file of its size,
+//! opened for direct I/O: an open of the file is an open of the device (its mode, its exclusive claim, its errors), reads
+//! and writes become bios, `fsync` a flush, `fallocate` discards and zeroes. Its inode number tells the device
+//! ([`umc::tree::block_ino`]).
+//!
+//! The parts: `mountpoint` puts a connection onto a directory and takes it away; `server` answers the kernel's requests;
+//! `disk` is an open block device; `ranges` keeps writes of odd sizes and others apart; `lanes` are threads for what may
+//! block; `loops` watches the threads that read requests.
+//!
+//! Rules that keep it alive: the loop threads never wait for a driver unless another one is left to read requests (see
+//! `lanes`); there is no `poll` (one poll handler makes every io_uring request several times slower); the node never
+//! opens a file of its own mount from a loop thread.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fuser::{Session, SessionACL};
+use umc::{Kernel, kprintln};
+
+mod attr;
+mod disk;
+mod handles;
+mod lanes;
+mod loops;
+mod mountpoint;
+mod ranges;
+mod server;
+
+pub use disk::{IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT};
+
+use mountpoint::MountPoint;
+use server::{Server, Shared};
+
+/// How long [`Mount::settle`] waits at most.
+const SETTLE_NS: u64 = 2_000_000_000;
+
+/// What went wrong, in one sentence with the next step.
+#[derive(Debug)]
+pub struct Error {
+    text: String,
+    source: Option<io::Error>,
+}
+
+impl Error {
+    pub(crate) fn new(text: impl Into<String>, source: Option<io::Error>) -> Error {
+        Error { text: text.into(), source }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
+
+/// How a tree is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Threads that read requests. All but one may be inside a driver at a time; the rest is handed to other threads.
+    pub loops: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { loops: 3 }
+    }
+}
+
+/// A mounted tree. Unmounted by [`Mount::unmount`], or when dropped.
+pub struct Mount {
+    shared: Arc<Shared>,
+    point: MountPoint,
+    extra: Vec<String>,
+    session: Option<fuser::BackgroundSession>,
+}
+
+/// Shows the tree of `kernel` at the empty directory `root`. Each of `extra` becomes a symbolic link `/.umc/NAME`.
+///
+/// # Errors
+/// When the directory is missing, not empty or in use, or FUSE cannot be used; the text says what to do.
+pub fn mount(
+    kernel: &'static Kernel,
+    root: &Path,
+    extra: Vec<(String, PathBuf)>,
+) -> Result<Mount, Error> {
+    mount_with(kernel, root, extra, Options::default())
+}
+
+/// [`mount`] with options.
+///
+/// # Errors
+/// As [`mount`].
+pub fn mount_with(
+    kernel: &'static Kernel,
+    root: &Path,
+    extra: Vec<(String, PathBuf)>,
+    options: Options,
+) -> Result<Mount, Error> {
+    umc::sched::attach(kernel, "fusefs");
+    let (point, fd) = MountPoint::new(kernel, root)?;
+    let links = add_links(kernel, extra);
+    let shared = Arc::new(Shared::new(kernel, options.loops.max(2)));
+    let started = start(&shared, fd, options.loops.max(2));
+    let session = match started {
+        Ok(session) => session,
+        Err(error) => {
+            point.force();
+            remove_links(kernel, &links);
+            let text = format!("Cannot serve {}: FUSE handshake: {error}.", root.display());
+            return Err(Error::new(text, Some(error)));
+        }
+    };
+    kprintln!(kernel, 6, "umc: tree mounted at {}", root.display());
+    Ok(Mount { shared, point, extra: links, session: Some(session) })
+}
+
+fn start(
+    shared: &Arc<Shared>,
+    fd: std::os::fd::OwnedFd,
+    loops: usize,
+) -> io::Result<fuser::BackgroundSession> {
+    let mut config = fuser::Config::default();
+    config.n_threads = Some(loops);
+    config.acl = SessionACL::All;
+    // The kernel lets only the mount's owner in (no allow_other), so fuser need not judge a second time.
+    Session::from_fd(Server(shared.clone()), fd, SessionACL::All, config)?.spawn()
+}
+
+fn add_links(kernel: &Kernel, extra: Vec<(String, PathBuf)>) -> Vec<String> {
+    let mut links = Vec::new();
+    for (name, target) in extra {
+        let path = format!("/.umc/{name}");
+        match kernel.tree.add_symlink(&path, &target.to_string_lossy()) {
+            Ok(()) => links.push(path),
+            Err(error) => kprintln!(kernel, 4, "umc: cannot add {path} to the tree: {error}"),
+        }
+    }
+    links
+}
+
+fn remove_links(kernel: &Kernel, links: &[String]) {
+    for path in links {
+        let _ = kernel.tree.remove(path);
+    }
+}
+
+impl Mount {
+    /// Whether requests are still served; false after somebody else unmounted the tree.
+    pub fn is_alive(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| !session.guard.is_finished())
+    }
+
+    /// Waits until every device that a process closed before this call is released by its driver. The release of a file
+    /// reaches a FUSE server after close(2) returned; who looks for users of a device after a tool has ended calls this
+    /// first.
+    ///
+    /// The request sent here stands behind those releases in the connection's queue. False: not within two seconds, or
+    /// the driver's release itself is blocked. Not from a thread that serves the tree.
+    pub fn settle(&self) -> bool {
+        umc::sched::attach(self.shared.kernel, "fusefs");
+        if !self.is_alive() {
+            return true;
+        }
+        let deadline = self.shared.kernel.ops.now_ns() + SETTLE_NS;
+        self.shared.settle(deadline, || self.point.round_trip())
+    }
+
+    /// Takes the tree away, even from under open files: those get errors, and their devices are released. Joins every
+    /// thread.
+    ///
+    /// # Errors
+    /// When the host does not let go of the mount; what remains is named.
+    pub fn unmount(mut self) -> Result<(), Error> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        let Some(session) = self.session.take() else { return Ok(()) };
+        let kernel = self.shared.kernel;
+        umc::sched::attach(kernel, "fusefs");
+        if let Err(error) = self.point.unmount(kernel) {
+            // The loops end with the connection, hence not now: joining them would wait for ever.
+            std::mem::forget(session);
+            return Err(error);
+        }
+        if let Err(error) = session.join() {
+            kprintln!(kernel, 4, "umc: a thread that served {} failed: {error}", self.point.path());
+        }
+        self.shared.close_all();
+        remove_links(kernel, &self.extra);
+        kprintln!(kernel, 6, "umc: tree unmounted from {}", self.point.path());
+        Ok(())
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            kprintln!(self.shared.kernel, 3, "umc: {error}");
+        }
+    }
+}

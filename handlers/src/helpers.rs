@@ -332,13 +332,16 @@ pub unsafe extern "C" fn tcmu_memcpy_from_iovec(
     copied
 }
 
-/// Bytes of fixed-format sense data.
+/// Bytes of fixed-format sense data that the fields below lie in.
 const SENSE_FIXED_BYTES: usize = 18;
+
+/// Bytes of a whole sense buffer.
+const SENSE_BYTES: usize = abi::SENSE_BYTES;
 
 /// Fills a sense buffer; returns the status that says so.
 ///
 /// # Safety
-/// `sense` is null or has at least 18 bytes.
+/// `sense` is null or has 96 bytes.
 ///
 /// # Context
 /// Any.
@@ -352,7 +355,7 @@ pub unsafe extern "C" fn tcmu_sense_set_data(sense: *mut u8, key: u8, asc_ascq: 
 /// Fills a sense buffer.
 ///
 /// # Safety
-/// `sense` is null or has at least 18 bytes.
+/// `sense` is null or has 96 bytes.
 ///
 /// # Context
 /// Any.
@@ -362,7 +365,7 @@ pub unsafe extern "C" fn __tcmu_sense_set_data(sense: *mut u8, key: u8, asc_ascq
         return;
     }
     // SAFETY: the caller's contract.
-    let sense = unsafe { slice::from_raw_parts_mut(sense, SENSE_FIXED_BYTES) };
+    let sense = unsafe { slice::from_raw_parts_mut(sense, SENSE_BYTES) };
     sense.fill(0);
     // Fixed format, current error; seven bytes and ten more follow.
     sense[0] = 0x70;
@@ -371,7 +374,7 @@ pub unsafe extern "C" fn __tcmu_sense_set_data(sense: *mut u8, key: u8, asc_ascq
     sense[12..14].copy_from_slice(&asc_ascq.to_be_bytes());
 }
 
-/// Sets the information field of a sense buffer.
+/// Makes the sense data nothing but an information field, as libtcmu does.
 ///
 /// # Safety
 /// `sense` has at least 18 bytes.
@@ -382,11 +385,12 @@ pub unsafe extern "C" fn __tcmu_sense_set_data(sense: *mut u8, key: u8, asc_ascq
 pub unsafe extern "C" fn tcmu_sense_set_info(sense: *mut u8, info: u32) {
     // SAFETY: the caller's contract.
     let sense = unsafe { slice::from_raw_parts_mut(sense, SENSE_FIXED_BYTES) };
-    sense[0] |= 0x80;
+    sense.fill(0);
+    sense[0] = 0x80;
     sense[3..7].copy_from_slice(&info.to_be_bytes());
 }
 
-/// Sets the sense-key specific field of a sense buffer.
+/// Makes the sense data nothing but a sense-key specific field, as libtcmu does.
 ///
 /// # Safety
 /// `sense` has at least 18 bytes.
@@ -397,7 +401,8 @@ pub unsafe extern "C" fn tcmu_sense_set_info(sense: *mut u8, info: u32) {
 pub unsafe extern "C" fn tcmu_sense_set_key_specific_info(sense: *mut u8, info: u16) {
     // SAFETY: the caller's contract.
     let sense = unsafe { slice::from_raw_parts_mut(sense, SENSE_FIXED_BYTES) };
-    sense[15] |= 0x80;
+    sense.fill(0);
+    sense[15] = 0x80;
     sense[16..18].copy_from_slice(&info.to_be_bytes());
 }
 

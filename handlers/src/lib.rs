@@ -10,7 +10,6 @@
 //!
 //! The executable must export these symbols (`-rdynamic`): handlers are not linked to a library that has them.
 
-pub mod abi;
 mod cdb;
 mod command;
 pub mod device;
@@ -24,6 +23,8 @@ mod log;
 mod open;
 mod queue;
 pub mod registry;
+
+pub use handler_abi as abi;
 
 pub use error::{Error, Kind};
 pub use open::open_disk;

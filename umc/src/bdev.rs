@@ -1,0 +1,578 @@
+//! Opening block devices.
+//!
+//! C header: `include/linux/blkdev.h` (API of 6.12).
+//! Guarantees kept: one holder at a time claims a device, and may claim it again; opens without a holder are always
+//! possible; the driver's `open` and `release` run under `open_mutex`; a file keeps its disk and its driver's module.
+//! Differs from Linux: no page cache, so a block file can only be asked for its device. Paths are looked up among the
+//! disks of the node.
+//! Used by DRBD for: `bdev_file_open_by_path` of the lower and the metadata device, `file_bdev`, `fput`.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::errno::{err_ptr, to_ret};
+use crate::gendisk::{self, DiskRecord};
+use crate::{Errno, Kernel, Result, fs, module, sys, tree};
+
+mod io;
+
+pub use io::{Bdev, Io, IoDone, Limits, open};
+
+/// Who has a disk open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Opener {
+    id: usize,
+    name: String,
+    exclusive: bool,
+}
+
+/// An open of a device. It must be released.
+pub(crate) struct Open {
+    record: Option<Arc<DiskRecord>>,
+    mode: u32,
+    holder: *mut c_void,
+    id: usize,
+}
+
+// SAFETY: the holder is a number that is compared, nothing more.
+unsafe impl Send for Open {}
+// SAFETY: as above.
+unsafe impl Sync for Open {}
+
+type HolderOps = *const sys::blk_holder_ops;
+
+fn owner(record: &DiskRecord) -> *mut sys::module {
+    // SAFETY: a disk has operations from before it is added on.
+    unsafe { (*(*record.gendisk()).fops).owner }
+}
+
+impl Open {
+    /// Opens a live disk, for `holder` alone unless that is NULL.
+    pub(crate) fn new(
+        record: Arc<DiskRecord>,
+        mode: u32,
+        holder: *mut c_void,
+        ops: HolderOps,
+        name: &str,
+    ) -> Result<Open> {
+        let mut mode = mode;
+        if holder.is_null() {
+            if mode & sys::BLK_OPEN_RESTRICT_WRITES != 0 {
+                return Err(Errno::EINVAL);
+            }
+            if mode & sys::BLK_OPEN_EXCL != 0 {
+                return Err(Errno::EIO);
+            }
+        } else {
+            mode |= sys::BLK_OPEN_EXCL;
+            prepare_to_claim(&record, holder, ops)?;
+        }
+        let opened = record.with_open_mutex(|| {
+            open_locked(&record, mode)?;
+            if !holder.is_null() {
+                finish_claiming(&record, holder, ops);
+            }
+            let mut openers = record.openers.lock();
+            let id = openers.iter().map(|opener| opener.id + 1).max().unwrap_or(1);
+            openers.push(Opener { id, name: name.to_owned(), exclusive: !holder.is_null() });
+            Ok(id)
+        });
+        match opened {
+            Ok(id) => Ok(Open { record: Some(record), mode, holder, id }),
+            Err(error) => {
+                if !holder.is_null() {
+                    clear_claiming(&record, holder);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn record(&self) -> &Arc<DiskRecord> {
+        self.record.as_ref().expect("an open that was not released has a disk")
+    }
+
+    pub(crate) fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    /// Gives up the claim and the right to write, ahead of the release.
+    fn yield_claim(&mut self) {
+        let record = self.record().clone();
+        record.with_open_mutex(|| self.yield_locked(&record));
+    }
+
+    fn yield_locked(&mut self, record: &DiskRecord) {
+        if self.mode & (sys::BLK_OPEN_RESTRICT_WRITES | sys::BLK_OPEN_WRITE) != 0 {
+            // SAFETY: the counter changes under `open_mutex` only.
+            let writers = unsafe { &mut (*record.bdev()).bd_writers };
+            *writers += if self.mode & sys::BLK_OPEN_RESTRICT_WRITES != 0 { 1 } else { -1 };
+            self.mode &= !(sys::BLK_OPEN_RESTRICT_WRITES | sys::BLK_OPEN_WRITE);
+        }
+        if !self.holder.is_null() {
+            end_claim(record, self.holder);
+            self.holder = ptr::null_mut();
+        }
+    }
+
+    /// Closes the device: the driver's `release` runs.
+    pub(crate) fn release(mut self) {
+        let Some(record) = self.record.take() else { return };
+        record.with_open_mutex(|| {
+            self.yield_locked(&record);
+            record.openers.lock().retain(|opener| opener.id != self.id);
+            record.open_count().fetch_sub(1, Ordering::SeqCst);
+            // SAFETY: this open keeps the driver's module until below.
+            unsafe {
+                if let Some(release) = (*(*record.gendisk()).fops).release {
+                    release(record.gendisk());
+                }
+            }
+        });
+        let owner = owner(&record);
+        drop(record);
+        // SAFETY: taken by `open_locked`.
+        unsafe { module::module_put(owner) };
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        debug_assert!(self.record.is_none(), "an open device was dropped instead of released");
+    }
+}
+
+fn open_locked(record: &DiskRecord, mode: u32) -> Result<()> {
+    if !record.is_live() {
+        return Err(Errno::ENXIO);
+    }
+    let owner = owner(record);
+    // SAFETY: a live disk's module is loaded; NULL is the kernel itself.
+    if !unsafe { module::try_module_get(owner) } {
+        return Err(Errno::ENXIO);
+    }
+    let opened = claim_writes(record, mode).and_then(|()| {
+        // SAFETY: the disk is live, and its module stays until the release.
+        let ret = unsafe {
+            (*(*record.gendisk()).fops).open.map_or(0, |open| open(record.gendisk(), mode))
+        };
+        if ret != 0 {
+            unclaim_writes(record, mode);
+            return Err(Errno::new(ret));
+        }
+        record.open_count().fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    });
+    if opened.is_err() {
+        // SAFETY: taken above.
+        unsafe { module::module_put(owner) };
+    }
+    opened
+}
+
+/// Writers and those who forbid writes exclude each other. Under `open_mutex`.
+fn claim_writes(record: &DiskRecord, mode: u32) -> Result<()> {
+    // SAFETY: the counter changes under `open_mutex` only.
+    let writers = unsafe { &mut (*record.bdev()).bd_writers };
+    let (write, restrict) =
+        (mode & sys::BLK_OPEN_WRITE != 0, mode & sys::BLK_OPEN_RESTRICT_WRITES != 0);
+    if (write && *writers < 0) || (restrict && *writers > 0) {
+        return Err(Errno::EBUSY);
+    }
+    *writers += i32::from(!restrict && write) - i32::from(restrict);
+    Ok(())
+}
+
+fn unclaim_writes(record: &DiskRecord, mode: u32) {
+    // SAFETY: the counter changes under `open_mutex` only.
+    let writers = unsafe { &mut (*record.bdev()).bd_writers };
+    if mode & sys::BLK_OPEN_RESTRICT_WRITES != 0 {
+        *writers += 1;
+    } else if mode & sys::BLK_OPEN_WRITE != 0 {
+        *writers -= 1;
+    }
+}
+
+/// Makes `holder` the one whose claim is being decided. May sleep while another claim is.
+fn prepare_to_claim(record: &DiskRecord, holder: *mut c_void, ops: HolderOps) -> Result<()> {
+    let block = &record.kernel.block;
+    let bdev = record.bdev();
+    let mut decided = None;
+    let mut attempt = || {
+        let _guard = block.claim_lock.lock();
+        // SAFETY: the claim fields change under the claim lock only.
+        unsafe {
+            let (by, by_ops) = ((*bdev).bd_holder, (*bdev).bd_holder_ops);
+            if !by.is_null() && (by != holder || by_ops != ops) {
+                decided = Some(Err(Errno::EBUSY));
+            } else if (*bdev).bd_claiming.is_null() {
+                (*bdev).bd_claiming = holder;
+                decided = Some(Ok(()));
+            }
+        }
+        decided.is_some()
+    };
+    if !attempt() {
+        block.claims.wait_event(&mut attempt);
+    }
+    decided.expect("the wait ends with a decision")
+}
+
+fn clear_claiming(record: &DiskRecord, holder: *mut c_void) {
+    {
+        let _guard = record.kernel.block.claim_lock.lock();
+        // SAFETY: the claim fields change under the claim lock only.
+        let claiming = unsafe { &mut (*record.bdev()).bd_claiming };
+        assert!(*claiming == holder, "a claim is ended that was not begun");
+        *claiming = ptr::null_mut();
+    }
+    record.kernel.block.claims.wake_up_all();
+}
+
+fn finish_claiming(record: &DiskRecord, holder: *mut c_void, ops: HolderOps) {
+    {
+        let _guard = record.kernel.block.claim_lock.lock();
+        // SAFETY: the claim fields change under the claim lock only.
+        let bdev = unsafe { &mut *record.bdev() };
+        bdev.bd_holders += 1;
+        bdev.bd_holder = holder;
+        bdev.bd_holder_ops = ops;
+    }
+    clear_claiming(record, holder);
+}
+
+fn end_claim(record: &DiskRecord, holder: *mut c_void) {
+    let _guard = record.kernel.block.claim_lock.lock();
+    // SAFETY: the claim fields change under the claim lock only.
+    let bdev = unsafe { &mut *record.bdev() };
+    assert!(bdev.bd_holder == holder && bdev.bd_holders > 0, "a claim is given up by a stranger");
+    bdev.bd_holders -= 1;
+    if bdev.bd_holders == 0 {
+        bdev.bd_holder = ptr::null_mut();
+        bdev.bd_holder_ops = ptr::null();
+    }
+}
+
+/// Who claims a disk: the disks above it, or else the exclusive opener.
+pub(crate) fn holder_name(record: &DiskRecord) -> Option<String> {
+    let above: Vec<String> = record.holders.lock().iter().map(|(name, _)| name.clone()).collect();
+    if !above.is_empty() {
+        return Some(above.join(", "));
+    }
+    let openers = record.openers.lock();
+    openers.iter().find(|opener| opener.exclusive).map(|opener| opener.name.clone())
+}
+
+/// Who has a disk open; `None` when nobody does.
+pub(crate) fn users(record: &DiskRecord) -> Option<String> {
+    let openers = record.openers.lock().clone();
+    if openers.is_empty() {
+        return None;
+    }
+    let mut names: Vec<String> = openers.into_iter().map(|opener| opener.name).collect();
+    names.sort();
+    names.dedup();
+    Some(holder_name(record).unwrap_or_else(|| names.join(", ")))
+}
+
+/// The number of the disk that a path names. A path of the node's root directory names the same disk as inside it.
+fn look_up(kernel: &'static Kernel, path: &str) -> Result<u32> {
+    let root = kernel.config.fs_root.trim_end_matches('/');
+    let inside = match path.strip_prefix(root) {
+        Some(rest) if !root.is_empty() && rest.starts_with('/') => rest,
+        _ => path,
+    };
+    let error = match kernel.tree.resolve(inside) {
+        Ok(tree::Attr { kind: tree::Kind::Block(devt), .. }) => return Ok(devt),
+        Ok(_) => Errno::new(libc::ENOTBLK),
+        Err(_) => {
+            // A disk that is hidden has no node, but it has a name.
+            let name = inside.strip_prefix("/dev/");
+            if let Some(record) = name.and_then(|name| kernel.block.by_name(name)) {
+                return Ok(record.devt());
+            }
+            if name.is_some() { Errno::ENOENT } else { Errno::new(libc::ENOTBLK) }
+        }
+    };
+    let name = path.rsplit('/').next().unwrap_or(path);
+    gendisk::log(
+        3,
+        &format!(
+            "Cannot open {path}: no disk of node {} has this path. Disks of the node are /dev/NAME; add one with: umc \
+             disk add {name} HANDLER/CONFIG",
+            kernel.config.name
+        ),
+    );
+    Err(error)
+}
+
+fn by_devt(kernel: &'static Kernel, devt: u32) -> Result<Arc<DiskRecord>> {
+    kernel.block.by_devt(devt).ok_or(Errno::ENXIO)
+}
+
+/// A file of an open device.
+fn file_of(open: Open) -> *mut sys::file {
+    let (inode, mode, holder) = (open.record().inode(), open.mode, open.holder);
+    let mut file = Box::<sys::file>::default();
+    file.f_inode = inode;
+    file.private_data = holder;
+    for (bit, file_bit) in [(sys::BLK_OPEN_READ, FMODE_READ), (sys::BLK_OPEN_WRITE, FMODE_WRITE)] {
+        if mode & bit != 0 {
+            file.f_mode |= file_bit;
+        }
+    }
+    file.f_flags = match mode & (sys::BLK_OPEN_READ | sys::BLK_OPEN_WRITE) {
+        sys::BLK_OPEN_WRITE => libc::O_WRONLY as u32,
+        sys::BLK_OPEN_READ => libc::O_RDONLY as u32,
+        _ => libc::O_RDWR as u32,
+    };
+    file.f_count.counter = 1;
+    file.umc_bdev = Box::into_raw(Box::new(open)).cast();
+    Box::into_raw(file)
+}
+
+const FMODE_READ: u32 = 1;
+const FMODE_WRITE: u32 = 2;
+
+/// The open behind a block file.
+unsafe fn open_of<'a>(file: *mut sys::file) -> &'a mut Open {
+    // SAFETY: the caller's contract: a live file that `file_of` made.
+    unsafe { &mut *(*file).umc_bdev.cast::<Open>() }
+}
+
+/// Releases and frees a block file whose last reference is gone.
+///
+/// # Safety
+/// `file` came from this module, and nobody uses it any more.
+pub(crate) unsafe fn release_file(file: *mut sys::file) {
+    // SAFETY: the caller's contract: both boxes of `file_of`.
+    let (file, open) = unsafe {
+        let file = Box::from_raw(file);
+        let open = Box::from_raw(file.umc_bdev.cast::<Open>());
+        (file, open)
+    };
+    open.release();
+    drop(file);
+}
+
+/// Opens the device with a number.
+///
+/// # Safety
+/// `hops` is NULL or stays valid as long as the claim.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bdev_file_open_by_dev(
+    dev: sys::dev_t,
+    mode: sys::blk_mode_t,
+    holder: *mut c_void,
+    hops: *const sys::blk_holder_ops,
+) -> *mut sys::file {
+    let opened = by_devt(Kernel::current(), dev)
+        .and_then(|record| Open::new(record, mode, holder, hops, &gendisk::comm()));
+    match opened {
+        Ok(open) => file_of(open),
+        Err(error) => err_ptr(error),
+    }
+}
+
+/// Opens the device that a path names.
+///
+/// # Safety
+/// `path` must be a C string; `hops` as in `bdev_file_open_by_dev`.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bdev_file_open_by_path(
+    path: *const c_char,
+    mode: sys::blk_mode_t,
+    holder: *mut c_void,
+    hops: *const sys::blk_holder_ops,
+) -> *mut sys::file {
+    let mut dev = 0;
+    // SAFETY: the caller's contract.
+    let ret = unsafe { lookup_bdev(path, &raw mut dev) };
+    if ret < 0 {
+        return err_ptr(Errno::new(ret));
+    }
+    // SAFETY: the caller's contract.
+    let file = unsafe { bdev_file_open_by_dev(dev, mode, holder, hops) };
+    if !fs::is_err_or_null(file) && mode & sys::BLK_OPEN_WRITE != 0 {
+        // SAFETY: the file was opened just now.
+        let read_only = gendisk::is_read_only(unsafe { file_bdev(file) });
+        if read_only {
+            // SAFETY: this was its only reference.
+            unsafe { release_file(file) };
+            return err_ptr(Errno::EACCES);
+        }
+    }
+    file
+}
+
+/// The device of a block file.
+///
+/// # Safety
+/// `bdev_file` must be an open block file.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn file_bdev(bdev_file: *mut sys::file) -> *mut sys::block_device {
+    // SAFETY: the caller's contract.
+    unsafe { open_of(bdev_file) }.record().bdev()
+}
+
+/// Gives up the claim of a block file at once, and drops a reference to it.
+///
+/// # Safety
+/// The reference is the caller's.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bdev_fput(bdev_file: *mut sys::file) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        open_of(bdev_file).yield_claim();
+        (*bdev_file).private_data = ptr::null_mut();
+        fs::fput(bdev_file);
+    }
+}
+
+/// The number of the device that a path names.
+///
+/// # Safety
+/// `pathname` must be a C string or NULL, `dev` valid.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lookup_bdev(pathname: *const c_char, dev: *mut sys::dev_t) -> c_int {
+    // SAFETY: the caller's contract.
+    let path = unsafe { gendisk::text(pathname) };
+    if path.is_empty() {
+        return Errno::EINVAL.neg();
+    }
+    // SAFETY: the caller's contract.
+    to_ret(look_up(Kernel::current(), &path).map(|devt| unsafe { *dev = devt }))
+}
+
+/// Begins to claim a device.
+///
+/// # Safety
+/// `bdev` is kept by the caller; `hops` as in `bdev_file_open_by_dev`.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bd_prepare_to_claim(
+    bdev: *mut sys::block_device,
+    holder: *mut c_void,
+    hops: *const sys::blk_holder_ops,
+) -> c_int {
+    if holder.is_null() {
+        return Errno::EINVAL.neg();
+    }
+    to_ret(prepare_to_claim(DiskRecord::of_bdev(bdev), holder, hops))
+}
+
+/// Gives up a claim that `bd_prepare_to_claim` began.
+///
+/// # Safety
+/// `bdev` is kept by the caller, who began the claim.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bd_abort_claiming(bdev: *mut sys::block_device, holder: *mut c_void) {
+    clear_claiming(DiskRecord::of_bdev(bdev), holder);
+}
+
+/// The block size of a device: its logical block size, for there is no page cache that could use another one.
+///
+/// # Safety
+/// `bdev` must be open.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn block_size(bdev: *mut sys::block_device) -> u32 {
+    DiskRecord::of_bdev(bdev).limits().logical_block_size
+}
+
+/// Checks a block size. There is no page cache that would use it.
+///
+/// # Safety
+/// `file` must be an open block file.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn set_blocksize(file: *mut sys::file, size: c_int) -> c_int {
+    // SAFETY: the caller's contract.
+    let smallest = unsafe { block_size(file_bdev(file)) };
+    let size = size as u32;
+    let valid = size.is_power_of_two() && (smallest..=4096).contains(&size);
+    if valid { 0 } else { Errno::EINVAL.neg() }
+}
+
+/// Writes back what is cached above a device: nothing is.
+///
+/// # Safety
+/// None needed.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sync_blockdev(_bdev: *mut sys::block_device) -> c_int {
+    0
+}
+
+/// Drops what is cached above a device: nothing is.
+///
+/// # Safety
+/// None needed.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn invalidate_bdev(_bdev: *mut sys::block_device) {}
+
+/// Freezes the file system on a device: the node has none, so its claim decides.
+///
+/// # Safety
+/// `bdev` must be open.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bdev_freeze(bdev: *mut sys::block_device) -> c_int {
+    // SAFETY: the caller's contract; a holder's operations are valid as long as its claim.
+    unsafe {
+        let ops = (*bdev).bd_holder_ops;
+        ops.as_ref().and_then(|ops| ops.freeze).map_or(0, |freeze| freeze(bdev))
+    }
+}
+
+/// The opposite of `bdev_freeze`.
+///
+/// # Safety
+/// As `bdev_freeze`.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bdev_thaw(bdev: *mut sys::block_device) -> c_int {
+    // SAFETY: as `bdev_freeze`.
+    unsafe {
+        let ops = (*bdev).bd_holder_ops;
+        ops.as_ref().and_then(|ops| ops.thaw).map_or(0, |thaw| thaw(bdev))
+    }
+}
+
+#[cfg(test)]
+mod tests;

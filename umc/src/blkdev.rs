@@ -210,6 +210,14 @@ impl State {
         self.disks.read().by_devt.values().cloned().collect()
     }
 
+    /// Shows the lists of disks, from the first disk or driver on.
+    fn show_lists(&self, kernel: &'static Kernel) -> Result<()> {
+        if self.shown.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        blk_sysfs::show_lists(kernel)
+    }
+
     /// A page of zeroes.
     pub(crate) fn zero_page(&self) -> *mut sys::page {
         let zeroes = || PageBuf::zeroed(4096).expect("a page for zeroes");
@@ -236,9 +244,7 @@ pub fn majors(kernel: &Kernel) -> Vec<(u32, String)> {
 /// Enters a disk into the registry.
 pub(crate) fn register(record: Arc<DiskRecord>) -> Result<()> {
     let block = &record.kernel.block;
-    if !block.shown.swap(true, Ordering::AcqRel) {
-        blk_sysfs::show_lists(record.kernel)?;
-    }
+    block.show_lists(record.kernel)?;
     let (name, devt) = (record.name(), record.devt());
     if name.is_empty() {
         return Err(Errno::EINVAL);
@@ -376,7 +382,11 @@ pub unsafe extern "C" fn __register_blkdev(
 ) -> c_int {
     // SAFETY: the caller's contract.
     let name = unsafe { gendisk::text(name) };
-    let mut majors = Kernel::current().block.majors.lock();
+    let kernel = Kernel::current();
+    if let Err(error) = kernel.block.show_lists(kernel) {
+        return error.neg();
+    }
+    let mut majors = kernel.block.majors.lock();
     let wanted = match major {
         0 => (1..=254).rev().find(|major| !majors.contains_key(major)),
         major => Some(major),

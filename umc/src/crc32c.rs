@@ -19,7 +19,8 @@ pub fn update(seed: u32, data: &[u8]) -> u32 {
 
 /// Carries a CRC32 with the reflected polynomial on, least significant bit first.
 pub fn crc32_le_update(seed: u32, data: &[u8]) -> u32 {
-    data.iter().fold(seed, |crc, byte| (crc >> 8) ^ LE_TABLE[((crc ^ u32::from(*byte)) & 0xff) as usize])
+    data.iter()
+        .fold(seed, |crc, byte| (crc >> 8) ^ LE_TABLE[((crc ^ u32::from(*byte)) & 0xff) as usize])
 }
 
 /// Carries a CRC32 on, most significant bit first.

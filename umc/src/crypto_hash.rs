@@ -61,7 +61,9 @@ impl Shash {
         let start = self.start.read();
         let start = start.as_ref().ok_or_else(|| Errno::new(libc::ENOKEY))?;
         // SAFETY: the caller's contract; `start` is a state of this algorithm.
-        unsafe { ptr::copy_nonoverlapping(start.as_ptr().cast::<u8>(), state, self.alg.state_size) };
+        unsafe {
+            ptr::copy_nonoverlapping(start.as_ptr().cast::<u8>(), state, self.alg.state_size)
+        };
         Ok(())
     }
 }
@@ -88,7 +90,8 @@ unsafe fn parts<'a>(desc: *mut sys::shash_desc) -> (&'a Shash, *mut u8) {
     (unsafe { shash(tfm) }, desc.wrapping_add(1).cast())
 }
 
-const _: () = assert!(size_of::<sys::shash_desc>() == 8, "the state begins right behind the pointer");
+const _: () =
+    assert!(size_of::<sys::shash_desc>() == 8, "the state begins right behind the pointer");
 
 /// # Safety
 /// `data` is readable for `len` bytes.
@@ -158,7 +161,11 @@ pub unsafe extern "C" fn crypto_free_shash(tfm: *mut sys::crypto_shash) {
 /// # Context
 /// May sleep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn crypto_has_shash(alg_name: *const c_char, _type: u32, _mask: u32) -> c_int {
+pub unsafe extern "C" fn crypto_has_shash(
+    alg_name: *const c_char,
+    _type: u32,
+    _mask: u32,
+) -> c_int {
     // SAFETY: the caller's contract.
     find(unsafe { CStr::from_ptr(alg_name) }).is_some().into()
 }
@@ -295,7 +302,11 @@ pub unsafe extern "C" fn crypto_shash_init(desc: *mut sys::shash_desc) -> c_int 
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn crypto_shash_update(desc: *mut sys::shash_desc, data: *const u8, len: c_uint) -> c_int {
+pub unsafe extern "C" fn crypto_shash_update(
+    desc: *mut sys::shash_desc,
+    data: *const u8,
+    len: c_uint,
+) -> c_int {
     // SAFETY: the caller's contract.
     let ((shash, state), data) = unsafe { (parts(desc), input(data, len)) };
     // SAFETY: `state` was written by init.
@@ -381,7 +392,10 @@ pub unsafe extern "C" fn crypto_shash_tfm_digest(
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn crypto_shash_export(desc: *mut sys::shash_desc, out: *mut c_void) -> c_int {
+pub unsafe extern "C" fn crypto_shash_export(
+    desc: *mut sys::shash_desc,
+    out: *mut c_void,
+) -> c_int {
     // SAFETY: the caller's contract.
     let (shash, state) = unsafe { parts(desc) };
     // SAFETY: the caller's contract.
@@ -394,7 +408,10 @@ pub unsafe extern "C" fn crypto_shash_export(desc: *mut sys::shash_desc, out: *m
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn crypto_shash_import(desc: *mut sys::shash_desc, in_: *const c_void) -> c_int {
+pub unsafe extern "C" fn crypto_shash_import(
+    desc: *mut sys::shash_desc,
+    in_: *const c_void,
+) -> c_int {
     // SAFETY: the caller's contract.
     let (shash, state) = unsafe { parts(desc) };
     if shash.flags.load(Ordering::Relaxed) & NEED_KEY != 0 {

@@ -1,0 +1,126 @@
+//! Ticks, clocks and delays.
+//!
+//! C header: `include/linux/jiffies.h`, `include/linux/timekeeping.h`, `include/linux/delay.h` (API of 6.12).
+//! Guarantees kept: 250 ticks a second from a start near the wrap of 32 bits; Linux's rounding in every conversion;
+//! clocks never go backwards.
+//! Differs from Linux: no tick interrupt; `jiffies` is computed from the provider's clock. One monotonic clock.
+//! Used by DRBD for: `jiffies` in timeouts and in the resync rate, `HZ`, `jiffies_to_msecs`.
+
+mod abi;
+
+use std::sync::atomic::AtomicU32;
+
+use crate::sched::{Task, schedule_until, set_state};
+use crate::{Kernel, sys};
+
+/// Ticks a second.
+pub const HZ: u64 = sys::HZ as u64;
+/// Nanoseconds of a tick.
+pub const TICK_NS: u64 = 1_000_000_000 / HZ;
+/// `jiffies` at boot: five minutes before its low 32 bits wrap.
+pub const INITIAL: u64 = (-300 * HZ as i64) as u32 as u64;
+/// The farthest a timeout can be set.
+pub const MAX_OFFSET: u64 = (i64::MAX as u64 >> 1) - 1;
+
+/// When the kernel booted, on the monotonic clock.
+fn boot_ns(kernel: &Kernel) -> u64 {
+    *kernel.timer.boot_ns.get_or_init(|| kernel.ops.now_ns())
+}
+
+/// The ticks of `kernel` now.
+pub fn now(kernel: &Kernel) -> u64 {
+    let boot_ns = boot_ns(kernel);
+    INITIAL.wrapping_add((kernel.ops.now_ns() - boot_ns) / TICK_NS)
+}
+
+/// When tick `expires` comes, on the monotonic clock; never too early. What has passed is long ago.
+pub(crate) fn to_deadline(kernel: &Kernel, expires: u64) -> u64 {
+    if (expires.wrapping_sub(now(kernel)) as i64) <= 0 {
+        return 0;
+    }
+    expires
+        .wrapping_sub(INITIAL)
+        .checked_mul(TICK_NS)
+        .and_then(|ns| ns.checked_add(boot_ns(kernel)))
+        .unwrap_or(mte::NEVER)
+}
+
+/// Rounds up; what looks like a negative number is for ever.
+pub fn from_msecs(msecs: u32) -> u64 {
+    if (msecs as i32) < 0 { MAX_OFFSET } else { u64::from(msecs).div_ceil(1000 / HZ) }
+}
+
+/// Rounds up.
+pub fn from_usecs(usecs: u32) -> u64 {
+    u64::from(usecs).div_ceil(1_000_000 / HZ)
+}
+
+fn round(j: u64, now: u64, force_up: bool) -> u64 {
+    let rem = j % HZ;
+    let rounded = if rem < HZ / 4 && !force_up { j - rem } else { j.wrapping_add(HZ - rem) };
+    // A time that has passed would never come.
+    if (rounded.wrapping_sub(now) as i64) > 0 { rounded } else { j }
+}
+
+/// Sleeps in `state` until the deadline, or until a signal that the state allows.
+fn sleep_until(task: &Task, deadline_ns: u64, state: u32) {
+    loop {
+        set_state(task, state);
+        if !schedule_until(task, deadline_ns) || task.signals.interrupts(state) {
+            return;
+        }
+    }
+}
+
+/// Lets time pass without sleeping in the sense of the kernel: allowed in atomic context.
+fn delay(kernel: &Kernel, nsecs: u64) {
+    /// Below this a system call is longer than the delay.
+    const SPIN_NS_MAX: u64 = 20_000;
+    let ops = kernel.ops;
+    let deadline_ns = ops.now_ns().saturating_add(nsecs);
+    let nobody = AtomicU32::new(0);
+    while ops.now_ns() < deadline_ns {
+        if nsecs < SPIN_NS_MAX && ops.is_simulated == 0 {
+            std::hint::spin_loop();
+        } else {
+            ops.park(&nobody, 0, deadline_ns);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, sched};
+
+    #[test]
+    fn conversions_round_as_linux_does() {
+        assert_eq!(from_msecs(0), 0);
+        assert_eq!(from_msecs(1), 1);
+        assert_eq!(from_msecs(4), 1);
+        assert_eq!(from_msecs(5), 2);
+        assert_eq!(from_msecs(u32::MAX), MAX_OFFSET);
+        assert_eq!(from_usecs(4001), 2);
+        assert_eq!(INITIAL, 0xffff_ffff - 300 * 250 + 1);
+    }
+
+    #[test]
+    fn rounding_stays_in_the_future() {
+        assert_eq!(round(1010, 900, false), 1000);
+        assert_eq!(round(1010, 1005, false), 1010);
+        assert_eq!(round(1010, 900, true), 1250);
+        assert_eq!(round(1100, 900, false), 1250);
+    }
+
+    #[test]
+    fn deadlines_are_never_early() {
+        let kernel = Kernel::boot(Config::default());
+        sched::attach(kernel, "test");
+        let start = now(kernel);
+        let deadline_ns = to_deadline(kernel, start + 2);
+        delay(kernel, deadline_ns - kernel.ops.now_ns().min(deadline_ns));
+        assert!(now(kernel) >= start + 2);
+        assert_eq!(to_deadline(kernel, start.wrapping_sub(5)), 0);
+        assert_eq!(to_deadline(kernel, start + MAX_OFFSET), mte::NEVER);
+    }
+}

@@ -11,6 +11,9 @@ use mte::Ops;
 pub struct Config {
     /// The node's name: `utsname()->nodename`, and the prefix of its log.
     pub name: String,
+    /// The directory where the node's tree is mounted, without a slash at its end; empty when it is not. Paths of disks
+    /// may begin with it.
+    pub fs_root: String,
     /// Environment that is added to every usermode helper, so that stock tools it calls reach this very node.
     pub helper_env: Vec<(String, String)>,
 }
@@ -30,12 +33,14 @@ pub struct Kernel {
     pub(crate) modules: crate::module::State,
     pub(crate) sched: crate::sched::State,
     pub(crate) timer: crate::timer::State,
+    pub(crate) umh: crate::umh::State,
     pub(crate) workqueue: crate::workqueue::State,
 }
 
 impl Kernel {
     /// Boots a kernel on the calling thread's provider.
     pub fn boot(config: Config) -> &'static Kernel {
+        crate::mm::init();
         let kernel: &'static Kernel = Box::leak(Box::new(Kernel {
             config,
             ops: mte::current(),
@@ -47,6 +52,7 @@ impl Kernel {
             modules: Default::default(),
             sched: Default::default(),
             timer: Default::default(),
+            umh: Default::default(),
             workqueue: Default::default(),
         }));
         kernel

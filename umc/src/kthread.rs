@@ -321,7 +321,7 @@ pub unsafe extern "C" fn kthread_park(task: *mut sys::task_struct) -> c_int {
     // SAFETY: the caller's contract.
     let task = unsafe { Task::from_sys(task) };
     let kthread = kthread_of(task);
-    if sched::state_is_over(task) {
+    if task.state().load(Ordering::SeqCst) == sys::TASK_DEAD {
         return Errno::ENOSYS.neg();
     }
     kthread.flags.fetch_or(SHOULD_PARK, Ordering::SeqCst);

@@ -36,12 +36,15 @@ pub mod vmalloc;
 // Tasks, locks, time.
 pub mod completion;
 pub mod context;
+pub mod cpumask;
 pub mod jiffies;
 pub mod kthread;
 pub mod mutex;
 pub mod rcupdate;
 pub mod rwlock;
+pub mod rwsem;
 pub mod sched;
+pub mod semaphore;
 pub mod signal;
 pub mod spinlock;
 pub mod timer;
@@ -51,12 +54,24 @@ pub mod workqueue;
 // Block.
 pub mod bdev;
 pub mod bio;
+pub mod bio_alloc;
+pub mod bio_iter;
+pub mod bio_split;
+pub mod blk_lib;
+pub(crate) mod blk_sysfs;
 pub mod blkdev;
+pub mod gendisk;
+pub mod holder;
+pub mod limits;
+pub mod part_stat;
+pub mod plug;
+pub mod submit;
 
 // Network.
 pub mod genetlink;
 pub mod genl_ctrl;
 pub mod genl_family;
+pub mod genlmsg;
 pub mod inet;
 pub mod net;
 pub mod netlink;
@@ -93,6 +108,7 @@ pub mod sys {
 /// Compares the signature of every exported function with its C prototype, at compile time.
 #[allow(dead_code, non_camel_case_types, non_snake_case, clippy::all, improper_ctypes, unnecessary_transmutes)]
 #[allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
+#[cfg(umc_signatures)]
 mod signatures {
     mod prototypes {
         use crate::sys::*;

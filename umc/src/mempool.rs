@@ -57,7 +57,13 @@ struct Reserve {
 }
 
 impl Pool {
-    fn new(min: usize, alloc: AllocFn, free: FreeFn, data: *mut c_void, flags: gfp::gfp_t) -> Result<Box<Pool>> {
+    fn new(
+        min: usize,
+        alloc: AllocFn,
+        free: FreeFn,
+        data: *mut c_void,
+        flags: gfp::gfp_t,
+    ) -> Result<Box<Pool>> {
         let reserve = Mutex::new(Reserve { elements: Vec::with_capacity(min.max(1)), min });
         let pool = Box::new(Pool { alloc, free, data, reserve, waiters: WaitQueue::new() });
         // A pool of zero elements still lets one allocation at a time through: nobody waits for ever.
@@ -224,7 +230,8 @@ pub unsafe extern "C" fn mempool_create_node(
     gfp_mask: sys::gfp_t,
     _nid: c_int,
 ) -> *mut sys::mempool_t {
-    let pool = slab::alloc(size_of::<sys::mempool_t>(), gfp_mask | gfp::ZERO).cast::<sys::mempool_t>();
+    let pool =
+        slab::alloc(size_of::<sys::mempool_t>(), gfp_mask | gfp::ZERO).cast::<sys::mempool_t>();
     if pool.is_null() {
         return pool;
     }
@@ -298,7 +305,10 @@ pub unsafe extern "C" fn mempool_destroy(pool: *mut sys::mempool_t) {
 /// # Context
 /// May sleep if `gfp_mask` has `__GFP_DIRECT_RECLAIM`, and then never fails.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mempool_alloc(pool_: *mut sys::mempool_t, gfp_mask: sys::gfp_t) -> *mut c_void {
+pub unsafe extern "C" fn mempool_alloc(
+    pool_: *mut sys::mempool_t,
+    gfp_mask: sys::gfp_t,
+) -> *mut c_void {
     if gfp_mask & gfp::DIRECT_RECLAIM != 0 {
         might_sleep();
     }
@@ -354,7 +364,10 @@ pub unsafe extern "C" fn mempool_is_saturated(pool_: *mut sys::mempool_t) -> boo
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mempool_alloc_slab(gfp_mask: sys::gfp_t, pool_data: *mut c_void) -> *mut c_void {
+pub unsafe extern "C" fn mempool_alloc_slab(
+    gfp_mask: sys::gfp_t,
+    pool_data: *mut c_void,
+) -> *mut c_void {
     // SAFETY: the caller's contract.
     unsafe { slab::kmem_cache_alloc(pool_data.cast(), gfp_mask) }
 }
@@ -374,7 +387,10 @@ pub unsafe extern "C" fn mempool_free_slab(element: *mut c_void, pool_data: *mut
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mempool_kmalloc(gfp_mask: sys::gfp_t, pool_data: *mut c_void) -> *mut c_void {
+pub unsafe extern "C" fn mempool_kmalloc(
+    gfp_mask: sys::gfp_t,
+    pool_data: *mut c_void,
+) -> *mut c_void {
     slab::alloc(pool_data.addr(), gfp_mask)
 }
 
@@ -393,7 +409,10 @@ pub unsafe extern "C" fn mempool_kfree(element: *mut c_void, _pool_data: *mut c_
 /// # Context
 /// May sleep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mempool_kvmalloc(gfp_mask: sys::gfp_t, pool_data: *mut c_void) -> *mut c_void {
+pub unsafe extern "C" fn mempool_kvmalloc(
+    gfp_mask: sys::gfp_t,
+    pool_data: *mut c_void,
+) -> *mut c_void {
     // SAFETY: no obligations.
     unsafe { vmalloc::kvmalloc(pool_data.addr(), gfp_mask) }
 }
@@ -413,7 +432,10 @@ pub unsafe extern "C" fn mempool_kvfree(element: *mut c_void, _pool_data: *mut c
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mempool_alloc_pages(gfp_mask: sys::gfp_t, pool_data: *mut c_void) -> *mut c_void {
+pub unsafe extern "C" fn mempool_alloc_pages(
+    gfp_mask: sys::gfp_t,
+    pool_data: *mut c_void,
+) -> *mut c_void {
     // SAFETY: no obligations.
     unsafe { mm::alloc_pages(gfp_mask, pool_data.addr() as u32) }.cast()
 }

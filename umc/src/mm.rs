@@ -52,7 +52,7 @@ pub mod gfp {
 
 /// The number of the page's frame; meaningless for a page outside the arena.
 #[inline]
-fn pfn_of(page: *const sys::page) -> usize {
+pub(crate) fn pfn_of(page: *const sys::page) -> usize {
     (page as usize).wrapping_sub(arena::mem_map() as usize) / size_of::<sys::page>()
 }
 

@@ -91,7 +91,7 @@ fn create(family: c_int, kind: c_int, protocol: c_int) -> Result<*mut sys::socke
     if !(0..sys::AF_MAX as c_int).contains(&family) {
         return Err(Errno::EAFNOSUPPORT);
     }
-    if !(0..sys::SOCK_MAX as c_int).contains(&kind) {
+    if !(0..=sys::SOCK_PACKET as c_int).contains(&kind) {
         return Err(Errno::EINVAL);
     }
     let kernel = Kernel::current();

@@ -15,6 +15,15 @@ use crate::sys;
 /// Nests deeper than this are refused: policies may refer to themselves.
 const DEPTH_MAX: u32 = 10;
 
+/// The last type of a policy's entries.
+const TYPE_MAX: u32 = sys::__NLA_TYPE_MAX - 1;
+/// `NL_VALIDATE_STRICT`: all there is.
+pub(crate) const STRICT: c_uint = sys::NL_VALIDATE_TRAILING
+    | sys::NL_VALIDATE_MAXTYPE
+    | sys::NL_VALIDATE_UNSPEC
+    | sys::NL_VALIDATE_STRICT_ATTRS
+    | sys::NL_VALIDATE_NESTED;
+
 /// Where to say what was wrong: the caller's extended acknowledgement, or nowhere.
 #[derive(Clone, Copy)]
 pub(crate) struct Report(*mut sys::netlink_ext_ack);
@@ -258,12 +267,12 @@ unsafe fn check(
     // SAFETY: entry 0 of a policy holds the first strict type.
     let strict_from = unsafe { (*policy).__bindgen_anon_1.strict_start_type };
     if strict_from != 0 && kind >= strict_from {
-        validate |= sys::NL_VALIDATE_STRICT;
+        validate |= STRICT;
     }
     // SAFETY: the caller's contract.
     let (entry, data) = unsafe { (&*policy.add(usize::from(kind)), payload(nla)) };
     let expected = u32::from(entry.type_);
-    assert!(expected <= sys::NLA_TYPE_MAX, "attribute type {expected} in a netlink policy");
+    assert!(expected <= TYPE_MAX, "attribute type {expected} in a netlink policy");
     let exact = exact_len(expected);
     if exact != 0 && data.len() != exact && validate & sys::NL_VALIDATE_STRICT_ATTRS != 0 {
         report.bad(c"invalid attribute length", nla, entry);

@@ -53,7 +53,10 @@ fn parse_magnitude(digits: &[u8], base: u32) -> Result<u64> {
     }
     digits.iter().try_fold(0u64, |value, byte| {
         let digit = char::from(*byte).to_digit(base).ok_or(Errno::EINVAL)?;
-        value.checked_mul(base.into()).and_then(|value| value.checked_add(digit.into())).ok_or(Errno::ERANGE)
+        value
+            .checked_mul(base.into())
+            .and_then(|value| value.checked_add(digit.into()))
+            .ok_or(Errno::ERANGE)
     })
 }
 
@@ -191,7 +194,8 @@ pub unsafe extern "C" fn param_set_uint_minmax(
 ) -> c_int {
     // SAFETY: the caller's contract.
     let value = unsafe { text(val) }.and_then(unsigned::<u32>);
-    let value = value.and_then(|value| (min..=max).contains(&value).then_some(value).ok_or(Errno::EINVAL));
+    let value =
+        value.and_then(|value| (min..=max).contains(&value).then_some(value).ok_or(Errno::EINVAL));
     // SAFETY: the caller's contract.
     unsafe { store(kp, value) }
 }
@@ -253,10 +257,14 @@ pub unsafe extern "C" fn param_get_invbool(buffer: *mut c_char, kp: *const kerne
 /// # Context
 /// May sleep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn param_set_bool_enable_only(val: *const c_char, kp: *const kernel_param) -> c_int {
+pub unsafe extern "C" fn param_set_bool_enable_only(
+    val: *const c_char,
+    kp: *const kernel_param,
+) -> c_int {
     // SAFETY: the caller's contract.
     let (value, before) = unsafe { (truth(val), arg::<u8>(kp).read() != 0) };
-    let value = value.and_then(|value| if before && !value { Err(Errno::EROFS) } else { Ok(value) });
+    let value =
+        value.and_then(|value| if before && !value { Err(Errno::EROFS) } else { Ok(value) });
     // SAFETY: the caller's contract.
     unsafe { store(kp, value) }
 }
@@ -330,7 +338,10 @@ pub unsafe extern "C" fn param_free_charp(arg: *mut c_void) {
 /// # Context
 /// May sleep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn param_set_copystring(val: *const c_char, kp: *const kernel_param) -> c_int {
+pub unsafe extern "C" fn param_set_copystring(
+    val: *const c_char,
+    kp: *const kernel_param,
+) -> c_int {
     // SAFETY: the caller's contract.
     let (bytes, target) = unsafe { (text(val), &*(*kp).__bindgen_anon_1.str_) };
     match bytes {
@@ -358,12 +369,20 @@ const NOARG: c_uint = crate::sys::KERNEL_PARAM_OPS_FL_NOARG as c_uint;
 
 /// `bool`
 #[unsafe(no_mangle)]
-pub static param_ops_bool: kernel_param_ops =
-    kernel_param_ops { flags: NOARG, set: Some(param_set_bool), get: Some(param_get_bool), free: None };
+pub static param_ops_bool: kernel_param_ops = kernel_param_ops {
+    flags: NOARG,
+    set: Some(param_set_bool),
+    get: Some(param_get_bool),
+    free: None,
+};
 /// `invbool`: a `bool` that is shown and set the other way round.
 #[unsafe(no_mangle)]
-pub static param_ops_invbool: kernel_param_ops =
-    kernel_param_ops { flags: 0, set: Some(param_set_invbool), get: Some(param_get_invbool), free: None };
+pub static param_ops_invbool: kernel_param_ops = kernel_param_ops {
+    flags: 0,
+    set: Some(param_set_invbool),
+    get: Some(param_get_invbool),
+    free: None,
+};
 /// `bool_enable_only`: a `bool` that can be set but not cleared.
 #[unsafe(no_mangle)]
 pub static param_ops_bool_enable_only: kernel_param_ops = kernel_param_ops {
@@ -374,8 +393,12 @@ pub static param_ops_bool_enable_only: kernel_param_ops = kernel_param_ops {
 };
 /// `bint`: an `int` that is set like a `bool`.
 #[unsafe(no_mangle)]
-pub static param_ops_bint: kernel_param_ops =
-    kernel_param_ops { flags: NOARG, set: Some(param_set_bint), get: Some(param_get_int), free: None };
+pub static param_ops_bint: kernel_param_ops = kernel_param_ops {
+    flags: NOARG,
+    set: Some(param_set_bint),
+    get: Some(param_get_int),
+    free: None,
+};
 /// `charp`: a pointer to a string.
 #[unsafe(no_mangle)]
 pub static param_ops_charp: kernel_param_ops = kernel_param_ops {
@@ -386,8 +409,12 @@ pub static param_ops_charp: kernel_param_ops = kernel_param_ops {
 };
 /// `string`: an array of characters.
 #[unsafe(no_mangle)]
-pub static param_ops_string: kernel_param_ops =
-    kernel_param_ops { flags: 0, set: Some(param_set_copystring), get: Some(param_get_string), free: None };
+pub static param_ops_string: kernel_param_ops = kernel_param_ops {
+    flags: 0,
+    set: Some(param_set_copystring),
+    get: Some(param_get_string),
+    free: None,
+};
 
 #[cfg(test)]
 mod tests;

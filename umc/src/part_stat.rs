@@ -107,7 +107,7 @@ pub(crate) unsafe fn line(bdev: *mut sys::block_device) -> String {
     };
     let ms = |ns: u64| ns / 1_000_000;
     let mut text = String::with_capacity(128);
-    let mut group = |text: &mut String, group: u32| {
+    let group = |text: &mut String, group: u32| {
         let at = group as usize;
         let _ = write!(text, "{} {} {} ", stats.ios[at], stats.merges[at], stats.sectors[at]);
         let _ = write!(text, "{} ", ms(stats.nsecs[at]));

@@ -1,0 +1,182 @@
+//! Reader-writer spinlocks.
+//!
+//! C header: `include/linux/rwlock.h` (API of 6.12).
+//! Guarantees kept: one writer or any number of readers; a section is an RCU reader, as in Linux. The lock may be freed
+//! by whoever gets it next.
+//! Differs from Linux: readers go first, always, so a reader may nest in a reader; who waits long parks.
+//! Used by DRBD for: `sk->sk_callback_lock`.
+
+mod abi;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mte::{NEVER, Ops};
+
+use crate::sched::Task;
+use crate::{context, sys};
+
+const WRITER: u32 = 1 << 31;
+/// Somebody may be parked on the word.
+const PARKED: u32 = 1 << 30;
+const SPINS: u32 = 200;
+
+/// `rwlock_t`: the number of readers and the two bits above.
+#[repr(C)]
+pub(crate) struct RwSpin {
+    word: AtomicU32,
+    reserved: u32,
+}
+
+const _: () = assert!(size_of::<RwSpin>() == size_of::<sys::rwlock_t>());
+const _: () = assert!(align_of::<RwSpin>() <= align_of::<sys::rwlock_t>());
+
+impl RwSpin {
+    /// An unlocked one.
+    #[cfg(test)]
+    const fn new() -> RwSpin {
+        RwSpin { word: AtomicU32::new(0), reserved: 0 }
+    }
+
+    /// # Safety
+    /// `lock` is valid for as long as the result is used.
+    unsafe fn from_sys<'a>(lock: *mut sys::rwlock_t) -> &'a RwSpin {
+        // SAFETY: the caller's contract; the layouts agree (asserted above) and all zero is an unlocked lock.
+        unsafe { &*lock.cast::<RwSpin>() }
+    }
+
+    /// Replaces the word by what `next` makes of it; false when it makes nothing.
+    fn try_change(&self, next: impl Fn(u32) -> Option<u32>) -> bool {
+        self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, next).is_ok()
+    }
+
+    /// Waits until `next` accepts the word.
+    fn change(&self, ops: &Ops, next: impl Fn(u32) -> Option<u32>) {
+        if ops.is_simulated == 0 {
+            for _ in 0..SPINS {
+                if self.try_change(&next) {
+                    return;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        while !self.try_change(&next) {
+            let word = self.word.load(Ordering::Relaxed);
+            let parked = word | PARKED;
+            let held = word & !PARKED != 0;
+            let marked = || {
+                self.word.compare_exchange(word, parked, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            };
+            if held && marked() {
+                ops.park(&self.word, parked, NEVER);
+            }
+        }
+    }
+
+    /// Replaces the word by what `next` makes of it, and wakes all when that is free. The last access is the exchange.
+    fn release(&self, ops: &Ops, next: impl Fn(u32) -> u32) {
+        let key = &raw const self.word;
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let mut left = next(word);
+            let free = left & !PARKED == 0;
+            if free {
+                left = 0;
+            }
+            match self.word.compare_exchange(word, left, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) if free && word & PARKED != 0 => {
+                    ops.unpark(key, u32::MAX);
+                    return;
+                }
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    pub(crate) fn read_lock(&self, task: &Task) {
+        context::enter(task, context::PREEMPT);
+        self.change(task.kernel.ops, one_more_reader);
+    }
+
+    pub(crate) fn try_read_lock(&self, task: &Task) -> bool {
+        context::enter(task, context::PREEMPT);
+        let locked = self.try_change(one_more_reader);
+        if !locked {
+            context::leave(task, context::PREEMPT);
+        }
+        locked
+    }
+
+    pub(crate) fn read_unlock(&self, task: &Task) {
+        self.release(task.kernel.ops, |word| word - 1);
+        context::leave(task, context::PREEMPT);
+    }
+
+    pub(crate) fn write_lock(&self, task: &Task) {
+        context::enter(task, context::PREEMPT);
+        self.change(task.kernel.ops, the_writer);
+    }
+
+    pub(crate) fn try_write_lock(&self, task: &Task) -> bool {
+        context::enter(task, context::PREEMPT);
+        let locked = self.try_change(the_writer);
+        if !locked {
+            context::leave(task, context::PREEMPT);
+        }
+        locked
+    }
+
+    pub(crate) fn write_unlock(&self, task: &Task) {
+        self.release(task.kernel.ops, |word| word & !WRITER);
+        context::leave(task, context::PREEMPT);
+    }
+}
+
+fn one_more_reader(word: u32) -> Option<u32> {
+    (word & WRITER == 0).then_some(word + 1)
+}
+
+fn the_writer(word: u32) -> Option<u32> {
+    (word & !PARKED == 0).then_some(word | WRITER)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+    use crate::{Config, Kernel, kthread, sched};
+
+    #[test]
+    fn writers_exclude_everybody() {
+        let kernel = Kernel::boot(Config::default());
+        sched::attach(kernel, "test");
+        let shared = Arc::new((RwSpin::new(), AtomicU64::new(0), AtomicU64::new(0)));
+        let threads: Vec<_> = (0..4)
+            .map(|index| {
+                let shared = shared.clone();
+                let main = move || {
+                    let task = sched::current_task();
+                    let (lock, a, b) = &*shared;
+                    for _ in 0..5000 {
+                        if index < 2 {
+                            lock.write_lock(task);
+                            a.store(a.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                            b.store(b.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                            lock.write_unlock(task);
+                        } else {
+                            lock.read_lock(task);
+                            assert_eq!(a.load(Ordering::Relaxed), b.load(Ordering::Relaxed));
+                            lock.read_unlock(task);
+                        }
+                    }
+                };
+                kthread::spawn(kernel, "rw", Box::new(main)).unwrap()
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join());
+        assert_eq!(shared.1.load(Ordering::Relaxed), 10000);
+        assert_eq!(shared.0.word.load(Ordering::Relaxed), 0);
+    }
+}

@@ -46,6 +46,15 @@ impl Skb {
         Skb(skb)
     }
 
+    /// One more reference to a buffer.
+    ///
+    /// # Safety
+    /// `skb` came from [`alloc_skb`] and is alive.
+    pub(crate) unsafe fn share(skb: *mut sys::sk_buff) -> Skb {
+        users(skb).fetch_add(1, Ordering::Relaxed);
+        Skb(skb)
+    }
+
     /// The buffer, as drivers see it.
     pub(crate) fn as_ptr(&self) -> *mut sys::sk_buff {
         self.0

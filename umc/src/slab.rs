@@ -20,8 +20,8 @@ use crate::mm::{PAGE_SIZE, gfp};
 use crate::sys;
 
 pub use cache::{
-    __kmem_cache_create_args, kmem_cache_alloc, kmem_cache_alloc_bulk, kmem_cache_destroy, kmem_cache_free,
-    kmem_cache_free_bulk, kmem_cache_shrink, kmem_cache_size,
+    __kmem_cache_create_args, kmem_cache_alloc, kmem_cache_alloc_bulk, kmem_cache_destroy,
+    kmem_cache_free, kmem_cache_free_bulk, kmem_cache_shrink, kmem_cache_size,
 };
 
 /// What kmalloc(0) returns: not NULL, not to be touched.
@@ -150,7 +150,11 @@ pub unsafe extern "C" fn kcalloc(n: usize, size: usize, flags: sys::gfp_t) -> *m
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn krealloc(objp: *const c_void, new_size: usize, flags: sys::gfp_t) -> *mut c_void {
+pub unsafe extern "C" fn krealloc(
+    objp: *const c_void,
+    new_size: usize,
+    flags: sys::gfp_t,
+) -> *mut c_void {
     let new = alloc(new_size, flags);
     if new.is_null() {
         return new;

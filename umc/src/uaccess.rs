@@ -27,7 +27,11 @@ fn is_bad(addr: *const c_void) -> bool {
 /// # Context
 /// May sleep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn copy_from_user(to: *mut c_void, from: *const c_void, n: c_ulong) -> c_ulong {
+pub unsafe extern "C" fn copy_from_user(
+    to: *mut c_void,
+    from: *const c_void,
+    n: c_ulong,
+) -> c_ulong {
     if is_bad(from) {
         if n != 0 {
             // What could not be copied reads as zeros, so that a driver which forgets to check leaks nothing.
@@ -76,7 +80,11 @@ pub unsafe extern "C" fn clear_user(to: *mut c_void, n: c_ulong) -> c_ulong {
 /// # Context
 /// May sleep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn strncpy_from_user(dst: *mut c_char, src: *const c_char, count: c_long) -> c_long {
+pub unsafe extern "C" fn strncpy_from_user(
+    dst: *mut c_char,
+    src: *const c_char,
+    count: c_long,
+) -> c_long {
     if is_bad(src.cast()) {
         return Errno::EFAULT.neg().into();
     }
@@ -169,7 +177,10 @@ mod tests {
             assert_eq!(to, [0; 4]);
             assert_eq!(copy_from_user(to.as_mut_ptr().cast(), b"abcd".as_ptr().cast(), 4), 0);
             assert_eq!(&to, b"abcd");
-            assert_eq!(copy_to_user(ptr::without_provenance_mut(usize::MAX - 13), to.as_ptr().cast(), 4), 4);
+            assert_eq!(
+                copy_to_user(ptr::without_provenance_mut(usize::MAX - 13), to.as_ptr().cast(), 4),
+                4
+            );
             let mut text = [9 as c_char; 8];
             assert_eq!(strncpy_from_user(text.as_mut_ptr(), c"hello".as_ptr(), 8), 5);
             assert_eq!((text[4], text[5], text[6]), (b'o' as c_char, 0, 9));

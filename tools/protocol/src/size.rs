@@ -14,9 +14,29 @@ pub fn parse(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(wrong)
 }
 
+/// Bytes in the shortest exact form: `64M`, `1536K`, `513`.
+pub fn format(bytes: u64) -> String {
+    let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+    match units.iter().find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift) {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => bytes.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{format, parse};
+
+    #[test]
+    fn sizes_are_written_as_they_are_read() {
+        for (text, bytes) in
+            [("513", 513), ("1536K", 1536 << 10), ("64M", 64 << 20), ("3T", 3 << 40)]
+        {
+            assert_eq!(format(bytes), text);
+            assert_eq!(parse(text), Ok(bytes));
+        }
+        assert_eq!(format(0), "0");
+    }
 
     #[test]
     fn sizes() {

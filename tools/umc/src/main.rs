@@ -1,1 +1,216 @@
-fn main() {}
+//! `umc`: nodes, their modules and disks, and programs that see them.
+//!
+//! [`start`], [`ls`], [`redirect`], [`module_cmd`] and [`disk_cmd`] talk to nodes through [`client`];
+//! [`build_cmd`] needs none. Called by the name of one of kmod's programs, `umc` acts as that.
+
+mod build_cmd;
+mod client;
+mod disk_cmd;
+mod ls;
+mod module_cmd;
+mod nodes;
+mod process;
+mod redirect;
+mod start;
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use nix::sys::signal::{SigHandler, Signal, signal};
+
+/// Run unmodified Linux kernel block drivers in ordinary processes.
+///
+/// A node is one emulated kernel in one process. Where a command takes a node and none is named, the
+/// node of UMC_FS_ROOT is meant, else the only one that runs.
+#[derive(Parser)]
+#[command(name = "umc", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a node in the background; returns when it answers
+    Start(start::Start),
+    /// Stop a node cleanly; says what is still in use if it cannot
+    Stop {
+        /// Name of the node
+        node: String,
+    },
+    /// List the nodes on this host
+    Ls,
+    /// Run a command that sees the node: umc run alpha -- drbdadm status
+    Run {
+        /// Name of the node
+        node: Option<String>,
+        /// The command and its arguments
+        #[arg(last = true, required = true, value_name = "CMD")]
+        command: Vec<OsString>,
+    },
+    /// Print the same as shell exports: eval "$(umc env alpha)"
+    Env {
+        /// Name of the node
+        node: Option<String>,
+    },
+    /// Print the node's kernel log
+    Dmesg {
+        /// Name of the node
+        node: Option<String>,
+        /// Go on with new records
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Load a module into a node: a name with what it depends on, or one file
+    Insmod {
+        #[command(flatten)]
+        on: OnNode,
+        /// Name of a module that umc build made, or the path of its file
+        #[arg(value_name = "NAME|PATH")]
+        module: String,
+        /// Module parameters
+        #[arg(value_name = "PARAM=VALUE")]
+        params: Vec<String>,
+    },
+    /// Unload a module from a node
+    Rmmod {
+        #[command(flatten)]
+        on: OnNode,
+        /// Name of the module
+        module: String,
+    },
+    /// List the modules of a node
+    Lsmod {
+        #[command(flatten)]
+        on: OnNode,
+    },
+    /// Disks below the drivers of a node
+    Disk {
+        #[command(flatten)]
+        on: OnNode,
+        #[command(subcommand)]
+        command: disk_cmd::DiskCommand,
+    },
+    /// Build a driver of the catalogue, or a Kbuild directory, to NAME.ko and NAME.so
+    Build {
+        /// Name in the catalogue, or a directory with a Kbuild file
+        #[arg(value_name = "NAME|DIR")]
+        what: String,
+        /// Show what Kbuild says
+        #[arg(short, long)]
+        verbose: bool,
+    },
+    /// Print the directory for make KDIR=…
+    Kdir,
+    /// Show where a module came from and what it says of itself
+    Modinfo {
+        /// Name of a module that umc build made, or the path of its file
+        #[arg(value_name = "NAME|FILE")]
+        module: String,
+    },
+    /// List each symbol a module needs and who provides it
+    Symbols {
+        /// Name of a module that umc build made, or the path of its .ko
+        #[arg(value_name = "NAME|FILE")]
+        module: String,
+    },
+}
+
+/// The node of a command whose other arguments leave no place for its name.
+#[derive(clap::Args)]
+struct OnNode {
+    /// Name of the node
+    #[arg(short, long = "node", value_name = "NODE")]
+    node: Option<String>,
+}
+
+impl Command {
+    fn run(self) -> Result<()> {
+        match self {
+            Command::Start(start) => start.run(),
+            Command::Stop { node } => start::stop(&node),
+            Command::Ls => ls::ls(),
+            Command::Run { node, command } => {
+                match redirect::run(&nodes::pick(node.as_deref())?, &command)? {}
+            }
+            Command::Env { node } => {
+                let text = redirect::exports(&nodes::pick(node.as_deref())?)?;
+                std::io::stdout()
+                    .write_all(text.as_encoded_bytes())
+                    .context("Cannot write the exports")
+            }
+            Command::Dmesg { node, follow } => ls::dmesg(node.as_deref(), follow),
+            Command::Insmod { on, module, params } => {
+                module_cmd::insmod(on.node.as_deref(), &module, &params)
+            }
+            Command::Rmmod { on, module } => module_cmd::rmmod(on.node.as_deref(), &module),
+            Command::Lsmod { on } => module_cmd::lsmod(on.node.as_deref()),
+            Command::Disk { on, command } => command.run(on.node.as_deref()),
+            Command::Build { what, verbose } => build_cmd::build(&what, verbose),
+            Command::Kdir => build_cmd::print_kdir(),
+            Command::Modinfo { module } => build_cmd::modinfo(&module),
+            Command::Symbols { module } => build_cmd::print_symbols(&module),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    // A reader that has had enough (umc ls | head) ends this program as it ends others.
+    // SAFETY: the default action is no handler of ours.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    let mut arguments = env::args_os();
+    let called = arguments.next().unwrap_or_default();
+    let name = Path::new(&called).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let rest: Vec<_> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let result = match module_cmd::applet(&name, &rest) {
+        Some(result) => result,
+        None => Cli::parse().command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("umc: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+/// A shell's numbers for a command that `umc run` cannot run, 1 for everything else.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let failed_exec = error.to_string().starts_with("Cannot run ");
+    match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+        Some(ErrorKind::NotFound) if failed_exec => 127,
+        Some(_) if failed_exec => 126,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_takes_everything_after_the_dashes() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        match parse("umc run alpha -- ls -l --color").unwrap() {
+            Command::Run { node, command } => {
+                assert_eq!(node.as_deref(), Some("alpha"));
+                assert_eq!(command, ["ls", "-l", "--color"]);
+            }
+            _ => panic!("another command"),
+        }
+        assert!(matches!(parse("umc run -- ls").unwrap(), Command::Run { node: None, .. }));
+        assert!(parse("umc run alpha").is_err());
+    }
+}

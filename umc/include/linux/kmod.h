@@ -19,6 +19,9 @@
 /* may sleep */
 int __request_module(bool wait, const char *name, ...) __attribute__((__format__(printf, 2, 3)));
 
+/* What the variadic function hands on. */
+int umc_request_module(const char *name);
+
 #define request_module(mod...)		__request_module(true, mod)
 #define request_module_nowait(mod...)	__request_module(false, mod)
 #define try_then_request_module(x, mod...) \

@@ -13,11 +13,11 @@
 
 /* umc: opaque */
 struct rw_semaphore {
-	unsigned long umc_words[5];
+	unsigned long umc_words[4];
 	const char *umc_name;
 };
 
-#define __RWSEM_INITIALIZER(name) { { 0, 0, 0, 0, 0 }, #name }
+#define __RWSEM_INITIALIZER(name) { { 0, 0, 0, 0 }, #name }
 #define DECLARE_RWSEM(name) struct rw_semaphore name = __RWSEM_INITIALIZER(name)
 #define init_rwsem(sem) __init_rwsem((sem), #sem, (struct lock_class_key *)0)
 

@@ -133,7 +133,7 @@ extern struct workqueue_struct *umc_system_wq(enum umc_system_wq which);
 #define system_freezable_wq umc_system_wq(UMC_SYSTEM_WQ)
 #define system_power_efficient_wq umc_system_wq(UMC_SYSTEM_WQ)
 
-/* The name is a printf format. Written in C (glue/workqueue.c), over umc_alloc_workqueue. */
+/* The name is a printf format. Written in C (glue/kthread.c), over umc_alloc_workqueue. */
 extern __printf(1, 4) struct workqueue_struct *
 alloc_workqueue(const char *fmt, unsigned int flags, int max_active, ...); /* may sleep */
 extern struct workqueue_struct *umc_alloc_workqueue(const char *name, unsigned int flags, int max_active);

@@ -230,13 +230,6 @@ static inline int genlmsg_reply(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_unicast(genl_info_net(info), skb, info->snd_portid);
 }
 
-static inline int genl_set_err(const struct genl_family *family, struct net *net, u32 portid, u32 group, int code)
-{
-	if (WARN_ON_ONCE(group >= family->n_mcgrps))
-		return -EINVAL;
-	return netlink_set_err(net->genl_sock, portid, family->mcgrp_offset + group, code);
-}
-
 static inline int genl_has_listeners(const struct genl_family *family, struct net *net, unsigned int group)
 {
 	if (WARN_ON_ONCE(group >= family->n_mcgrps))

@@ -3,10 +3,10 @@
 use std::ffi::CStr;
 use std::mem::{MaybeUninit, needs_drop};
 
-use sha2::digest::{FixedOutput, KeyInit, OutputSizeUser, Update};
 use hmac::Hmac;
 use md5::Md5;
 use sha1::Sha1;
+use sha2::digest::{FixedOutput, KeyInit, OutputSizeUser, Update};
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use crate::crc32c;
@@ -120,7 +120,11 @@ impl Hash for Crc32c {
     }
 }
 
-const fn alg<H: Hash>(names: (&'static CStr, &'static CStr), sizes: (usize, usize), keyed: bool) -> Alg {
+const fn alg<H: Hash>(
+    names: (&'static CStr, &'static CStr),
+    sizes: (usize, usize),
+    keyed: bool,
+) -> Alg {
     Alg {
         name: names.0,
         driver: names.1,
@@ -134,6 +138,12 @@ const fn alg<H: Hash>(names: (&'static CStr, &'static CStr), sizes: (usize, usiz
     }
 }
 
+/// Two strings as C strings.
+macro_rules! names {
+    ($name:expr, $driver:expr) => {
+        (c_str(concat!($name, "\0")), c_str(concat!($driver, "\0")))
+    };
+}
 macro_rules! digests {
     ($($digest:ty, $name:literal, $driver:literal, $size:literal, $block:literal;)*) => {
         /// What `crypto_alloc_shash` finds.
@@ -149,14 +159,6 @@ macro_rules! digests {
         $(const _: () = assert!(<<$digest as OutputSizeUser>::OutputSize as sha2::digest::typenum::Unsigned>::USIZE == $size);)*
     };
 }
-
-/// Two strings as C strings.
-macro_rules! names {
-    ($name:expr, $driver:expr) => {
-        (c_str(concat!($name, "\0")), c_str(concat!($driver, "\0")))
-    };
-}
-use names;
 
 const fn c_str(text: &'static str) -> &'static CStr {
     match CStr::from_bytes_with_nul(text.as_bytes()) {

@@ -254,7 +254,8 @@ impl Arena {
     /// Takes a block out of its list.
     fn unlink(&mut self, pfn: usize) -> u32 {
         let this = frame(pfn);
-        let (kind, order) = (this.state.load(Ordering::Relaxed), this.order.load(Ordering::Relaxed));
+        let (kind, order) =
+            (this.state.load(Ordering::Relaxed), this.order.load(Ordering::Relaxed));
         let (next, prev) = (this.next(), this.prev.load(Ordering::Relaxed));
         if prev == NIL {
             *self.list(kind, order) = next;
@@ -294,7 +295,8 @@ impl Arena {
 
     fn find(&mut self, order: u32) -> Option<(usize, u32)> {
         [state::DIRTY, state::CLEAN].into_iter().find_map(|kind| {
-            let pfn = (order..=MAX_ORDER).map(|order| *self.list(kind, order)).find(|pfn| *pfn != NIL);
+            let pfn =
+                (order..=MAX_ORDER).map(|order| *self.list(kind, order)).find(|pfn| *pfn != NIL);
             pfn.map(|pfn| (pfn, kind))
         })
     }

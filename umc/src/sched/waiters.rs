@@ -147,6 +147,14 @@ impl Locked<'_> {
         true
     }
 
+    /// Takes the first waiter out, marks it granted and wakes it.
+    pub(crate) fn grant_first(&self) -> bool {
+        if let Some(first) = self.first() {
+            first.granted.store(1, Ordering::Relaxed);
+        }
+        self.pop()
+    }
+
     /// Wakes every waiter and leaves them in the list.
     pub(crate) fn wake_all(&self) {
         let mut at = self.queue.first.load(Ordering::Relaxed);

@@ -165,7 +165,10 @@ pub unsafe extern "C" fn kmem_cache_destroy(s: *mut sys::kmem_cache) {
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kmem_cache_alloc(s: *mut sys::kmem_cache, flags: sys::gfp_t) -> *mut c_void {
+pub unsafe extern "C" fn kmem_cache_alloc(
+    s: *mut sys::kmem_cache,
+    flags: sys::gfp_t,
+) -> *mut c_void {
     // SAFETY: the caller's contract.
     unsafe { cache(s) }.alloc(flags)
 }
@@ -187,7 +190,11 @@ pub unsafe extern "C" fn kmem_cache_free(s: *mut sys::kmem_cache, objp: *mut c_v
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kmem_cache_free_bulk(s: *mut sys::kmem_cache, size: usize, p: *mut *mut c_void) {
+pub unsafe extern "C" fn kmem_cache_free_bulk(
+    s: *mut sys::kmem_cache,
+    size: usize,
+    p: *mut *mut c_void,
+) {
     for index in 0..size {
         // SAFETY: the caller's contract.
         let object = unsafe { *p.add(index) };

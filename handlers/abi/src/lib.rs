@@ -1,7 +1,10 @@
 //! The layouts of the handler ABI: tcmu-runner 1.5.4, the same in 1.6 and main.
 //!
-//! Nothing in the ABI says which version a handler was built for; [`crate::elf`] recognises the older ones by the
-//! symbols they import.
+//! Host and handlers share this crate; it contains no code of the host. Nothing in the ABI says which version a handler
+//! was built for; the host recognises the older ones by the symbols they import. [`runner`] declares what a handler
+//! calls.
+
+pub mod runner;
 
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::{offset_of, size_of};
@@ -119,7 +122,7 @@ pub struct Cmd {
     pub done: Option<Done>,
 }
 
-/// `struct tcmu_device`, opaque to handlers: they only hold a pointer to it. It is [`crate::device::Device`].
+/// `struct tcmu_device`, opaque to handlers: they only hold a pointer to it. Only the host knows more.
 #[repr(C)]
 pub struct Device {
     opaque: [u8; 0],

@@ -1,0 +1,295 @@
+//! Putting a FUSE connection onto a directory, and taking it away.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::mount::{MntFlags, MsFlags};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use umc::{Kernel, kprintln};
+
+use crate::Error;
+
+const DEV_FUSE: &str = "/dev/fuse";
+const FSTYPE: &str = "fuse.umc";
+
+/// A directory with our connection on it.
+pub(crate) struct MountPoint {
+    path: PathBuf,
+    /// The device number of our tree, to tell it from another one that stands there later.
+    dev: u64,
+}
+
+/// One line of the host's table of mounts.
+struct Mounted {
+    fstype: String,
+    source: String,
+    dev: u64,
+}
+
+impl MountPoint {
+    /// Mounts; the descriptor is the connection, with the first request waiting in it.
+    pub(crate) fn new(
+        kernel: &'static Kernel,
+        root: &Path,
+    ) -> Result<(MountPoint, OwnedFd), Error> {
+        let fail = |cause: &str, next: &str, source| {
+            let text = format!("Cannot mount the tree at {}: {cause}. {next}", root.display());
+            Error::new(text, source)
+        };
+        let path = usable(kernel, root, &fail)?;
+        let fd = match connect(kernel, &path) {
+            Ok(fd) => fd,
+            Err(error) => {
+                let next = match error.raw_os_error() {
+                    Some(libc::ENOENT) => "Load the fuse module, or run where /dev/fuse exists.",
+                    Some(libc::EACCES | libc::EPERM) => {
+                        "Run as root, in a user namespace, or install fuse3 for fusermount3."
+                    }
+                    _ => "See the kernel log of the host.",
+                };
+                return Err(fail(&error.to_string(), next, Some(error)));
+            }
+        };
+        let dev = mounted_at(&path).map_or(0, |mounted| mounted.dev);
+        Ok((MountPoint { path, dev }, fd))
+    }
+
+    pub(crate) fn path(&self) -> std::path::Display<'_> {
+        self.path.display()
+    }
+
+    /// A request that stands in the queue behind all that were sent before. False when nobody answers any more.
+    pub(crate) fn round_trip(&self) -> bool {
+        nix::sys::statvfs::statvfs(&self.path).is_ok()
+    }
+
+    fn is_ours(&self) -> bool {
+        mounted_at(&self.path).is_some_and(|mounted| mounted.dev == self.dev)
+    }
+
+    /// Unmounts: properly when nobody uses the tree, by force when somebody does. The connection is dead afterwards.
+    pub(crate) fn unmount(&self, kernel: &'static Kernel) -> Result<(), Error> {
+        if !self.is_ours() {
+            return Ok(());
+        }
+        match nix::mount::umount2(&self.path, MntFlags::UMOUNT_NOFOLLOW) {
+            Ok(()) | Err(Errno::EINVAL) => return Ok(()),
+            Err(Errno::EPERM) if fusermount(&["-u", "--"], &self.path).is_ok() => return Ok(()),
+            Err(_) => {}
+        }
+        kprintln!(kernel, 5, "umc: {} is in use; its users get errors now", self.path.display());
+        self.force();
+        if self.is_ours() {
+            let text = format!(
+                "Cannot unmount {}: it is in use and the host refuses to abort it. End the processes that use it \
+                 (fuser -vm {0}), then run umount {0}.",
+                self.path.display()
+            );
+            return Err(Error::new(text, None));
+        }
+        Ok(())
+    }
+
+    /// Ends the connection whoever uses it, and takes it from the directory.
+    pub(crate) fn force(&self) {
+        let flags = MntFlags::MNT_FORCE | MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
+        if nix::mount::umount2(&self.path, flags).is_ok() {
+            return;
+        }
+        // Without the privilege: the owner of a connection may abort it here, if fusectl is mounted.
+        let minor = self.dev & 0xff | (self.dev >> 12) & 0xfff00;
+        let _ = fs::write(format!("/sys/fs/fuse/connections/{minor}/abort"), "1");
+        let _ = fusermount(&["-u", "-z", "--"], &self.path);
+    }
+}
+
+/// The absolute path of a directory that can be mounted on. Removes the mount of a node that was killed.
+fn usable(
+    kernel: &'static Kernel,
+    root: &Path,
+    fail: &dyn Fn(&str, &str, Option<io::Error>) -> Error,
+) -> Result<PathBuf, Error> {
+    let absolute = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+    for _ in 0..8 {
+        match fs::metadata(&absolute) {
+            Ok(meta) if !meta.is_dir() => {
+                return Err(fail("it is not a directory", "Choose a directory.", None));
+            }
+            Ok(_) => break,
+            Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
+                kprintln!(kernel, 5, "umc: removing a dead mount from {}", absolute.display());
+                if nix::mount::umount2(&absolute, MntFlags::MNT_DETACH).is_err() {
+                    let _ = fusermount(&["-u", "-z", "--"], &absolute);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(fail("the directory does not exist", "Create it first.", Some(error)));
+            }
+            Err(error) => {
+                let cause = error.to_string();
+                return Err(fail(&cause, "Check the permissions of its parents.", Some(error)));
+            }
+        }
+    }
+    let path = absolute
+        .canonicalize()
+        .map_err(|error| fail(&error.to_string(), "Unmount it by hand.", Some(error)))?;
+    match mounted_at(&path) {
+        Some(mounted) if mounted.fstype == FSTYPE => {
+            let node = mounted.source.trim_start_matches("umc:");
+            let cause = format!("node {node} is running there");
+            return Err(fail(&cause, &format!("Stop it (umc stop {node}), or choose another directory."), None));
+        }
+        Some(mounted) => {
+            let cause = format!("{} ({}) is mounted there", mounted.source, mounted.fstype);
+            return Err(fail(&cause, "Choose another directory.", None));
+        }
+        None => {}
+    }
+    let mut entries = fs::read_dir(&path)
+        .map_err(|error| fail(&error.to_string(), "Check its permissions.", Some(error)))?;
+    if entries.next().is_some() {
+        return Err(fail("the directory is not empty", "Empty it, or choose another one.", None));
+    }
+    Ok(path)
+}
+
+/// What is mounted at exactly this path, the topmost.
+fn mounted_at(path: &Path) -> Option<Mounted> {
+    let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    table.lines().filter_map(|line| parse_mount(line, path)).next_back()
+}
+
+fn parse_mount(line: &str, path: &Path) -> Option<Mounted> {
+    let (left, right) = line.split_once(" - ")?;
+    let mut left = left.split(' ').skip(2);
+    let (major, minor) = left.next()?.split_once(':')?;
+    if Path::new(&unescape(left.nth(1)?)) != path {
+        return None;
+    }
+    let mut right = right.split(' ');
+    let dev = libc::makedev(major.parse().ok()?, minor.parse().ok()?);
+    Some(Mounted { fstype: right.next()?.to_owned(), source: unescape(right.next()?), dev })
+}
+
+/// Octal escapes of the table, as in `\040` for a space.
+fn unescape(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..3).and_then(|octal| u8::from_str_radix(octal, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&part.as_bytes()[3..]);
+            }
+            None => bytes.extend_from_slice(part.as_bytes()),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn source(kernel: &Kernel) -> String {
+    // A comma would end the option of fusermount3.
+    let name = kernel.config.name.replace([',', '\\'], "_");
+    format!("umc:{}", if name.is_empty() { "node" } else { &name })
+}
+
+/// A connection that stands on the directory: by mount(2), or with the help of fusermount3 for who may not.
+fn connect(kernel: &Kernel, path: &Path) -> io::Result<OwnedFd> {
+    match connect_direct(kernel, path) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)) => {
+            connect_helped(kernel, path).map_err(|helper| {
+                if helper.kind() == io::ErrorKind::NotFound { error } else { helper }
+            })
+        }
+        result => result,
+    }
+}
+
+fn connect_direct(kernel: &Kernel, path: &Path) -> io::Result<OwnedFd> {
+    let fuse: File = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(DEV_FUSE)
+        .map_err(|error| io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    let mode = fs::metadata(path)?.mode();
+    let options = format!(
+        "fd={},rootmode={mode:o},user_id={},group_id={},default_permissions",
+        fuse.as_raw_fd(),
+        nix::unistd::geteuid(),
+        nix::unistd::getegid(),
+    );
+    let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+    let source = source(kernel);
+    nix::mount::mount(Some(source.as_str()), path, Some(FSTYPE), flags, Some(options.as_str()))?;
+    Ok(fuse.into())
+}
+
+fn fusermount(arguments: &[&str], path: &Path) -> io::Result<()> {
+    let output =
+        Command::new("fusermount3").args(arguments).arg(path).stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
+
+fn connect_helped(kernel: &Kernel, path: &Path) -> io::Result<OwnedFd> {
+    let (ours, theirs) = UnixStream::pair()?;
+    fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    let options =
+        format!("fsname={},subtype=umc,default_permissions,nodev,nosuid", source(kernel));
+    let output = Command::new("fusermount3")
+        .args(["-o", &options, "--"])
+        .arg(path)
+        .env("_FUSE_COMMFD", theirs.as_raw_fd().to_string())
+        .stdin(Stdio::null())
+        .output()?;
+    drop(theirs);
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    }
+    let fd = receive_fd(&ours)?;
+    fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(fd)
+}
+
+fn receive_fd(socket: &UnixStream) -> io::Result<OwnedFd> {
+    let mut byte = [0_u8];
+    let mut iov = [IoSliceMut::new(&mut byte)];
+    let mut control = nix::cmsg_space!(RawFd);
+    let message =
+        recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), MsgFlags::empty())?;
+    for part in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = part {
+            if let Some(fd) = fds.first() {
+                // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+                return Ok(unsafe { OwnedFd::from_raw_fd(*fd) });
+            }
+        }
+    }
+    Err(io::Error::other("fusermount3 sent no descriptor"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_table() {
+        let line = "36 35 0:51 / /mnt/a\\040b rw,nosuid - fuse.umc umc:alpha rw,user_id=0";
+        let mounted = parse_mount(line, Path::new("/mnt/a b")).unwrap();
+        assert_eq!((mounted.fstype.as_str(), mounted.source.as_str()), ("fuse.umc", "umc:alpha"));
+        assert_eq!(mounted.dev, libc::makedev(0, 51));
+        assert!(parse_mount(line, Path::new("/mnt")).is_none());
+        assert_eq!(unescape("a\\134b\\9"), "a\\b9");
+    }
+}

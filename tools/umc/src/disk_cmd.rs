@@ -1,0 +1,93 @@
+//! `umc disk`.
+
+use anyhow::{Result, anyhow, bail};
+use clap::Subcommand;
+use umc_protocol::control::{Disk, Request};
+use umc_protocol::size;
+
+use crate::client::Client;
+use crate::nodes;
+
+/// What to do with the disks below the drivers.
+#[derive(Subcommand)]
+pub enum DiskCommand {
+    /// Add a disk, which appears as /dev/NAME
+    Add {
+        /// Name in /dev
+        name: String,
+        /// What is behind it: ram/,size=1G or file//srv/r0.img
+        #[arg(value_name = "HANDLER/CONFIG[,size=N]")]
+        spec: String,
+    },
+    /// Delete a disk that nobody uses
+    Del {
+        /// Name in /dev
+        name: String,
+    },
+    /// List every block device of the node
+    Ls,
+}
+
+impl DiskCommand {
+    /// Do it on the node.
+    pub fn run(self, node: Option<&str>) -> Result<()> {
+        let client = Client::connect(&nodes::pick(node)?)?;
+        match self {
+            DiskCommand::Add { name, spec } => {
+                let (spec, size) = parse(&spec)?;
+                client.request::<Disk>(&Request::DiskAdd { name, spec, size }).map(drop)
+            }
+            DiskCommand::Del { name } => client.request(&Request::DiskDel { name }),
+            DiskCommand::Ls => {
+                list(&client.request::<Vec<Disk>>(&Request::DiskLs {})?);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// `HANDLER/CONFIG[,size=N]`.
+fn parse(text: &str) -> Result<(String, Option<u64>)> {
+    let (spec, size) = match text.rsplit_once(",size=") {
+        Some((spec, size)) => (spec, Some(size::parse(size).map_err(|text| anyhow!(text))?)),
+        None => (text, None),
+    };
+    if !spec.contains('/') {
+        bail!("\"{text}\" is not HANDLER/CONFIG, for example ram/,size=1G or file//srv/r0.img.");
+    }
+    Ok((spec.into(), size))
+}
+
+fn list(disks: &[Disk]) {
+    let row = |cells: [&str; 6]| {
+        let [name, numbers, size, access, openers, behind] = cells;
+        println!("{name:<12} {numbers:>8} {size:>10} {access:<6} {openers:>5}  {behind}");
+    };
+    row(["NAME", "MAJ:MIN", "SIZE", "ACCESS", "OPENS", "BEHIND IT"]);
+    for disk in disks {
+        let behind = match disk.holder.as_str() {
+            "" => disk.backing.clone(),
+            holder => format!("{} (held by {holder})", disk.backing),
+        };
+        row([
+            &disk.name,
+            &format!("{}:{}", disk.major, disk.minor),
+            &size::format(disk.size),
+            if disk.read_only { "ro" } else { "rw" },
+            &disk.openers.to_string(),
+            &behind,
+        ]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_is_taken_off_the_end() {
+        assert_eq!(parse("ram/,size=1G").unwrap(), ("ram/".into(), Some(1 << 30)));
+        assert_eq!(parse("file//a,b.img").unwrap(), ("file//a,b.img".into(), None));
+        assert!(parse("ram").is_err() && parse("ram/,size=big").is_err());
+    }
+}

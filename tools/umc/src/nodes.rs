@@ -1,0 +1,143 @@
+//! The nodes of this user on this host, and which one a command means.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
+use umc_protocol::node::{self, NodeRecord};
+
+/// BASE/NODE.
+pub fn directory(name: &str) -> Result<PathBuf> {
+    node::node_dir(name).map_err(|text| anyhow!(text))
+}
+
+/// The record of a node, whether its process still runs or not; None when there is none.
+pub fn record(name: &str) -> Result<Option<NodeRecord>> {
+    load(&directory(name)?)
+}
+
+fn load(dir: &Path) -> Result<Option<NodeRecord>> {
+    match NodeRecord::load(dir) {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| {
+            format!("Cannot read the record of a node, {}", dir.join(node::RECORD).display())
+        }),
+    }
+}
+
+/// Every node that has a record, by name.
+pub fn all() -> Result<Vec<NodeRecord>> {
+    let base = node::runtime_base().map_err(|text| anyhow!(text))?;
+    let entries = match fs::read_dir(&base) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) => {
+            return Err(error).with_context(|| format!("Cannot list nodes in {}", base.display()));
+        }
+    };
+    let mut nodes = vec![];
+    for entry in entries {
+        let entry = entry.with_context(|| format!("Cannot list nodes in {}", base.display()))?;
+        nodes.extend(load(&entry.path())?);
+    }
+    nodes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(nodes)
+}
+
+/// The running node that a command means: the named one, else that of UMC_FS_ROOT, else the only one.
+pub fn pick(name: Option<&str>) -> Result<NodeRecord> {
+    if let Some(name) = name {
+        return match record(name)? {
+            Some(record) if record.is_alive() => Ok(record),
+            Some(record) => bail!(
+                "Node {name} is dead: its process {} is gone. Its log is {}. \
+                 Start it again: umc start {name}",
+                record.pid,
+                directory(name)?.join(node::LOG).display()
+            ),
+            None => bail!("Node {name} is not running. Start it: umc start {name}"),
+        };
+    }
+    let mut alive = all()?;
+    alive.retain(NodeRecord::is_alive);
+    if let Some(root) = env::var_os("UMC_FS_ROOT").filter(|root| !root.is_empty()) {
+        let found = alive.into_iter().find(|record| is_same(&record.root, Path::new(&root)));
+        return found.with_context(|| {
+            format!(
+                "No running node has the root {}, which UMC_FS_ROOT names. \
+                 Name a node (umc ls lists them), or unset UMC_FS_ROOT",
+                Path::new(&root).display()
+            )
+        });
+    }
+    match alive.len() {
+        1 => Ok(alive.remove(0)),
+        0 => bail!("No node is running. Start one: umc start NODE"),
+        _ => {
+            let names: Vec<_> = alive.iter().map(|record| record.name.as_str()).collect();
+            bail!(
+                "Which node? These are running: {}. Name one, or set UMC_FS_ROOT.",
+                names.join(", ")
+            )
+        }
+    }
+}
+
+/// The same path, up to how it is written.
+fn is_same(a: &Path, b: &Path) -> bool {
+    a.components().eq(b.components())
+}
+
+/// Take away what a node that died left: its mount, its socket, its record.
+pub fn clean_up(record: &NodeRecord) -> Result<()> {
+    unmount(&record.root)?;
+    for file in [record.control.clone(), directory(&record.name)?.join(node::RECORD)] {
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| {
+                    format!("Cannot clean up after node {}: remove {}", record.name, file.display())
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Unmount a FUSE mount whose server is gone; any other state of `root` is left alone.
+fn unmount(root: &Path) -> Result<()> {
+    // Only the mount of a dead server says ENOTCONN.
+    match fs::metadata(root) {
+        Err(error) if error.raw_os_error() == Some(Errno::ENOTCONN as i32) => {}
+        _ => return Ok(()),
+    }
+    let result = match umount2(root, MntFlags::MNT_DETACH) {
+        Err(Errno::EPERM) => {
+            // Mounted by fusermount3 for a user who may not unmount himself.
+            let status = std::process::Command::new("fusermount3").arg("-uzq").arg(root).status();
+            match status {
+                Ok(status) if status.success() => Ok(()),
+                Ok(_) => Err(Errno::EPERM),
+                Err(error) => Err(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EPERM))),
+            }
+        }
+        other => other,
+    };
+    result.with_context(|| {
+        format!("Cannot unmount {}, left by a node that died. Try: umount -l there", root.display())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_are_compared_as_paths() {
+        assert!(is_same(Path::new("/run/umc/a/root"), Path::new("/run/umc//a/root/")));
+        assert!(!is_same(Path::new("/run/umc/a/root"), Path::new("/run/umc/b/root")));
+    }
+}

@@ -1,0 +1,124 @@
+//! `umc run` and `umc env`: programs that see a node.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use umc_protocol::node::NodeRecord;
+
+const ROOT: &str = "UMC_FS_ROOT";
+const PRELOAD: &str = "LD_PRELOAD";
+const LIBRARY: &str = "libumc_preload.so";
+
+/// A file of this project that is installed beside `umc`.
+pub fn beside(name: &str) -> Result<PathBuf> {
+    let me = env::current_exe().context("Cannot find out where umc itself is")?;
+    let file = me.with_file_name(name);
+    if !file.exists() {
+        bail!(
+            "{} is missing: it belongs beside umc. Build everything: cargo build --release --workspace",
+            file.display()
+        );
+    }
+    Ok(file)
+}
+
+/// LD_PRELOAD with our library after what is there already.
+fn preload() -> Result<OsString> {
+    let library = beside(LIBRARY)?;
+    if library.as_os_str().as_bytes().iter().any(|b| matches!(b, b' ' | b':')) {
+        bail!(
+            "Cannot preload {}: LD_PRELOAD takes no path with a space or a colon. Install umc elsewhere.",
+            library.display()
+        );
+    }
+    Ok(appended(env::var_os(PRELOAD).unwrap_or_default(), &library))
+}
+
+fn appended(before: OsString, library: &Path) -> OsString {
+    let mut list = without_ours(&before);
+    if !list.is_empty() {
+        list.push(":");
+    }
+    list.push(library);
+    list
+}
+
+/// A list of libraries less ours, wherever it was built.
+fn without_ours(list: &OsStr) -> OsString {
+    let others = list
+        .as_bytes()
+        .split(|b| matches!(b, b' ' | b':'))
+        .filter(|entry| !entry.is_empty())
+        .filter(|entry| Path::new(OsStr::from_bytes(entry)).file_name() != Some(LIBRARY.as_ref()));
+    OsString::from_vec(others.collect::<Vec<_>>().join(&b':'))
+}
+
+/// Take a command out of any node this process may see.
+pub fn leave(command: &mut Command) {
+    command.env_remove(ROOT);
+    match without_ours(&env::var_os(PRELOAD).unwrap_or_default()) {
+        list if list.is_empty() => command.env_remove(PRELOAD),
+        list => command.env(PRELOAD, list),
+    };
+}
+
+/// `umc run`: become `command` with the node's faces. Returns only to fail.
+pub fn run(node: &NodeRecord, command: &[OsString]) -> Result<std::convert::Infallible> {
+    let [program, arguments @ ..] = command else { bail!("There is no command to run.") };
+    let error =
+        Command::new(program).args(arguments).env(ROOT, &node.root).env(PRELOAD, preload()?).exec();
+    Err(error).with_context(|| format!("Cannot run {}", Path::new(program).display()))
+}
+
+/// `umc env`: the same as shell exports.
+pub fn exports(node: &NodeRecord) -> Result<OsString> {
+    let mut text = OsString::new();
+    for (name, value) in [(ROOT, node.root.clone().into_os_string()), (PRELOAD, preload()?)] {
+        text.push(format!("export {name}="));
+        text.push(quoted(&value));
+        text.push("\n");
+    }
+    Ok(text)
+}
+
+/// For a POSIX shell: inside single quotes everything but the quote itself is literal.
+fn quoted(value: &OsStr) -> OsString {
+    let mut quoted = vec![b'\''];
+    for &byte in value.as_bytes() {
+        match byte {
+            b'\'' => quoted.extend(b"'\\''"),
+            _ => quoted.push(byte),
+        }
+    }
+    quoted.push(b'\'');
+    OsString::from_vec(quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_library_comes_last_and_once() {
+        let library = Path::new("/new/libumc_preload.so");
+        for (before, want) in [
+            ("", "/new/libumc_preload.so"),
+            ("/a.so", "/a.so:/new/libumc_preload.so"),
+            ("/old/libumc_preload.so /a.so:b.so", "/a.so:b.so:/new/libumc_preload.so"),
+        ] {
+            assert_eq!(appended(before.into(), library), want);
+        }
+        assert_eq!(without_ours("/old/libumc_preload.so".as_ref()), "");
+    }
+
+    #[test]
+    fn values_survive_a_shell() {
+        assert_eq!(quoted("/run/umc/a b".as_ref()), "'/run/umc/a b'");
+        assert_eq!(quoted("it's $x".as_ref()), r"'it'\''s $x'");
+    }
+}

@@ -1,0 +1,237 @@
+//! `umc start` and `umc stop`.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use umc_protocol::control::{Request, Status};
+use umc_protocol::node::{self, NodeRecord};
+
+use crate::client::Client;
+use crate::nodes;
+use crate::process::Process;
+use crate::redirect;
+
+/// How much of a log is shown when a node does not come up.
+const TAIL_BYTES: u64 = 4096;
+const TAIL_LINES: usize = 20;
+
+/// `umc start`: a node, and the options of umcd.
+#[derive(Args)]
+pub struct Start {
+    /// Name of the node: its host name towards the tools that control it
+    pub node: String,
+
+    /// Directory where the node's /dev, /proc and /sys appear [default: below the runtime directory]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+
+    /// Directory for what the tools keep between starts [default: below the runtime directory]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+
+    /// Load a module, and what it depends on, at start
+    #[arg(long, value_name = "NAME[,PARAM=VALUE…]")]
+    modprobe: Vec<OsString>,
+
+    /// Add a disk: ram, file, or any handler found in the handler directories
+    #[arg(long, value_name = "NAME=HANDLER/CONFIG[,size=N]")]
+    disk: Vec<OsString>,
+
+    /// Where to look for handler_*.so files, before the default directories
+    #[arg(long, value_name = "DIR")]
+    handler_dir: Vec<PathBuf>,
+}
+
+impl Start {
+    fn arguments(&self, dir: &Path) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec![];
+        let mut option = |name: &str, value: &std::ffi::OsStr| {
+            arguments.push(name.into());
+            arguments.push(value.into());
+        };
+        option("--name", self.node.as_ref());
+        option("--root", self.root.clone().unwrap_or_else(|| dir.join(node::ROOT)).as_os_str());
+        option("--state", self.state.clone().unwrap_or_else(|| dir.join(node::STATE)).as_os_str());
+        self.handler_dir.iter().for_each(|dir| option("--handler-dir", dir.as_os_str()));
+        self.disk.iter().for_each(|disk| option("--disk", disk));
+        self.modprobe.iter().for_each(|module| option("--modprobe", module));
+        arguments
+    }
+
+    /// Start the node and return when it answers.
+    pub fn run(&self) -> Result<()> {
+        let name = &self.node;
+        let dir = nodes::directory(name)?;
+        fs::create_dir_all(&dir)
+            .with_context(|| format!("Cannot start node {name}: make {}", dir.display()))?;
+        let _lock = lock(name, &dir)?;
+        if let Some(record) = nodes::record(name)? {
+            if record.is_alive() {
+                bail!(
+                    "Node {name} is running already (process {}). To stop it: umc stop {name}",
+                    record.pid
+                );
+            }
+            nodes::clean_up(&record)?;
+        }
+        // Before the node exists, so that its record cannot appear unseen.
+        let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
+            .with_context(|| format!("Cannot start node {name}: watch {}", dir.display()))?;
+        watch
+            .add_watch(&dir, AddWatchFlags::IN_MOVED_TO)
+            .with_context(|| format!("Cannot start node {name}: watch {}", dir.display()))?;
+        let mut child = self.spawn(&dir)?;
+        match wait_until_up(&mut child, &watch, &dir)? {
+            Some(record) => {
+                println!("Node {name} is up, root {}", record.root.display());
+                Ok(())
+            }
+            None => {
+                let status =
+                    child.wait().with_context(|| format!("Cannot wait for node {name}"))?;
+                let log = dir.join(node::LOG);
+                eprint!("{}", tail(&log).unwrap_or_default());
+                bail!(
+                    "Node {name} did not come up: umcd ended with {status}. Its log is {}",
+                    log.display()
+                )
+            }
+        }
+    }
+
+    fn spawn(&self, dir: &Path) -> Result<Child> {
+        let name = &self.node;
+        let umcd = redirect::beside("umcd")?;
+        let log = dir.join(node::LOG);
+        if log.exists() {
+            let _ = fs::rename(&log, log.with_extension("1"));
+        }
+        let output = File::create(&log)
+            .with_context(|| format!("Cannot start node {name}: create {}", log.display()))?;
+        let again = output
+            .try_clone()
+            .with_context(|| format!("Cannot start node {name}: duplicate a descriptor"))?;
+        let mut command = Command::new(&umcd);
+        command.args(self.arguments(dir)).stdin(Stdio::null()).stdout(output).stderr(again);
+        // A node started from `umc run` is not to see another node.
+        redirect::leave(&mut command);
+        // SAFETY: between fork and exec only setsid(2) is called.
+        unsafe {
+            command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into));
+        }
+        command.spawn().with_context(|| format!("Cannot start node {name}: run {}", umcd.display()))
+    }
+}
+
+/// Only one `umc start` of a node at a time.
+fn lock(name: &str, dir: &Path) -> Result<Flock<File>> {
+    let path = dir.join(node::LOCK);
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file =
+        file.with_context(|| format!("Cannot start node {name}: open {}", path.display()))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(lock),
+        Err((_, Errno::EWOULDBLOCK)) => {
+            bail!("Node {name} is just being started by another umc start. See umc ls.")
+        }
+        Err((_, error)) => {
+            Err(error).with_context(|| format!("Cannot start node {name}: lock {}", path.display()))
+        }
+    }
+}
+
+/// The record of the node when it answers; None when its process ended before.
+fn wait_until_up(child: &mut Child, watch: &Inotify, dir: &Path) -> Result<Option<NodeRecord>> {
+    let pid = child.id();
+    let process = Process::of_child(child).context("Cannot watch umcd")?;
+    loop {
+        // The record is the last thing a starting node writes: whoever finds it can connect.
+        if let Ok(record) = NodeRecord::load(dir)
+            && record.pid == pid
+            && Client::connect(&record)
+                .and_then(|client| client.request::<Status>(&Request::Status {}))
+                .is_ok()
+        {
+            return Ok(Some(record));
+        }
+        let mut fds = [process.poll_fd(), PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error).context("Cannot wait for umcd"),
+        }
+        if fds[0].any().unwrap_or(true) {
+            return Ok(None);
+        }
+        match watch.read_events() {
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(error) => return Err(error).context("Cannot wait for umcd"),
+        }
+    }
+}
+
+/// The last lines of a log.
+fn tail(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let len = file.metadata()?.len();
+    file.seek(SeekFrom::Start(len.saturating_sub(TAIL_BYTES)))?;
+    let mut text = vec![];
+    file.read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    let from = lines.len().saturating_sub(TAIL_LINES);
+    Ok(lines[from..].iter().map(|line| format!("{line}\n")).collect())
+}
+
+/// `umc stop NODE`: returns when the process is gone.
+pub fn stop(name: &str) -> Result<()> {
+    let Some(record) = nodes::record(name)? else {
+        bail!("Node {name} is not running. umc ls lists nodes.");
+    };
+    let process = Process::of_node(&record)
+        .with_context(|| format!("Cannot watch process {} of node {name}", record.pid))?;
+    let Some(process) = process else {
+        nodes::clean_up(&record)?;
+        println!("Node {name} had died; what it left is cleaned up.");
+        return Ok(());
+    };
+    Client::connect(&record)?.request::<()>(&Request::Stop {})?;
+    let patience = PollTimeout::from(10_000u16);
+    let wait = |timeout| {
+        process
+            .wait(timeout)
+            .with_context(|| format!("Cannot wait for process {} of node {name}", record.pid))
+    };
+    if !wait(patience)? {
+        let log = nodes::directory(name)?.join(node::LOG);
+        eprintln!("Node {name} takes its time to end; still waiting. Its log is {}", log.display());
+        wait(PollTimeout::NONE)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_is_the_last_lines() {
+        let path = std::env::temp_dir().join(format!("umc-tail-{}", std::process::id()));
+        let text: String = (0..2000).map(|line| format!("line {line}\n")).collect();
+        fs::write(&path, text).unwrap();
+        let tail = tail(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(tail.lines().count(), TAIL_LINES);
+        assert!(tail.starts_with("line 1980\n") && tail.ends_with("line 1999\n"));
+    }
+}

@@ -1,0 +1,227 @@
+//! The node commands, against a stand-in for umcd.
+//!
+//! Goal: start, stop, ls, run and env keep their promises whatever the node does. Method: `umc` is
+//! copied beside a python program called `umcd`, which keeps the contract of `umc-protocol` (socket,
+//! then record) and does what the options name tells it to: come up, fail, refuse to stop. Without
+//! python3 the tests say so and pass.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::{env, fs};
+
+use tempfile::TempDir;
+
+const UMCD: &str = r#"#!/usr/bin/env python3
+import json, os, socket, sys
+a = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+name, base = a['--name'], os.environ['UMC_RUNTIME_DIR'] + '/' + a['--name']
+if a.get('--disk') == 'fail':
+    print('\n'.join(f'line {n}' for n in range(50)), 'the disk is on fire', sep='\n', file=sys.stderr)
+    sys.exit(3)
+assert 'UMC_FS_ROOT' not in os.environ and 'umc_preload' not in os.environ.get('LD_PRELOAD', '')
+os.makedirs(a['--root'], exist_ok=True)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind(base + '/control'); s.listen(8)
+stat = open('/proc/self/stat').read(); start = int(stat[stat.rindex(')'):].split()[20])
+record = dict(name=name, pid=os.getpid(), start_time=start, root=a['--root'], state=a['--state'],
+    control=base + '/control', started=1)
+json.dump(record, open(base + '/tmp', 'w')); os.rename(base + '/tmp', base + '/node.json')
+refusals = 1 if a.get('--disk') == 'busy' else 0
+while True:
+    c, _ = s.accept(); assert c.recv(100) == b'UMCctl\0\0'
+    while d := c.recv(100000):
+        q = json.loads(d); op = q['op']
+        ok = {'status': dict(record, modules=[dict(name='drbd')], disks=[dict(name='drbd0', major=147, minor=0,
+            size=1 << 20, backing='drbd')]), 'lsmod': [dict(name='drbd', size=4096, refs=2, used_by=['x'])]}
+        if op == 'stop' and refusals:
+            refusals = 0; r = dict(error='Cannot stop node: drbd0 is open.')
+        elif op == 'stop':
+            c.send(b'{"ok":null}'); os.unlink(base + '/node.json'); os.unlink(base + '/control'); sys.exit(0)
+        elif op == 'dmesg':
+            for n in range(2):
+                c.send(json.dumps(dict(ok=dict(records=[dict(seq=n, level=6, time_ns=n, text='hello')], more=n == 0))).encode())
+            continue
+        elif op in ok: r = dict(ok=ok[op])
+        else: r = dict(error='Cannot ' + op + ': no. ' + json.dumps(q, sort_keys=True))
+        c.send(json.dumps(r).encode())
+"#;
+
+struct Host {
+    dir: TempDir,
+}
+
+impl Host {
+    /// None without python3.
+    fn new() -> Option<Host> {
+        if Command::new("python3").arg("-V").output().is_err() {
+            eprintln!("not tested: this machine has no python3");
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_umc"), dir.path().join("umc")).unwrap();
+        fs::write(dir.path().join("umcd"), UMCD).unwrap();
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(dir.path().join("umcd"), mode).unwrap();
+        // Nothing is preloaded in these tests: an empty name of the right shape is enough.
+        fs::write(dir.path().join("libumc_preload.so"), "").unwrap();
+        Some(Host { dir })
+    }
+
+    fn run_dir(&self) -> PathBuf {
+        self.dir.path().join("run")
+    }
+
+    fn umc(&self, arguments: &str) -> Command {
+        let mut command = Command::new(self.dir.path().join("umc"));
+        command.args(arguments.split(' ')).env("UMC_RUNTIME_DIR", self.run_dir());
+        command.env_remove("UMC_FS_ROOT").env_remove("LD_PRELOAD").env("LC_ALL", "C");
+        command
+    }
+
+    fn ok(&self, arguments: &str) -> String {
+        let output = self.umc(arguments).output().unwrap();
+        assert!(output.status.success(), "umc {arguments}: {}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn fails(&self, arguments: &str) -> String {
+        let output = self.umc(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "umc {arguments}: {}", said(&output));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn pid(&self, node: &str) -> i32 {
+        let record = fs::read_to_string(self.run_dir().join(node).join("node.json")).unwrap();
+        let rest = record.split("\"pid\": ").nth(1).unwrap();
+        rest[..rest.find([',', '}']).unwrap()].parse().unwrap()
+    }
+}
+
+impl Drop for Host {
+    /// A test that failed leaves no node behind.
+    fn drop(&mut self) {
+        for name in ["alpha", "beta"] {
+            let _ = self.umc(&format!("stop {name}")).output();
+        }
+    }
+}
+
+fn said(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_node_starts_is_listed_and_stops() {
+    let Some(host) = Host::new() else { return };
+    assert!(host.ok("start alpha").starts_with("Node alpha is up, root "));
+    let pid = host.pid("alpha");
+    let listed = host.ok("ls");
+    let row: Vec<_> = listed.lines().nth(1).unwrap().split_whitespace().collect();
+    let root = host.run_dir().join("alpha/root").display().to_string();
+    assert_eq!(row, ["alpha", &pid.to_string(), &root, "drbd", "drbd0"]);
+    let again = host.fails("start alpha");
+    assert!(again.contains("is running already") && again.contains("umc stop alpha"), "{again}");
+    host.ok("stop alpha");
+    assert!(!PathBuf::from(format!("/proc/{pid}/exe")).exists(), "stop returns after its end");
+    assert!(host.fails("stop alpha").contains("Node alpha is not running"));
+    assert_eq!(host.ok("ls").lines().count(), 1);
+}
+
+#[test]
+fn a_node_in_use_says_so_and_goes_on() {
+    let Some(host) = Host::new() else { return };
+    host.ok("start alpha --disk busy");
+    assert_eq!(host.fails("stop alpha"), "umc: Cannot stop node: drbd0 is open.\n");
+    host.ok("stop alpha");
+}
+
+#[test]
+fn a_node_that_fails_shows_the_end_of_its_log() {
+    let Some(host) = Host::new() else { return };
+    let text = host.fails("start alpha --disk fail");
+    assert!(text.contains("the disk is on fire\n") && text.contains("line 49\n"), "{text}");
+    assert!(!text.contains("line 10\n"), "only the end: {text}");
+    assert!(text.contains("did not come up") && text.contains("alpha/log"), "{text}");
+    assert_eq!(host.ok("ls").lines().count(), 1);
+}
+
+#[test]
+fn a_killed_node_is_dead_until_it_is_started_again() {
+    let Some(host) = Host::new() else { return };
+    for remedy in ["start alpha", "stop alpha"] {
+        if remedy == "start alpha" {
+            host.ok("start alpha");
+        }
+        let pid = nix::unistd::Pid::from_raw(host.pid("alpha"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+        while host.ok("ls").contains(&format!(" {pid} ")) {}
+        assert!(host.ok("ls").lines().nth(1).unwrap().contains(" dead "));
+        assert!(host.fails("run alpha -- true").contains("is dead"));
+        host.ok(remedy);
+    }
+    assert_eq!(host.ok("ls").lines().count(), 1);
+}
+
+#[test]
+fn programs_are_given_the_node() {
+    let Some(host) = Host::new() else { return };
+    assert!(host.fails("run -- true").contains("No node is running. Start one"));
+    host.ok("start alpha");
+    let root = host.run_dir().join("alpha/root").display().to_string();
+    let library = host.dir.path().join("libumc_preload.so").display().to_string();
+    assert!(host.ok("run -- env").contains(&format!("UMC_FS_ROOT={root}\n")));
+    let exports = host.ok("env alpha");
+    assert_eq!(exports, format!("export UMC_FS_ROOT='{root}'\nexport LD_PRELOAD='{library}'\n"));
+
+    host.ok("start beta");
+    assert!(host.fails("run -- true").contains("alpha, beta"));
+    let of_root = host.umc("env").env("UMC_FS_ROOT", format!("{root}/")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&of_root.stdout), exports);
+    let elsewhere = host.umc("env").env("UMC_FS_ROOT", "/nowhere").output().unwrap();
+    assert!(said(&elsewhere).contains("No running node has the root /nowhere"));
+    for (command, code) in
+        [("false", 1), ("/no/such/program", 127), ("/", 126)]
+    {
+        let output = host.umc(&format!("run alpha -- {command}")).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{command}: {}", said(&output));
+    }
+}
+
+#[test]
+fn requests_reach_the_node_and_its_refusals_the_user() {
+    let Some(host) = Host::new() else { return };
+    host.ok("start alpha");
+    assert!(
+        host.ok("lsmod").lines().nth(1).unwrap().split_whitespace().eq(["drbd", "4096", "2", "x"])
+    );
+    assert_eq!(host.ok("dmesg alpha"), "[    0.000000] hello\n[    0.000000] hello\n");
+    let refused = host.fails("disk -n alpha add d0 ram/,size=1M");
+    assert!(
+        refused.contains(r#"{"name": "d0", "op": "disk_add", "size": 1048576, "spec": "ram/"}"#)
+    );
+    assert!(host.fails("rmmod nothing").contains("Cannot rmmod: no."));
+    assert!(host.fails("rmmod -n gamma drbd").contains("Node gamma is not running"));
+    assert!(host.fails("start a/b").contains("cannot name a node"));
+}
+
+#[test]
+fn called_as_a_program_of_kmod_it_acts_as_that() {
+    let Some(host) = Host::new() else { return };
+    host.ok("start alpha");
+    for name in ["modprobe", "rmmod"] {
+        std::os::unix::fs::symlink(host.dir.path().join("umc"), host.dir.path().join(name))
+            .unwrap();
+    }
+    let applet = |line: &str| {
+        let mut words = line.split(' ');
+        let mut command = Command::new(host.dir.path().join(words.next().unwrap()));
+        command.args(words).env("UMC_RUNTIME_DIR", host.run_dir()).env_remove("UMC_FS_ROOT");
+        said(&command.output().unwrap())
+    };
+    assert!(applet("modprobe -s drbd minor_count=8").starts_with("exit status: 0"), "it is loaded");
+    assert!(applet("modprobe --first-time drbd").contains("loaded already"));
+    assert!(applet("modprobe -C x drbd").contains("-C is not supported"));
+    assert!(applet("rmmod drbd").contains(r#"{"name": "drbd", "op": "rmmod"}"#));
+}

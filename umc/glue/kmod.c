@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The variadic part of linux/kmod.h: formatting, then Rust. */
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define NAME_MAX_LEN	64
+
+extern int umc_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
+/* umc/src/umh.rs */
+extern int umc_request_module(const char *name);
+
+int __request_module(bool wait, const char *fmt, ...)
+{
+	char name[NAME_MAX_LEN];
+	va_list args;
+
+	(void)wait;
+	va_start(args, fmt);
+	umc_vsnprintf(name, sizeof(name), fmt, args);
+	va_end(args);
+	return umc_request_module(name);
+}

@@ -1,0 +1,453 @@
+//! Block devices for the rest of the daemon: open, submit, close.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+
+use super::{Open, by_devt};
+use crate::bio::{STS_OK, bio_put, status_to_errno};
+use crate::bio_alloc::bio_alloc_bioset;
+use crate::gendisk::{self, DiskRecord};
+use crate::mm::{PageBuf, gfp};
+use crate::plug::Plug;
+use crate::submit::submit_bio;
+use crate::wait::WaitQueue;
+use crate::{Errno, Kernel, Result, bio, kthread, sched, sys};
+
+/// Bytes of one bio with data: 256 pages, as direct I/O of Linux makes them.
+const BIO_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one bio without data: a multiple of every granularity that fits.
+const BARE_BYTES_MAX: u64 = 1 << 31;
+
+/// What to do with a device. Offsets and lengths are multiples of the logical block size.
+pub enum Io {
+    /// Read.
+    Read {
+        /// From where.
+        offset: u64,
+        /// How much.
+        len: usize,
+    },
+    /// Write the first `len` bytes of `data`.
+    Write {
+        /// To where.
+        offset: u64,
+        /// What.
+        data: PageBuf,
+        /// How much of it.
+        len: usize,
+        /// Is it to be on stable storage at the end?
+        fua: bool,
+    },
+    /// Bring to stable storage what has been written so far.
+    Flush,
+    /// The range is no longer needed.
+    Discard {
+        /// From where.
+        offset: u64,
+        /// How much.
+        len: u64,
+    },
+    /// The range shall read as zeroes.
+    WriteZeroes {
+        /// From where.
+        offset: u64,
+        /// How much.
+        len: u64,
+        /// May it be unallocated?
+        unmap: bool,
+    },
+}
+
+/// What came of it.
+pub enum IoDone {
+    /// The data of a read.
+    Read(PageBuf),
+    /// Done.
+    Done,
+}
+
+/// What a device can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Unit of addressing.
+    pub logical_block_size: u32,
+    /// Unit that is written without reading around it.
+    pub physical_block_size: u32,
+    /// Preferred smallest I/O.
+    pub io_min: u32,
+    /// Preferred I/O, or 0.
+    pub io_opt: u32,
+    /// Most sectors of one bio.
+    pub max_sectors: u32,
+    /// Most bytes of one discard; 0 when there is none.
+    pub discard_max_bytes: u64,
+    /// Unit of discarding in bytes.
+    pub discard_granularity: u32,
+    /// Most bytes of zeroes written at once; 0 when they are written one by one.
+    pub write_zeroes_max_bytes: u64,
+    /// Is there a volatile cache?
+    pub write_cache: bool,
+    /// Is it a spinning disk?
+    pub rotational: bool,
+    /// Is it never written?
+    pub read_only: bool,
+}
+
+struct Inner {
+    kernel: &'static Kernel,
+    open: Mutex<Option<Open>>,
+    bdev: *mut sys::block_device,
+    write: bool,
+    in_flight: AtomicU32,
+    idle: WaitQueue,
+}
+
+// SAFETY: the device is kept by `open`; everything else is shared safely.
+unsafe impl Send for Inner {}
+// SAFETY: as above.
+unsafe impl Sync for Inner {}
+
+/// An open block device. Dropping it waits for what is in flight, and releases the device.
+pub struct Bdev(Arc<Inner>);
+
+/// Who is told of the end.
+pub type Done = Box<dyn FnOnce(Result<IoDone>) + Send>;
+
+/// Opens the device with this number, as open(2) does: the driver may refuse. With `exclusive`, nobody else claims it
+/// meanwhile; the text names the one who does.
+///
+/// # Errors
+/// `ENXIO` when there is no such device, `EBUSY` when somebody else claims it, or what the driver's `open` returned.
+pub fn open(
+    kernel: &'static Kernel,
+    devt: u32,
+    write: bool,
+    exclusive: Option<&str>,
+) -> Result<Bdev> {
+    let mode = sys::BLK_OPEN_READ | if write { sys::BLK_OPEN_WRITE } else { 0 };
+    sched::with_kernel(kernel, || {
+        let record = by_devt(kernel, devt)?;
+        let inner = Arc::new(Inner {
+            kernel,
+            open: Mutex::new(None),
+            bdev: record.bdev(),
+            write,
+            in_flight: AtomicU32::new(0),
+            idle: WaitQueue::new(),
+        });
+        // An address that nobody else has.
+        let holder = match exclusive {
+            Some(_) => Arc::as_ptr(&inner).cast_mut().cast::<c_void>(),
+            None => std::ptr::null_mut(),
+        };
+        let name = exclusive.map_or_else(gendisk::comm, str::to_owned);
+        let open = Open::new(record, mode, holder, std::ptr::null(), &name)?;
+        *inner.open.lock() = Some(open);
+        Ok(Bdev(inner))
+    })
+}
+
+impl Drop for Bdev {
+    fn drop(&mut self) {
+        let inner = &self.0;
+        sched::with_kernel(inner.kernel, || {
+            inner.idle.wait_event(|| inner.in_flight.load(Ordering::SeqCst) == 0);
+            let open = inner.open.lock().take();
+            if let Some(open) = open {
+                open.release();
+            }
+        });
+    }
+}
+
+impl Bdev {
+    fn record(&self) -> &DiskRecord {
+        DiskRecord::of_bdev(self.0.bdev)
+    }
+
+    /// The device's number.
+    pub fn devt(&self) -> u32 {
+        self.record().devt()
+    }
+
+    /// Its size in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.record().sectors() << 9
+    }
+
+    /// What it can do.
+    pub fn limits(&self) -> Limits {
+        let lim = self.record().limits();
+        Limits {
+            logical_block_size: lim.logical_block_size,
+            physical_block_size: lim.physical_block_size,
+            io_min: lim.io_min,
+            io_opt: lim.io_opt,
+            max_sectors: lim.max_sectors,
+            discard_max_bytes: u64::from(lim.max_discard_sectors) << 9,
+            discard_granularity: lim.discard_granularity,
+            write_zeroes_max_bytes: u64::from(lim.max_write_zeroes_sectors) << 9,
+            write_cache: lim.features & sys::BLK_FEAT_WRITE_CACHE != 0,
+            rotational: lim.features & sys::BLK_FEAT_ROTATIONAL != 0,
+            read_only: gendisk::is_read_only(self.0.bdev),
+        }
+    }
+
+    /// Starts an operation. `done` runs once, on any thread, possibly before this returns. May sleep while the driver
+    /// takes the bios.
+    ///
+    /// Errors that `done` sees: `EINVAL` for what is not aligned to blocks, `EBADF` and `EPERM` for writing to what is
+    /// not open or not meant for that, `ENOSPC` for a write beyond the end, `EOPNOTSUPP` for a discard that the device
+    /// does not know, and what the device reported.
+    pub fn submit(&self, io: Io, done: Done) {
+        sched::with_kernel(self.0.kernel, || {
+            if let Err(error) = self.check(&io) {
+                return done(Err(error));
+            }
+            match io {
+                Io::Read { len: 0, .. } => finish_empty(true, done),
+                Io::Write { len: 0, .. } | Io::Discard { len: 0, .. } => finish_empty(false, done),
+                Io::WriteZeroes { len: 0, .. } => finish_empty(false, done),
+                Io::Read { offset, len } => match PageBuf::new(len) {
+                    Ok(buf) => self.data(sys::REQ_OP_READ, offset, buf, len, done),
+                    Err(error) => done(Err(error)),
+                },
+                Io::Write { offset, data, len, fua } => {
+                    let fua = if fua { sys::REQ_FUA } else { 0 };
+                    let opf = sys::REQ_OP_WRITE | sys::REQ_SYNC | sys::REQ_IDLE | fua;
+                    self.data(opf, offset, data, len, done);
+                }
+                Io::Flush => {
+                    let opf = sys::REQ_OP_WRITE | sys::REQ_PREFLUSH | sys::REQ_SYNC;
+                    Request::start(&self.0, false, None, done).run(|request| request.send(opf, 0, 0));
+                }
+                Io::Discard { offset, len } => {
+                    Request::start(&self.0, false, None, done)
+                        .run(|request| request.send_bare(sys::REQ_OP_DISCARD, offset, len));
+                }
+                Io::WriteZeroes { offset, len, unmap } => self.zero(offset, len, unmap, done),
+            }
+        });
+    }
+
+    fn check(&self, io: &Io) -> Result<()> {
+        let (offset, len, writes) = match *io {
+            Io::Read { offset, len } => (offset, len as u64, false),
+            Io::Write { offset, ref data, len, .. } if len <= data.len() => {
+                (offset, len as u64, true)
+            }
+            Io::Write { .. } => return Err(Errno::EINVAL),
+            Io::Flush => return Ok(()),
+            Io::Discard { offset, len } | Io::WriteZeroes { offset, len, .. } => (offset, len, true),
+        };
+        let lim = self.record().limits();
+        let end = offset.checked_add(len).ok_or(Errno::EINVAL)?;
+        if (offset | len) & u64::from(lim.logical_block_size - 1) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if writes && !self.0.write {
+            return Err(Errno::EBADF);
+        }
+        if writes && gendisk::is_read_only(self.0.bdev) {
+            return Err(Errno::EPERM);
+        }
+        if end > self.size_bytes() {
+            return Err(if writes { Errno::ENOSPC } else { Errno::EIO });
+        }
+        if matches!(io, Io::Discard { .. }) && lim.max_discard_sectors == 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        Ok(())
+    }
+
+    fn data(&self, opf: u32, offset: u64, buf: PageBuf, len: usize, done: Done) {
+        let page = buf.first_page();
+        let read = opf & sys::REQ_OP_MASK == sys::REQ_OP_READ;
+        let request = Request::start(&self.0, read, Some(buf), done);
+        if len <= BIO_BYTES_MAX {
+            return request.run(|request| request.send_data(opf, offset, page, len));
+        }
+        request.run(|request| {
+            Plug::hold(|| {
+                for at in (0..len).step_by(BIO_BYTES_MAX) {
+                    let part = BIO_BYTES_MAX.min(len - at);
+                    // The pages of a buffer follow each other.
+                    let page = page.wrapping_add(at >> 12);
+                    request.send_data(opf, offset + at as u64, page, part);
+                }
+            });
+        });
+    }
+
+    /// Zeroes by the device if it can; else, and when it turns out that it cannot, by writing zeroes, which takes long
+    /// and needs a thread of its own.
+    fn zero(&self, offset: u64, len: u64, unmap: bool, done: Done) {
+        let inner = self.0.clone();
+        if self.record().limits().max_write_zeroes_sectors == 0 {
+            return zero_by_hand(inner, offset, len, unmap, done);
+        }
+        let keep = if unmap { 0 } else { sys::REQ_NOUNMAP };
+        let retry = move |result: Result<IoDone>| match result {
+            Err(Errno::EOPNOTSUPP) => zero_by_hand(inner, offset, len, unmap, done),
+            result => done(result),
+        };
+        Request::start(&self.0, false, None, Box::new(retry))
+            .run(|request| request.send_bare(sys::REQ_OP_WRITE_ZEROES | keep, offset, len));
+    }
+}
+
+fn finish_empty(read: bool, done: Done) {
+    done(if read { PageBuf::new(0).map(IoDone::Read) } else { Ok(IoDone::Done) });
+}
+
+fn zero_by_hand(inner: Arc<Inner>, offset: u64, len: u64, unmap: bool, done: Done) {
+    inner.in_flight.fetch_add(1, Ordering::SeqCst);
+    let kernel = inner.kernel;
+    let work = move || {
+        let flags = if unmap { 0 } else { sys::BLKDEV_ZERO_NOUNMAP };
+        // SAFETY: what is in flight keeps the device open.
+        let ret = unsafe {
+            crate::blk_lib::blkdev_issue_zeroout(
+                inner.bdev,
+                offset >> 9,
+                len >> 9,
+                gfp::NOIO,
+                flags,
+            )
+        };
+        inner.leave();
+        done(crate::errno::from_ret(ret).map(|_| IoDone::Done));
+    };
+    // The closure holds `done`, so a thread that cannot be started must still tell: it waits in a slot.
+    let slot = Arc::new(Mutex::new(Some(work)));
+    let taken = slot.clone();
+    let main = move || {
+        let work = taken.lock().take();
+        if let Some(work) = work {
+            work();
+        }
+    };
+    if kthread::spawn(kernel, "zeroout", Box::new(main)).is_err() {
+        // No thread left: the caller's has to do.
+        let work = slot.lock().take();
+        if let Some(work) = work {
+            work();
+        }
+    }
+}
+
+impl Inner {
+    fn leave(&self) {
+        if self.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.idle.wake_up_all();
+        }
+    }
+}
+
+/// An operation in flight. Each of its bios holds a reference, and so does the one who sends them, so that it does not
+/// end before all were sent.
+struct Request {
+    inner: Arc<Inner>,
+    parts: AtomicU32,
+    status: AtomicU8,
+    read: bool,
+    rest: Mutex<Option<(Option<PageBuf>, Done)>>,
+}
+
+impl Request {
+    fn start(inner: &Arc<Inner>, read: bool, buf: Option<PageBuf>, done: Done) -> Arc<Request> {
+        inner.in_flight.fetch_add(1, Ordering::SeqCst);
+        Arc::new(Request {
+            inner: inner.clone(),
+            parts: AtomicU32::new(1),
+            status: AtomicU8::new(STS_OK),
+            read,
+            rest: Mutex::new(Some((buf, done))),
+        })
+    }
+
+    fn run(self: Arc<Request>, send: impl FnOnce(&Arc<Request>)) {
+        send(&self);
+        self.part_done(STS_OK);
+    }
+
+    /// A bio of this operation.
+    fn bio(self: &Arc<Request>, opf: u32, vecs: u16, offset: u64) -> *mut sys::bio {
+        self.parts.fetch_add(1, Ordering::Relaxed);
+        let set = self.inner.kernel.block.fs_bios.get();
+        // SAFETY: the device is open, the set is set up; an allocation that may wait does not fail.
+        unsafe {
+            let bio = bio_alloc_bioset(self.inner.bdev, vecs, opf, gfp::NOIO, set);
+            (*bio).bi_iter.bi_sector = offset >> 9;
+            (*bio).bi_private = Arc::into_raw(self.clone()).cast_mut().cast();
+            (*bio).bi_end_io = Some(part_end_io);
+            bio
+        }
+    }
+
+    fn send(self: &Arc<Request>, opf: u32, offset: u64, size: u32) {
+        let bio = self.bio(opf, 0, offset);
+        // SAFETY: the bio is ours until it is submitted.
+        unsafe {
+            (*bio).bi_iter.bi_size = size;
+            submit_bio(bio);
+        }
+    }
+
+    fn send_bare(self: &Arc<Request>, opf: u32, offset: u64, len: u64) {
+        Plug::hold(|| {
+            let mut at = 0;
+            while at < len {
+                // Up to the next multiple, so that all parts but the first begin at one.
+                let part = BARE_BYTES_MAX - (offset + at) % BARE_BYTES_MAX;
+                let part = part.min(len - at);
+                self.send(opf, offset + at, part as u32);
+                at += part;
+            }
+        });
+    }
+
+    fn send_data(self: &Arc<Request>, opf: u32, offset: u64, page: *mut sys::page, len: usize) {
+        let bio = self.bio(opf, 1, offset);
+        // SAFETY: the bio is ours until it is submitted; the pages are those of the buffer, which lives until the end.
+        unsafe {
+            bio::__bio_add_page(bio, page, len as u32, 0);
+            submit_bio(bio);
+        }
+    }
+
+    fn part_done(&self, status: u8) {
+        if status != STS_OK {
+            let _ = self.status.compare_exchange(
+                STS_OK,
+                status,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
+        if self.parts.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        let Some((buf, done)) = self.rest.lock().take() else { return };
+        let result = status_to_errno(self.status.load(Ordering::Relaxed)).map(|()| match buf {
+            Some(buf) if self.read => IoDone::Read(buf),
+            _ => IoDone::Done,
+        });
+        // First, since `done` may drop the device.
+        self.inner.leave();
+        done(result);
+    }
+}
+
+unsafe extern "C" fn part_end_io(bio: *mut sys::bio) {
+    // SAFETY: `Request::bio` put its reference there; the bio is ours again.
+    unsafe {
+        let request = Arc::from_raw((*bio).bi_private.cast_const().cast::<Request>());
+        let status = (*bio).bi_status;
+        bio_put(bio);
+        request.part_done(status);
+    }
+}

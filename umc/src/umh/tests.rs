@@ -1,0 +1,105 @@
+//! Running programs.
+
+use super::*;
+use crate::kernel::Config;
+
+fn boot() -> &'static Kernel {
+    let helper_env = vec![("UMC_FS_ROOT".to_string(), "/node".to_string())];
+    let kernel = Kernel::boot(Config { helper_env, ..Config::default() });
+    crate::sched::attach(kernel, "umh");
+    kernel
+}
+
+/// Runs `/bin/sh -c script` with `A=1` for its environment.
+fn shell(script: &CStr, wait: u32) -> c_int {
+    let argv = [c"sh".as_ptr(), c"-c".as_ptr(), script.as_ptr(), ptr::null()];
+    let envp = [c"A=1".as_ptr(), ptr::null()];
+    let (argv, envp) = (argv.as_ptr().cast_mut().cast(), envp.as_ptr().cast_mut().cast());
+    // SAFETY: strings, and arrays of strings that end with NULL.
+    unsafe { call_usermodehelper(c"/bin/sh".as_ptr(), argv, envp, wait as c_int) }
+}
+
+fn log_has(kernel: &Kernel, text: &str) -> bool {
+    kernel.log_records(0).iter().any(|record| record.text.contains(text))
+}
+
+#[test]
+fn the_status_is_that_of_wait() {
+    boot();
+    assert_eq!(shell(c"exit 0", sys::UMH_WAIT_PROC), 0);
+    assert_eq!(shell(c"exit 7", sys::UMH_WAIT_PROC), 7 << 8);
+    assert_eq!(shell(c"kill -9 $$", sys::UMH_WAIT_PROC | sys::UMH_KILLABLE), 9);
+    // SAFETY: strings, and no arrays.
+    let ret = unsafe {
+        call_usermodehelper(c"/nonexistent/x".as_ptr(), ptr::null_mut(), ptr::null_mut(), WAIT_PROC)
+    };
+    assert_eq!(ret, -libc::ENOENT);
+    // SAFETY: as above.
+    assert_eq!(
+        unsafe { call_usermodehelper(c"".as_ptr(), ptr::null_mut(), ptr::null_mut(), WAIT_PROC) },
+        0
+    );
+}
+
+#[test]
+fn environment_directory_and_output() {
+    let kernel = boot();
+    let script = c"echo \"got $A $UMC_FS_ROOT $HOME. in $(pwd)\"; echo oops >&2; printf tail";
+    assert_eq!(shell(script, sys::UMH_WAIT_PROC), 0);
+    for line in ["sh: got 1 /node . in /", "sh: oops", "sh: tail"] {
+        let end = kernel.ops.now_ns() + 2_000_000_000;
+        // The end of the output is seen on its own; only whole lines are sure to be there at once.
+        while !log_has(kernel, line) && kernel.ops.now_ns() < end {
+            kernel.ops.yield_now();
+        }
+        assert!(log_has(kernel, line), "{line}");
+    }
+}
+
+#[test]
+fn output_that_fills_the_pipe_does_not_block_the_program() {
+    let kernel = boot();
+    let script = c"i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done";
+    assert_eq!(shell(script, sys::UMH_WAIT_PROC), 0);
+    assert!(log_has(kernel, "sh: 0123456789"));
+}
+
+#[test]
+fn nobody_waits_when_told_not_to() {
+    let kernel = boot();
+    let begun = kernel.ops.now_ns();
+    assert_eq!(shell(c"echo started; sleep 20", sys::UMH_NO_WAIT), 0);
+    assert_eq!(shell(c"echo executed; sleep 20", sys::UMH_WAIT_EXEC), 0);
+    while !(log_has(kernel, "started") && log_has(kernel, "executed")) {
+        kernel.ops.yield_now();
+    }
+    assert!(kernel.ops.now_ns() - begun < 10_000_000_000);
+    shutdown(kernel);
+    while !kernel.umh.running.lock().processes.is_empty() {
+        kernel.ops.yield_now();
+    }
+    assert_eq!(shell(c"exit 0", sys::UMH_WAIT_PROC), -libc::EBUSY);
+}
+
+#[test]
+fn an_intercept_answers() {
+    let kernel = boot();
+    intercept(
+        kernel,
+        Arc::new(|request: &Request| (request.path.to_bytes() == b"/sbin/drbdadm").then_some(3)),
+    );
+    // SAFETY: strings, and no arrays.
+    unsafe {
+        let info = call_usermodehelper_setup(
+            c"/sbin/drbdadm".as_ptr(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            gfp::KERNEL,
+            None,
+            None,
+            ptr::null_mut(),
+        );
+        assert_eq!(call_usermodehelper_exec(info, WAIT_PROC), 3 << 8);
+    }
+    assert_eq!(shell(c"exit 1", sys::UMH_WAIT_PROC), 1 << 8);
+}
