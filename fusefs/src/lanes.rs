@@ -9,9 +9,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use umc::Kernel;
 use umc::kthread::{self, Thread};
 use umc::wait::WaitQueue;
-use umc::{Kernel, kprintln};
 
 /// How long a thread waits for more.
 const IDLE_NS: u64 = 3_000_000_000;
@@ -91,7 +91,7 @@ impl Lanes {
             Ok(thread) => lane.line.lock().thread = Some(thread),
             Err(error) => {
                 // Late is better than never: the jobs run here, on the loop thread.
-                kprintln!(self.kernel, 4, "umc: no thread for {name}: {error}");
+                say!(self.kernel, 4, "umc: no thread for {name}: {error}");
                 lane.drain();
                 lane.line.lock().is_served = false;
             }
@@ -100,8 +100,7 @@ impl Lanes {
 
     /// Runs what is left and ends all threads. Nobody pushes any more. May block as long as a driver does.
     pub(crate) fn close(&self) {
-        let lanes: Vec<Arc<Lane>> =
-            std::mem::take(&mut *self.lanes.lock()).into_values().collect();
+        let lanes: Vec<Arc<Lane>> = std::mem::take(&mut *self.lanes.lock()).into_values().collect();
         for lane in &lanes {
             lane.line.lock().is_closing = true;
             lane.more.wake_up_all();

@@ -19,7 +19,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fuser::{Session, SessionACL};
-use umc::{Kernel, kprintln};
+use umc::Kernel;
+
+/// A line of the kernel's log.
+macro_rules! say {
+    ($kernel:expr, $level:expr, $($text:tt)*) => {
+        umc::printk::emit($kernel, $level, &format!($($text)*))
+    };
+}
 
 mod attr;
 mod disk;
@@ -31,6 +38,7 @@ mod ranges;
 mod server;
 
 pub use disk::{IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT};
+pub use mountpoint::clear_stale;
 
 use mountpoint::MountPoint;
 use server::{Server, Shared};
@@ -120,7 +128,7 @@ pub fn mount_with(
             return Err(Error::new(text, Some(error)));
         }
     };
-    kprintln!(kernel, 6, "umc: tree mounted at {}", root.display());
+    say!(kernel, 6, "umc: tree mounted at {}", root.display());
     Ok(Mount { shared, point, extra: links, session: Some(session) })
 }
 
@@ -136,13 +144,13 @@ fn start(
     Session::from_fd(Server(shared.clone()), fd, SessionACL::All, config)?.spawn()
 }
 
-fn add_links(kernel: &Kernel, extra: Vec<(String, PathBuf)>) -> Vec<String> {
+fn add_links(kernel: &'static Kernel, extra: Vec<(String, PathBuf)>) -> Vec<String> {
     let mut links = Vec::new();
     for (name, target) in extra {
         let path = format!("/.umc/{name}");
         match kernel.tree.add_symlink(&path, &target.to_string_lossy()) {
             Ok(()) => links.push(path),
-            Err(error) => kprintln!(kernel, 4, "umc: cannot add {path} to the tree: {error}"),
+            Err(error) => say!(kernel, 4, "umc: cannot add {path} to the tree: {error}"),
         }
     }
     links
@@ -194,11 +202,11 @@ impl Mount {
             return Err(error);
         }
         if let Err(error) = session.join() {
-            kprintln!(kernel, 4, "umc: a thread that served {} failed: {error}", self.point.path());
+            say!(kernel, 4, "umc: a thread that served {} failed: {error}", self.point.path());
         }
         self.shared.close_all();
         remove_links(kernel, &self.extra);
-        kprintln!(kernel, 6, "umc: tree unmounted from {}", self.point.path());
+        say!(kernel, 6, "umc: tree unmounted from {}", self.point.path());
         Ok(())
     }
 }
@@ -206,7 +214,7 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            kprintln!(self.shared.kernel, 3, "umc: {error}");
+            say!(self.shared.kernel, 3, "umc: {error}");
         }
     }
 }

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-use umc::{Kernel, kprintln};
+use umc::Kernel;
 
 use crate::Error;
 
@@ -84,7 +84,7 @@ impl MountPoint {
             Err(Errno::EPERM) if fusermount(&["-u", "--"], &self.path).is_ok() => return Ok(()),
             Err(_) => {}
         }
-        kprintln!(kernel, 5, "umc: {} is in use; its users get errors now", self.path.display());
+        say!(kernel, 5, "umc: {} is in use; its users get errors now", self.path.display());
         self.force();
         if self.is_ours() {
             let text = format!(
@@ -110,32 +110,53 @@ impl MountPoint {
     }
 }
 
-/// The absolute path of a directory that can be mounted on. Removes the mount of a node that was killed.
+/// Takes dead mounts from a directory: a node that was killed leaves one, and the path cannot even be looked at before it
+/// is gone. True when there was one. Any other error of looking at the path is left to who uses it.
+///
+/// # Errors
+/// When the host does not let go of it.
+pub fn clear_stale(root: &Path) -> Result<bool, Error> {
+    let is_dead = || {
+        let looked = fs::metadata(root);
+        looked.is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
+    };
+    let mut found = false;
+    // Several may lie on top of each other.
+    for _ in 0..16 {
+        if !is_dead() {
+            return Ok(found);
+        }
+        found = true;
+        if nix::mount::umount2(root, MntFlags::MNT_DETACH).is_err() {
+            let _ = fusermount(&["-u", "-z", "--"], root);
+        }
+    }
+    let text = format!(
+        "Cannot remove the dead mount from {0}: the host refuses. Run umount -l {0} as root.",
+        root.display()
+    );
+    Err(Error::new(text, None))
+}
+
+/// The absolute path of a directory that can be mounted on.
 fn usable(
     kernel: &'static Kernel,
     root: &Path,
     fail: &dyn Fn(&str, &str, Option<io::Error>) -> Error,
 ) -> Result<PathBuf, Error> {
     let absolute = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
-    for _ in 0..8 {
-        match fs::metadata(&absolute) {
-            Ok(meta) if !meta.is_dir() => {
-                return Err(fail("it is not a directory", "Choose a directory.", None));
-            }
-            Ok(_) => break,
-            Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
-                kprintln!(kernel, 5, "umc: removing a dead mount from {}", absolute.display());
-                if nix::mount::umount2(&absolute, MntFlags::MNT_DETACH).is_err() {
-                    let _ = fusermount(&["-u", "-z", "--"], &absolute);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(fail("the directory does not exist", "Create it first.", Some(error)));
-            }
-            Err(error) => {
-                let cause = error.to_string();
-                return Err(fail(&cause, "Check the permissions of its parents.", Some(error)));
-            }
+    if clear_stale(&absolute)? {
+        say!(kernel, 5, "umc: removed the dead mount of a killed node from {}", absolute.display());
+    }
+    match fs::metadata(&absolute) {
+        Ok(meta) if meta.is_dir() => {}
+        Ok(_) => return Err(fail("it is not a directory", "Choose a directory.", None)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(fail("the directory does not exist", "Create it first.", Some(error)));
+        }
+        Err(error) => {
+            let cause = error.to_string();
+            return Err(fail(&cause, "Check the permissions of its parents.", Some(error)));
         }
     }
     let path = absolute
@@ -145,7 +166,11 @@ fn usable(
         Some(mounted) if mounted.fstype == FSTYPE => {
             let node = mounted.source.trim_start_matches("umc:");
             let cause = format!("node {node} is running there");
-            return Err(fail(&cause, &format!("Stop it (umc stop {node}), or choose another directory."), None));
+            return Err(fail(
+                &cause,
+                &format!("Stop it (umc stop {node}), or choose another directory."),
+                None,
+            ));
         }
         Some(mounted) => {
             let cause = format!("{} ({}) is mounted there", mounted.source, mounted.fstype);
@@ -214,11 +239,10 @@ fn connect(kernel: &Kernel, path: &Path) -> io::Result<OwnedFd> {
 }
 
 fn connect_direct(kernel: &Kernel, path: &Path) -> io::Result<OwnedFd> {
-    let fuse: File = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(DEV_FUSE)
-        .map_err(|error| io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    let fuse: File =
+        OpenOptions::new().read(true).write(true).open(DEV_FUSE).map_err(|error| {
+            io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO))
+        })?;
     let mode = fs::metadata(path)?.mode();
     let options = format!(
         "fd={},rootmode={mode:o},user_id={},group_id={},default_permissions",
@@ -244,8 +268,7 @@ fn fusermount(arguments: &[&str], path: &Path) -> io::Result<()> {
 fn connect_helped(kernel: &Kernel, path: &Path) -> io::Result<OwnedFd> {
     let (ours, theirs) = UnixStream::pair()?;
     fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
-    let options =
-        format!("fsname={},subtype=umc,default_permissions,nodev,nosuid", source(kernel));
+    let options = format!("fsname={},subtype=umc,default_permissions,nodev,nosuid", source(kernel));
     let output = Command::new("fusermount3")
         .args(["-o", &options, "--"])
         .arg(path)

@@ -89,16 +89,41 @@ impl Ranges {
     pub(crate) fn end(&self, ticket: Ticket) {
         let is_waited_for = {
             let mut state = self.state.lock();
+            // A write is only waited for by cycles; a cycle by anybody.
+            let is_waited_for = !state.cycles.is_empty();
             let State { writes, cycles, .. } = &mut *state;
             for list in [writes, cycles] {
                 if let Some(at) = list.iter().position(|(other, _)| *other == ticket.0) {
                     list.swap_remove(at);
                 }
             }
-            true
+            is_waited_for
         };
         if is_waited_for {
             self.freed.wake_up_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_wait_for_cycles_only() {
+        let ranges = Ranges::new();
+        let a = ranges.try_write(&(0..4096)).unwrap();
+        let b = ranges.try_write(&(0..4096)).unwrap();
+        ranges.end(a);
+        ranges.end(b);
+        let cycle = ranges.cycle(&(4096..8192));
+        assert_eq!(ranges.try_write(&(0..4608)), None);
+        let c = ranges.try_write(&(8192..12288)).unwrap();
+        ranges.end(cycle);
+        let d = ranges.try_write(&(0..4608)).unwrap();
+        ranges.end(c);
+        ranges.end(d);
+        let state = ranges.state.lock();
+        assert!(state.writes.is_empty() && state.cycles.is_empty());
     }
 }

@@ -19,7 +19,7 @@ use crate::image;
 use crate::registry::Registry;
 
 /// A block is a power of two in this range.
-const BLOCK_BYTES_MAX: u32 = 65536;
+const BLOCK_BYTES_MAX: u32 = 4096;
 
 /// Opens `spec`, `HANDLER/CONFIG`, and makes it the disk `name` of the node.
 ///

@@ -60,7 +60,7 @@ pub struct Listed {
 impl Registry {
     /// Looks beside the executable first (the handlers of this project), then in `dirs`.
     pub fn new(dirs: impl IntoIterator<Item = PathBuf>) -> Registry {
-        let mut all = builtin_dirs();
+        let mut all: Vec<PathBuf> = builtin_dirs().into_iter().filter(|dir| dir.is_dir()).collect();
         all.extend(dirs);
         Registry { dirs: all }
     }
@@ -74,29 +74,28 @@ impl Registry {
     /// May block: runs the handlers' initialisation.
     pub fn find(&self, subtype: &str) -> Result<&'static Handler, Error> {
         let mut files = self.files();
-        // The file that bears the name comes first, then those that contain the word, then the rest.
+        let registered_by = |path: &Path| {
+            let found = load(path)?.into_iter().find(|found| self::subtype(found) == subtype);
+            Ok::<_, Error>(found)
+        };
+        // The file that bears the name is the one that is meant.
+        let named = files.iter().find(|path| stem(path) == Some(subtype.as_bytes()));
+        if let Some(path) = named
+            && let Some(handler) = registered_by(path)?
+        {
+            return Ok(handler);
+        }
+        // Then those that contain the word, then the rest.
         let mut word = subtype.as_bytes().to_vec();
         word.push(0);
         files.sort_by_cached_key(|path| {
-            if stem(path) == Some(subtype.as_bytes()) {
-                0
-            } else if fs::read(path).is_ok_and(|data| contains(&data, &word)) {
-                1
-            } else {
-                2
-            }
+            !fs::read(path).is_ok_and(|data| contains(&data, &word))
         });
         let mut errors = Vec::new();
         for path in &files {
-            match load(path) {
-                Ok(handlers) => {
-                    let found = handlers.iter().find(|handler| self::subtype(handler) == subtype);
-                    if let Some(handler) = found {
-                        return Ok(handler);
-                    }
-                }
-                // The file that bears the name is the one that was meant.
-                Err(error) if stem(path) == Some(subtype.as_bytes()) => return Err(error),
+            match registered_by(path) {
+                Ok(Some(handler)) => return Ok(handler),
+                Ok(None) => {}
                 Err(error) => errors.push(error.to_string()),
             }
         }

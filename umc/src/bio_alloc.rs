@@ -22,8 +22,7 @@ use crate::{Errno, Kernel, Result, sys};
 /// Vectors in a bio of each class.
 const CLASS_VECS: [usize; 5] = [4, 16, 64, 128, sys::BIO_MAX_VECS as usize];
 /// Free bios kept in each class.
-const CACHED_MAX: [usize; 5] =
-    if cfg!(debug_assertions) { [0; 5] } else { [256, 64, 32, 16, 32] };
+const CACHED_MAX: [usize; 5] = if cfg!(debug_assertions) { [0; 5] } else { [256, 64, 32, 16, 32] };
 
 /// A piece of memory for a bio with its front pad.
 struct Chunk(*mut u8);
@@ -273,7 +272,10 @@ pub unsafe extern "C" fn bioset_exit(bs: *mut sys::bio_set) {
             drop(Box::from_raw(pool));
         } else {
             // Freeing the pool under bios in use would make their end a crash far from its cause.
-            crate::gendisk::log(4, &format!("bioset_exit: {live} bios of the set are still in use"));
+            crate::gendisk::log(
+                4,
+                &format!("bioset_exit: {live} bios of the set are still in use"),
+            );
         }
     }
 }
@@ -307,11 +309,8 @@ pub unsafe extern "C" fn bio_alloc_bioset(
     unsafe {
         let bio = chunk.0.add(pool.front_pad).cast::<sys::bio>();
         let vecs = if nr_vecs == 0 { 0 } else { CLASS_VECS[class] };
-        let table = if nr_vecs == 0 {
-            std::ptr::null_mut()
-        } else {
-            bio.add(1).cast::<sys::bio_vec>()
-        };
+        let table =
+            if nr_vecs == 0 { std::ptr::null_mut() } else { bio.add(1).cast::<sys::bio_vec>() };
         bio_init(bio, bdev, table, vecs as u16, opf);
         (*bio).bi_pool = bs;
         (*bio).umc_class = class as u16;

@@ -129,11 +129,7 @@ pub unsafe extern "C" fn __bio_advance(bio: *mut sys::bio, bytes: u32) {
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bio_trim(
-    bio: *mut sys::bio,
-    offset: sys::sector_t,
-    size: sys::sector_t,
-) {
+pub unsafe extern "C" fn bio_trim(bio: *mut sys::bio, offset: sys::sector_t, size: sys::sector_t) {
     // SAFETY: the caller's contract.
     unsafe {
         let total = u64::from((*bio).bi_iter.bi_size >> 9);

@@ -7,8 +7,9 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::errno::from_ret;
 use crate::gendisk::{self, DiskRecord};
-use crate::{Kernel, Result, part_stat, sys, tree};
+use crate::{Kernel, Result, kobject, part_stat, sys, sysfs, tree};
 
 /// The directory of a disk.
 pub(crate) fn directory(name: &str) -> String {
@@ -27,6 +28,12 @@ pub(crate) fn show(record: &DiskRecord) -> Result<()> {
 fn add_all(record: &DiskRecord) -> Result<()> {
     let (tree, name, devt) = (&record.kernel.tree, record.name(), record.devt());
     let dir = directory(&name);
+    // SAFETY: the disk was initialized and named, and is kept by the caller; its groups are the driver's.
+    unsafe {
+        let device = &raw mut (*record.bdev()).bd_device;
+        kobject::add_at(device.cast(), &dir)?;
+        from_ret(sysfs::sysfs_create_groups(device.cast(), (*device).groups))?;
+    }
     tree.mkdir(&format!("{dir}/holders"))?;
     tree.mkdir(&format!("{dir}/slaves"))?;
     let weak = Arc::downgrade(&record.get());
@@ -50,6 +57,8 @@ fn add_all(record: &DiskRecord) -> Result<()> {
 /// Hides a disk; what is not there is skipped.
 pub(crate) fn hide(record: &DiskRecord) {
     let (tree, name) = (&record.kernel.tree, record.name());
+    // SAFETY: as in `add_all`. Waits for attributes that are being read.
+    unsafe { kobject::kobject_del((&raw mut (*record.bdev()).bd_device).cast()) };
     for path in [
         format!("/dev/{name}"),
         format!("/sys/dev/block/{}", numbers(record.devt())),

@@ -125,7 +125,11 @@ pub struct InUse {
 impl fmt::Display for InUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.holder.as_str() {
-            "" => write!(f, "Cannot delete disk {}: the node has no such disk. See umc disk ls.", self.disk),
+            "" => write!(
+                f,
+                "Cannot delete disk {}: the node has no such disk. See umc disk ls.",
+                self.disk
+            ),
             holder => write!(
                 f,
                 "Cannot delete disk {}: it is in use by {holder}. Detach it there first.",

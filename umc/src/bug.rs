@@ -1,0 +1,209 @@
+//! Checks at run time, and the end of a kernel.
+//!
+//! C header: `include/linux/bug.h`, `include/linux/panic.h` (API of 6.12).
+//! Guarantees kept: BUG and panic never return; WARN leaves a backtrace in the log and goes on. Callable in any
+//! context, with any lock held.
+//! Differs from Linux: the process is the machine, so BUG ends it, whatever `panic_on_oops` would say. The message
+//! shows the condition, and the backtrace has the C and the Rust side, with lines where debug information is there.
+//! Used by DRBD for: `BUG_ON` (36 places), `WARN_ON`, and `panic` on `emergency` policies.
+
+use std::cell::Cell;
+use std::ffi::{c_char, c_int};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use backtrace::Backtrace;
+
+use crate::{printk, sched, string};
+
+/// Lines of the log that are shown at the end.
+const TAIL_RECORDS: usize = 50;
+/// Frames of a backtrace that are shown.
+const FRAMES_MAX: usize = 40;
+
+/// One line a frame of the calling thread's stack. The frames down to the last one whose name contains `marker` are
+/// left out: they are those that report.
+pub(crate) fn stack_lines(marker: &str) -> Vec<String> {
+    let trace = Backtrace::new();
+    let mut lines = Vec::new();
+    let mut reporters = 0;
+    for frame in trace.frames() {
+        if frame.symbols().is_empty() && !frame.ip().is_null() {
+            lines.push(format!("  {:p}", frame.ip()));
+        }
+        for symbol in frame.symbols() {
+            let name = symbol.name().map_or_else(|| format!("{:p}", frame.ip()), |n| format!("{n:#}"));
+            let place = match (symbol.filename(), symbol.lineno()) {
+                (Some(file), Some(line)) => format!(" ({}:{line})", short(file)),
+                _ => String::new(),
+            };
+            lines.push(format!("  {name}{place}"));
+            if lines.len() < 24 && name.contains(marker) {
+                reporters = lines.len();
+            }
+        }
+    }
+    lines.drain(..reporters);
+    lines.truncate(FRAMES_MAX);
+    lines
+}
+
+/// The last three parts of a path: enough to find the file.
+fn short(file: &Path) -> String {
+    let parts: Vec<_> = file.iter().map(|part| part.to_string_lossy()).collect();
+    parts[parts.len().saturating_sub(3)..].join("/")
+}
+
+/// The task that a report is about.
+fn task_name() -> String {
+    sched::try_current()
+        .map_or_else(|| "no task".to_owned(), |task| format!("{}/{}", task.comm(), task.pid()))
+}
+
+/// A warning with a backtrace in the log of the calling task's kernel. Any context; slow.
+#[cold]
+#[inline(never)]
+pub(crate) fn warn(text: &str) {
+    warn_from(text, "bug::warn");
+}
+
+fn warn_from(text: &str, marker: &str) {
+    let mut lines = vec![format!("WARNING: {text} [{}]", task_name())];
+    lines.extend(stack_lines(marker));
+    match sched::try_current() {
+        Some(task) => lines.iter().for_each(|line| printk::emit(task.kernel, 4, line)),
+        None => lines.iter().for_each(|line| eprintln!("{line}")),
+    }
+}
+
+/// Writes the message, the backtrace and the end of the log to standard error, and ends the process.
+#[cold]
+#[inline(never)]
+pub(crate) fn die(text: &str, marker: &str) -> ! {
+    thread_local! {
+        static DYING_HERE: Cell<bool> = const { Cell::new(false) };
+    }
+    /// One process, one death: the state of no kernel in particular.
+    static DYING: AtomicBool = AtomicBool::new(false);
+    if DYING_HERE.replace(true) {
+        // The report itself failed.
+        std::process::abort();
+    }
+    while DYING.swap(true, Ordering::SeqCst) {
+        // Another thread reports and will abort.
+        mte::current().yield_now();
+    }
+    eprintln!("{text} [{}]", task_name());
+    stack_lines(marker).iter().for_each(|line| eprintln!("{line}"));
+    if let Some(task) = sched::try_current() {
+        let name = &task.kernel.config.name;
+        eprintln!("The last lines of the log of node {name}:");
+        task.kernel.log.tail(TAIL_RECORDS).iter().for_each(|record| eprintln!("{record}"));
+    }
+    std::process::abort()
+}
+
+/// Where a check is, as its macro passes it: `drbd_req.c:120 in drbd_req_put_completion_ref(): m->bio`.
+///
+/// # Safety
+/// The strings are valid; `condition` may be NULL.
+unsafe fn place(
+    file: *const c_char,
+    line: c_int,
+    function: *const c_char,
+    condition: *const c_char,
+) -> String {
+    // SAFETY: the caller's contract.
+    let (file, function) = unsafe { (string::lossy(file), string::lossy(function)) };
+    let place = format!("{}:{line} in {function}()", short(Path::new(file.as_ref())));
+    if condition.is_null() {
+        return place;
+    }
+    // SAFETY: the caller's contract.
+    format!("{place}: {}", unsafe { string::lossy(condition) })
+}
+
+/// # Safety
+/// The strings are valid; `condition` may be NULL.
+/// # Context
+/// Any. Never returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn umc_bug(
+    file: *const c_char,
+    line: c_int,
+    function: *const c_char,
+    condition: *const c_char,
+) -> ! {
+    // SAFETY: the caller's contract.
+    let place = unsafe { place(file, line, function, condition) };
+    die(&format!("kernel BUG at {place}"), "umc_bug")
+}
+
+/// # Safety
+/// The strings are valid; `condition` may be NULL.
+/// # Context
+/// Any; slow.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn umc_warn_on(
+    file: *const c_char,
+    line: c_int,
+    function: *const c_char,
+    condition: *const c_char,
+) {
+    // SAFETY: the caller's contract.
+    warn_from(&unsafe { place(file, line, function, condition) }, "umc_warn");
+}
+
+/// A warning formatted by glue/printf.c.
+///
+/// # Safety
+/// The strings are valid, `text` are `len` bytes.
+/// # Context
+/// Any; slow.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn umc_warn_text(
+    file: *const c_char,
+    line: c_int,
+    function: *const c_char,
+    text: *const c_char,
+    len: usize,
+) {
+    // SAFETY: the caller's contract.
+    let place = unsafe { place(file, line, function, std::ptr::null()) };
+    // SAFETY: the caller's contract.
+    let text = unsafe { string::lossy_bytes(text, len) };
+    warn_from(&format!("{place}: {}", text.trim_end()), "umc_warn");
+}
+
+/// A panic formatted by glue/printf.c.
+///
+/// # Safety
+/// `text` are `len` valid bytes.
+/// # Context
+/// Any. Never returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn umc_panic_text(text: *const c_char, len: usize) -> ! {
+    // SAFETY: the caller's contract.
+    let text = unsafe { string::lossy_bytes(text, len) };
+    die(&format!("Kernel panic - not syncing: {}", text.trim_end()), "panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Kernel};
+
+    #[test]
+    fn a_warning_has_place_and_backtrace() {
+        let kernel = Kernel::boot(Config::default());
+        sched::attach(kernel, "test");
+        // SAFETY: literals.
+        unsafe {
+            umc_warn_on(c"a/b/c/d.c".as_ptr(), 7, c"f".as_ptr(), c"x > y".as_ptr());
+        }
+        let records = kernel.log_records(0);
+        assert!(records[0].text.starts_with("WARNING: b/c/d.c:7 in f(): x > y [test/"));
+        assert!(records.len() > 1);
+        assert!(records[1].text.contains("a_warning_has_place_and_backtrace"), "{}", records[1].text);
+    }
+}

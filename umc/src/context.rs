@@ -104,6 +104,12 @@ pub(crate) fn depth(task: &Task, unit: u64) -> u32 {
     ((task.atomic.get() & !IRQ) / unit & FIELD) as u32
 }
 
+/// Ends all sections of the calling task, after a report of the imbalance.
+pub(crate) fn reset(task: &Task) {
+    task.atomic.set(0);
+    rcupdate::section_end(task);
+}
+
 #[cold]
 fn unbalanced(task: &Task, unit: u64) {
     let what = match unit {

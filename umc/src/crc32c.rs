@@ -61,48 +61,43 @@ unsafe fn bytes<'a>(address: *const c_void, length: usize) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(address.cast(), length) }
 }
 
-/// The exported functions; in a module of their own, since `crc32c` is also the name of the crate.
-mod exports {
-    use super::*;
+/// # Safety
+/// `address` is readable for `length` bytes.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crc32c(crc: u32, address: *const c_void, length: c_uint) -> u32 {
+    // SAFETY: the caller's contract.
+    update(crc, unsafe { bytes(address, length as usize) })
+}
 
-    /// # Safety
-    /// `address` is readable for `length` bytes.
-    /// # Context
-    /// Any.
-    #[unsafe(no_mangle)]
-    pub unsafe extern "C" fn crc32c(crc: u32, address: *const c_void, length: c_uint) -> u32 {
-        // SAFETY: the caller's contract.
-        update(crc, unsafe { bytes(address, length as usize) })
-    }
+/// # Safety
+/// None.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crc32c_impl() -> *const c_char {
+    c"crc32c-umc".as_ptr()
+}
 
-    /// # Safety
-    /// None.
-    /// # Context
-    /// Any.
-    #[unsafe(no_mangle)]
-    pub unsafe extern "C" fn crc32c_impl() -> *const c_char {
-        c"crc32c-umc".as_ptr()
-    }
+/// # Safety
+/// `p` is readable for `len` bytes.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crc32_le(crc: u32, p: *const c_uchar, len: usize) -> u32 {
+    // SAFETY: the caller's contract.
+    crc32_le_update(crc, unsafe { bytes(p.cast(), len) })
+}
 
-    /// # Safety
-    /// `p` is readable for `len` bytes.
-    /// # Context
-    /// Any.
-    #[unsafe(no_mangle)]
-    pub unsafe extern "C" fn crc32_le(crc: u32, p: *const c_uchar, len: usize) -> u32 {
-        // SAFETY: the caller's contract.
-        crc32_le_update(crc, unsafe { bytes(p.cast(), len) })
-    }
-
-    /// # Safety
-    /// `p` is readable for `len` bytes.
-    /// # Context
-    /// Any.
-    #[unsafe(no_mangle)]
-    pub unsafe extern "C" fn crc32_be(crc: u32, p: *const c_uchar, len: usize) -> u32 {
-        // SAFETY: the caller's contract.
-        crc32_be_update(crc, unsafe { bytes(p.cast(), len) })
-    }
+/// # Safety
+/// `p` is readable for `len` bytes.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn crc32_be(crc: u32, p: *const c_uchar, len: usize) -> u32 {
+    // SAFETY: the caller's contract.
+    crc32_be_update(crc, unsafe { bytes(p.cast(), len) })
 }
 
 #[cfg(test)]

@@ -53,13 +53,13 @@ unsafe extern "C" fn show(
     kobj: *mut sys::kobject,
     attr: *mut sys::attribute,
     buf: *mut c_char,
-) -> sys::ssize_t {
+) -> isize {
     let attr = attr.cast::<sys::device_attribute>();
     // SAFETY: attributes of devices are device_attributes, whose first field is `attr`.
     match unsafe { (*attr).show } {
         // SAFETY: as above.
         Some(show) => unsafe { show(device_of(kobj), attr, buf) },
-        None => Errno::EIO.neg() as sys::ssize_t,
+        None => Errno::EIO.neg() as isize,
     }
 }
 
@@ -68,13 +68,13 @@ unsafe extern "C" fn store(
     attr: *mut sys::attribute,
     buf: *const c_char,
     count: usize,
-) -> sys::ssize_t {
+) -> isize {
     let attr = attr.cast::<sys::device_attribute>();
     // SAFETY: as in `show`.
     match unsafe { (*attr).store } {
         // SAFETY: as above.
         Some(store) => unsafe { store(device_of(kobj), attr, buf, count) },
-        None => Errno::EIO.neg() as sys::ssize_t,
+        None => Errno::EIO.neg() as isize,
     }
 }
 

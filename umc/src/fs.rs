@@ -131,10 +131,10 @@ pub unsafe extern "C" fn simple_read_from_buffer(
     ppos: *mut sys::loff_t,
     from: *const c_void,
     available: usize,
-) -> sys::ssize_t {
+) -> isize {
     // SAFETY: the caller's contract.
     let pos = unsafe { *ppos };
-    let Ok(start) = usize::try_from(pos) else { return -sys::ssize_t::from(libc::EINVAL) };
+    let Ok(start) = usize::try_from(pos) else { return crate::Errno::EINVAL.neg() as isize };
     if start >= available || count == 0 {
         return 0;
     }
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn simple_read_from_buffer(
     unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>().add(start), to.cast(), len) };
     // SAFETY: the caller's contract.
     unsafe { *ppos = pos + len as sys::loff_t };
-    len as sys::ssize_t
+    len as isize
 }
 
 /// Stores what a write at `*ppos` brings into `available` bytes at `to`.
@@ -160,10 +160,10 @@ pub unsafe extern "C" fn simple_write_to_buffer(
     ppos: *mut sys::loff_t,
     from: *const c_void,
     count: usize,
-) -> sys::ssize_t {
+) -> isize {
     // SAFETY: the caller's contract.
     let pos = unsafe { *ppos };
-    let Ok(start) = usize::try_from(pos) else { return -sys::ssize_t::from(libc::EINVAL) };
+    let Ok(start) = usize::try_from(pos) else { return crate::Errno::EINVAL.neg() as isize };
     if start >= available || count == 0 {
         return 0;
     }
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn simple_write_to_buffer(
     unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>().add(start), len) };
     // SAFETY: the caller's contract.
     unsafe { *ppos = pos + len as sys::loff_t };
-    len as sys::ssize_t
+    len as isize
 }
 
 /// An open that hands the inode's private pointer to the file.

@@ -16,9 +16,11 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::blkdev::{self, Disk};
+use crate::mutex::RawMutex;
 use crate::part_stat::{SHARDS, Shard};
 use crate::submit::Gate;
-use crate::{Errno, Kernel, Result, bio_alloc, blk_sysfs, kobject, limits, mutex, printk, sched, sys};
+use crate::{Errno, Kernel, Result};
+use crate::{bio_alloc, blk_sysfs, device, kobject, limits, printk, sched, sys};
 
 mod calls;
 
@@ -202,11 +204,9 @@ impl DiskRecord {
     /// Holds `open_mutex` during `f`.
     pub(crate) fn with_open_mutex<R>(&self, f: impl FnOnce() -> R) -> R {
         let lock = self.open_mutex();
-        // SAFETY: the mutex lives as long as `self`.
-        unsafe { mutex::mutex_lock(lock) };
+        lock_mutex(lock);
         let result = f();
-        // SAFETY: locked above by this task.
-        unsafe { mutex::mutex_unlock(lock) };
+        unlock_mutex(lock);
         result
     }
 
@@ -227,7 +227,7 @@ impl DiskRecord {
             if !(*disk).fops.is_null() && (*(*disk).fops).submit_bio.is_some() {
                 test_and_set_flag(bdev, sys::BD_HAS_SUBMIT_BIO);
             }
-            kobject::kobject_init(&raw mut (*bdev).bd_device.kobj, &raw const DISK_TYPE.0);
+            device::device_initialize(&raw mut (*bdev).bd_device);
             (*bdev).bd_device.kobj.name = (&raw const (*disk).disk_name).cast();
             apply_bdi(self.bdi.get(), &self.limits());
         }
@@ -367,19 +367,28 @@ static NO_OPS: Shared<sys::block_device_operations> = Shared(sys::block_device_o
     pr_ops: std::ptr::null(),
 });
 
-/// The memory of a disk belongs to its record, so nothing is freed with the last reference of the kobject.
-static DISK_TYPE: Shared<sys::kobj_type> = Shared(sys::kobj_type {
-    release: None,
-    sysfs_ops: std::ptr::null(),
-    default_groups: std::ptr::null_mut(),
-});
-
 unsafe fn apply_bdi(bdi: *mut sys::backing_dev_info, lim: &sys::queue_limits) {
     // SAFETY: the caller's contract: the bdi of a disk.
     unsafe {
         (*bdi).ra_pages = (*bdi).ra_pages.max(u64::from(lim.io_opt) * 2 / 4096).max(32);
         (*bdi).io_pages = u64::from(lim.max_sectors >> 3);
     }
+}
+
+fn raw<'a>(mutex: *mut sys::mutex) -> &'a RawMutex {
+    // SAFETY: a mutex of a disk that the caller keeps; the layouts agree (`mutex.rs`), all zero is an unlocked mutex.
+    unsafe { &*mutex.cast::<RawMutex>() }
+}
+
+/// Locks a mutex of a disk. May sleep.
+pub(crate) fn lock_mutex(mutex: *mut sys::mutex) {
+    let locked = raw(mutex).lock(sched::current_task(), sys::TASK_UNINTERRUPTIBLE);
+    assert!(locked.is_ok(), "an uninterruptible sleep is not interrupted");
+}
+
+/// Unlocks a mutex that this task locked.
+pub(crate) fn unlock_mutex(mutex: *mut sys::mutex) {
+    raw(mutex).unlock(sched::current_task());
 }
 
 pub(crate) fn log(level: u8, text: &str) {

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use crate::errno::{Errno, Result};
 use crate::genl_family::{FamilyRef, Table};
 use crate::kernel::Kernel;
-use crate::mutex::KMutex;
+use crate::mutex::{KMutex, RawMutex};
 use crate::netlink_dump::Dump;
 use crate::nla_policy::{Report, STRICT, parse};
 use crate::sched::{self, Creds};
@@ -99,13 +99,13 @@ unsafe impl Sync for Home {}
 unsafe impl Send for Home {}
 
 /// `genl_mutex`, locked and unlocked by drivers in separate calls.
-#[derive(Default)]
-struct OpMutex(UnsafeCell<sys::mutex>);
+struct OpMutex(RawMutex);
 
-// SAFETY: a mutex of the kernel is made to be shared.
-unsafe impl Sync for OpMutex {}
-// SAFETY: as above.
-unsafe impl Send for OpMutex {}
+impl Default for OpMutex {
+    fn default() -> OpMutex {
+        OpMutex(RawMutex::new())
+    }
+}
 
 /// State of this subsystem in one kernel.
 #[derive(Default)]
@@ -176,13 +176,12 @@ impl State {
     }
 
     pub(crate) fn lock(&self) {
-        // SAFETY: the mutex lives as long as the kernel.
-        unsafe { crate::mutex::mutex_lock(self.op_mutex.0.get()) };
+        let locked = self.op_mutex.0.lock(sched::current_task(), sys::TASK_UNINTERRUPTIBLE);
+        debug_assert!(locked.is_ok(), "an uninterruptible wait is not interrupted");
     }
 
     pub(crate) fn unlock(&self) {
-        // SAFETY: as above; the caller locked it.
-        unsafe { crate::mutex::mutex_unlock(self.op_mutex.0.get()) };
+        self.op_mutex.0.unlock(sched::current_task());
     }
 
     /// Runs `f` as an operation of the family: under the lock, unless the family serializes itself.
@@ -448,3 +447,6 @@ pub unsafe extern "C" fn genl_lock() {
 pub unsafe extern "C" fn genl_unlock() {
     Kernel::current().genl.unlock();
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,11 +38,12 @@ pub(crate) fn to_deadline(kernel: &Kernel, expires: u64) -> u64 {
     if (expires.wrapping_sub(now(kernel)) as i64) <= 0 {
         return 0;
     }
-    expires
-        .wrapping_sub(INITIAL)
-        .checked_mul(TICK_NS)
-        .and_then(|ns| ns.checked_add(boot_ns(kernel)))
-        .unwrap_or(mte::NEVER)
+    to_ns(kernel, expires.wrapping_sub(INITIAL))
+}
+
+/// When the tick that is `ticks` after boot comes, on the monotonic clock.
+pub(crate) fn to_ns(kernel: &Kernel, ticks: u64) -> u64 {
+    ticks.saturating_mul(TICK_NS).saturating_add(boot_ns(kernel))
 }
 
 /// Rounds up; what looks like a negative number is for ever.

@@ -141,7 +141,7 @@ pub unsafe extern "C" fn umc_kobject_set_name(
 /// None; the caller frees it.
 unsafe fn string(bytes: &[u8]) -> Result<*mut c_char> {
     // SAFETY: plain values.
-    let copy = unsafe { slab::kzalloc(bytes.len() + 1, sys::GFP_KERNEL) }.cast::<u8>();
+    let copy = unsafe { slab::kzalloc(bytes.len() + 1, crate::mm::gfp::KERNEL) }.cast::<u8>();
     if copy.is_null() {
         return Err(Errno::ENOMEM);
     }
@@ -189,8 +189,8 @@ pub(crate) unsafe fn add_at(kobj: *mut sys::kobject, path: &str) -> Result<()> {
     object.sd = Box::into_raw(Box::new(dir)).cast();
     object.set_state_in_sysfs(1);
     // SAFETY: a type's groups are a NULL-terminated array or NULL.
-    let groups = unsafe { object.ktype.as_ref() }
-        .map_or(std::ptr::null_mut(), |ktype| ktype.default_groups);
+    let groups =
+        unsafe { object.ktype.as_ref() }.map_or(std::ptr::null_mut(), |ktype| ktype.default_groups);
     // SAFETY: as above.
     let ret = unsafe { crate::sysfs::sysfs_create_groups(kobj, groups) };
     if ret != 0 {
@@ -296,7 +296,7 @@ pub unsafe extern "C" fn kobject_create_and_add(
     parent: *mut sys::kobject,
 ) -> *mut sys::kobject {
     // SAFETY: plain values.
-    let kobj = unsafe { slab::kzalloc(size_of::<sys::kobject>(), sys::GFP_KERNEL) };
+    let kobj = unsafe { slab::kzalloc(size_of::<sys::kobject>(), crate::mm::gfp::KERNEL) };
     let kobj = kobj.cast::<sys::kobject>();
     if kobj.is_null() {
         return kobj;

@@ -10,7 +10,8 @@
 use std::ffi::{c_char, c_int, c_uint};
 
 use crate::errno::to_ret;
-use crate::{Errno, Result, mutex, sys};
+use crate::gendisk::{lock_mutex, unlock_mutex};
+use crate::{Errno, Result, sys};
 
 const SECTOR: u32 = 512;
 const PAGE: u32 = 4096;
@@ -377,7 +378,7 @@ pub unsafe extern "C" fn queue_limits_start_update(
     q: *mut sys::request_queue,
 ) -> sys::queue_limits {
     // SAFETY: the caller's contract.
-    unsafe { mutex::mutex_lock(&raw mut (*q).limits_lock) };
+    lock_mutex(unsafe { &raw mut (*q).limits_lock });
     // SAFETY: under the lock nobody else writes them.
     unsafe { (&raw const (*q).limits).read() }
 }
@@ -392,7 +393,7 @@ pub unsafe extern "C" fn queue_limits_start_update(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn queue_limits_cancel_update(q: *mut sys::request_queue) {
     // SAFETY: the caller holds the lock.
-    unsafe { mutex::mutex_unlock(&raw mut (*q).limits_lock) }
+    unlock_mutex(unsafe { &raw mut (*q).limits_lock })
 }
 
 /// Validates and applies limits, and gives the lock of `queue_limits_start_update` back.
@@ -414,7 +415,7 @@ pub unsafe extern "C" fn queue_limits_commit_update(
         unsafe { (&raw mut (*q).limits).copy_from(lim, 1) };
     }
     // SAFETY: the caller holds the lock.
-    unsafe { mutex::mutex_unlock(&raw mut (*q).limits_lock) };
+    unlock_mutex(unsafe { &raw mut (*q).limits_lock });
     to_ret(result)
 }
 
@@ -451,7 +452,7 @@ pub unsafe extern "C" fn queue_limits_set(
     lim: *mut sys::queue_limits,
 ) -> c_int {
     // SAFETY: the caller's contract.
-    unsafe { mutex::mutex_lock(&raw mut (*q).limits_lock) };
+    lock_mutex(unsafe { &raw mut (*q).limits_lock });
     // SAFETY: the lock is held, and given back in there.
     unsafe { queue_limits_commit_update(q, lim) }
 }
@@ -541,7 +542,10 @@ mod tests {
         top.features = sys::BLK_FEAT_NOWAIT | sys::BLK_FEAT_POLL;
         top.io_opt = 2 * 4096;
         assert!(stack(&mut top, &below, 0));
-        assert_eq!((top.logical_block_size, top.max_hw_sectors, top.max_segments), (4096, 1024, 17));
+        assert_eq!(
+            (top.logical_block_size, top.max_hw_sectors, top.max_segments),
+            (4096, 1024, 17)
+        );
         assert_eq!(top.io_opt, 6 * 4096);
         assert_eq!(top.max_write_zeroes_sectors, 0, "the lower device has none");
         assert_eq!(top.features, sys::BLK_FEAT_WRITE_CACHE | sys::BLK_FEAT_NOWAIT);

@@ -111,7 +111,7 @@ impl Pool {
             if !element.is_null() || !may_wait {
                 return element;
             }
-            self.waiters.wait_event_timeout(|| !self.reserve.lock().elements.is_empty(), RETRY_NS);
+            self.waiters.wait_event_timeout(RETRY_NS, || !self.reserve.lock().elements.is_empty());
         }
     }
 

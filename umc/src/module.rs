@@ -254,7 +254,7 @@ fn forget(kernel: &'static Kernel, module: &Arc<Module>) {
         let _ = kernel.tree.remove(&format!("/sys/module/{used}/holders/{}", module.name()));
     }
     // Callbacks into the module's code may still be queued.
-    crate::rcupdate::rcu_barrier_all();
+    crate::rcupdate::barrier(kernel);
 }
 
 /// `/sys/module/NAME` and, once, `/proc/modules`.

@@ -568,3 +568,6 @@ pub unsafe extern "C" fn kernel_sock_shutdown(
     // SAFETY: the caller's contract.
     unsafe { op_shutdown(sock, how as c_int) }
 }
+
+#[cfg(test)]
+mod tests;

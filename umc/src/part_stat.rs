@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{jiffies, sys};
+use crate::{Kernel, jiffies, sys};
 
 /// Sets of counters per disk.
 pub(crate) const SHARDS: usize = sys::UMC_STAT_SHARDS as usize;
@@ -197,8 +197,7 @@ pub(crate) unsafe fn count_flush(bdev: *mut sys::block_device, start_time: u64) 
 
 /// `jiffies`.
 pub(crate) fn jiffies_now() -> u64 {
-    // SAFETY: a plain question.
-    unsafe { jiffies::umc_jiffies() }
+    jiffies::now(Kernel::current())
 }
 
 /// Starts to count a bio that a driver was given; returns the start time.

@@ -11,15 +11,16 @@
 mod dump;
 
 use std::collections::VecDeque;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mte::NEVER;
 use parking_lot::{Mutex, RwLock};
 
 use crate::kernel::Kernel;
-use crate::sched;
+use crate::{jiffies, ratelimit, sched, string};
 
 /// Records that a log holds; older ones are dropped.
 pub const CAPACITY: usize = 16384;
@@ -53,7 +54,7 @@ impl fmt::Display for Record {
     }
 }
 
-type Console = Box<dyn Fn(&Record) + Send + Sync>;
+type Console = Arc<dyn Fn(&Record) + Send + Sync>;
 
 /// The log of one kernel.
 #[derive(Default)]
@@ -61,9 +62,13 @@ pub struct Log {
     ring: Mutex<Ring>,
     /// Changes with each record; readers park on it.
     generation: AtomicU32,
+    /// Threads in [`Kernel::log_wait`].
+    waiters: AtomicU32,
     console: RwLock<Option<Console>>,
     /// Somebody hands records to the console and will not stop before it has all of them.
     console_busy: AtomicBool,
+    /// Of `printk_ratelimit`.
+    limit: Mutex<ratelimit::Counters>,
 }
 
 #[derive(Default)]
@@ -205,7 +210,9 @@ impl Log {
     /// Tells readers and the console that there may be new records. The ring is not locked.
     fn published(&self, kernel: &'static Kernel) {
         self.generation.fetch_add(1, Ordering::SeqCst);
-        kernel.ops.unpark(&self.generation, u32::MAX);
+        if self.waiters.load(Ordering::SeqCst) > 0 {
+            kernel.ops.unpark(&self.generation, u32::MAX);
+        }
         // Whoever finds the flag set leaves its records to the one who set it, who looks again after clearing it.
         while self.console_pending() && !self.console_busy.swap(true, Ordering::SeqCst) {
             self.feed_console();
@@ -219,7 +226,8 @@ impl Log {
     }
 
     fn feed_console(&self) {
-        let console = self.console.read();
+        // Not locked during the calls, which may log.
+        let console = self.console.read().clone();
         loop {
             let record = {
                 let mut ring = self.ring.lock();
@@ -245,7 +253,7 @@ impl Log {
 
     /// The last `count` records. The ring may be locked by a thread that will never run again: then there are none.
     pub(crate) fn tail(&self, count: usize) -> Vec<Record> {
-        let Some(ring) = self.ring.try_lock_for(std::time::Duration::from_millis(200)) else {
+        let Some(ring) = (0..1_000_000).find_map(|_| self.ring.try_lock()) else {
             return Vec::new();
         };
         let from = ring.records.len().saturating_sub(count);
@@ -271,19 +279,21 @@ impl Kernel {
 
     /// Waits for the record with the number `seq`. May sleep.
     pub fn log_wait(&'static self, seq: u64) {
+        self.log.waiters.fetch_add(1, Ordering::SeqCst);
         loop {
             let generation = self.log.generation.load(Ordering::SeqCst);
             if self.log.ring.lock().next_seq > seq {
-                return;
+                break;
             }
             self.ops.park(&self.log.generation, generation, NEVER);
         }
+        self.log.waiters.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Hands every record to `console`, those in the log first. It may be called by any thread, by one at a time; it
     /// must not sleep, and what it logs itself it will be given, too.
     pub fn set_console(&'static self, console: Box<dyn Fn(&Record) + Send + Sync>) {
-        *self.log.console.write() = Some(console);
+        *self.log.console.write() = Some(Arc::from(console));
         self.log.ring.lock().console_seq = 0;
         self.log.published(self);
     }
@@ -313,9 +323,35 @@ pub unsafe extern "C" fn umc_printk_emit(text: *const c_char, len: usize) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __printk_ratelimit(func: *const c_char) -> c_int {
-    let state = &sched::current_kernel().log.ratelimit();
-    let _ = (state, func);
-    1
+    let kernel = sched::current_kernel();
+    let now = jiffies::now(kernel);
+    let verdict = kernel.log.limit.lock().check(now, ratelimit::INTERVAL, ratelimit::BURST);
+    if verdict.suppressed > 0 {
+        // SAFETY: the caller's contract.
+        let func = unsafe { string::lossy(func) };
+        emit(kernel, LEVEL_DEFAULT, &format!("{func}: {} callbacks suppressed", verdict.suppressed));
+    }
+    c_int::from(verdict.allowed)
+}
+
+/// # Safety
+/// `caller_jiffies` is valid and the caller's alone.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn printk_timed_ratelimit(
+    caller_jiffies: *mut c_ulong,
+    interval_msec: c_uint,
+) -> bool {
+    let now = jiffies::now(sched::current_kernel());
+    // SAFETY: the caller's contract.
+    let last = unsafe { *caller_jiffies };
+    if last != 0 && now.wrapping_sub(last) <= jiffies::from_msecs(interval_msec) {
+        return false;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { *caller_jiffies = now };
+    true
 }
 
 #[cfg(test)]

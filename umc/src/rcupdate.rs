@@ -24,6 +24,8 @@ use crate::sched::{self, Task, TaskRef};
 use crate::wait::WaitQueue;
 use crate::{Kernel, context, printk, sys};
 
+pub use abi::call_rcu;
+
 /// State of this subsystem in one kernel.
 #[derive(Default)]
 pub struct State {

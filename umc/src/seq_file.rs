@@ -16,6 +16,12 @@ mod output;
 #[cfg(test)]
 mod tests;
 
+unsafe extern "C" {
+    // Of `mutex/abi.rs`, by their Linux names.
+    fn mutex_lock(lock: *mut sys::mutex);
+    fn mutex_unlock(lock: *mut sys::mutex);
+}
+
 /// What the first buffer holds.
 const PAGE: usize = 4096;
 
@@ -196,7 +202,10 @@ fn fill(m: *mut sys::seq_file, wanted: usize) -> Result<bool> {
     unsafe { (*m).from = 0 };
     let mut walk = Walk::start(m);
     let first = loop {
-        match walk.is_at_item().and_then(|is_item| if is_item { walk.show().map(Some) } else { Ok(None) }) {
+        match walk
+            .is_at_item()
+            .and_then(|is_item| if is_item { walk.show().map(Some) } else { Ok(None) })
+        {
             Err(error) => break Err(error),
             Ok(None) => break Ok(false),
             Ok(Some(false)) => walk.m().count = 0,
@@ -292,7 +301,7 @@ pub unsafe extern "C" fn seq_read(
     buf: *mut c_char,
     size: usize,
     ppos: *mut sys::loff_t,
-) -> sys::ssize_t {
+) -> isize {
     if size == 0 {
         return 0;
     }
@@ -301,7 +310,7 @@ pub unsafe extern "C" fn seq_read(
     // SAFETY: the caller's contract.
     let to = unsafe { std::slice::from_raw_parts_mut(buf.cast::<u8>(), size) };
     // SAFETY: the lock lives in the sequence.
-    unsafe { crate::mutex::mutex_lock(&raw mut (*m).lock) };
+    unsafe { mutex_lock(&raw mut (*m).lock) };
     // SAFETY: the caller's contract.
     let result = read(m, to, unsafe { *ppos });
     if let Ok(done) = result {
@@ -312,10 +321,10 @@ pub unsafe extern "C" fn seq_read(
         }
     }
     // SAFETY: taken above.
-    unsafe { crate::mutex::mutex_unlock(&raw mut (*m).lock) };
+    unsafe { mutex_unlock(&raw mut (*m).lock) };
     match result {
-        Ok(done) => done as sys::ssize_t,
-        Err(error) => error.neg() as sys::ssize_t,
+        Ok(done) => done as isize,
+        Err(error) => error.neg() as isize,
     }
 }
 
@@ -357,10 +366,7 @@ pub unsafe extern "C" fn seq_lseek(
 /// # Context
 /// May sleep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seq_open(
-    file: *mut sys::file,
-    op: *const sys::seq_operations,
-) -> c_int {
+pub unsafe extern "C" fn seq_open(file: *mut sys::file, op: *const sys::seq_operations) -> c_int {
     let m = sys::seq_file { op, file, ..Default::default() };
     // SAFETY: the caller's contract; the box is taken back by seq_release.
     unsafe { (*file).private_data = Box::into_raw(Box::new(m)).cast() };
@@ -398,7 +404,7 @@ pub unsafe extern "C" fn __seq_open_private(
     psize: c_int,
 ) -> *mut c_void {
     // SAFETY: plain values; the driver or seq_release_private gives it to kfree.
-    let private = unsafe { crate::slab::kzalloc(psize.max(0) as usize, sys::GFP_KERNEL) };
+    let private = unsafe { crate::slab::kzalloc(psize.max(0) as usize, crate::mm::gfp::KERNEL) };
     if private.is_null() {
         return private;
     }
@@ -435,11 +441,16 @@ pub unsafe extern "C" fn seq_open_private(
 /// # Context
 /// May sleep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seq_release_private(inode: *mut sys::inode, file: *mut sys::file) -> c_int {
+pub unsafe extern "C" fn seq_release_private(
+    inode: *mut sys::inode,
+    file: *mut sys::file,
+) -> c_int {
     // SAFETY: the caller's contract.
     let m = unsafe { (*file).private_data.cast::<sys::seq_file>() };
     // SAFETY: as above; the bytes came from kmalloc.
-    unsafe { crate::slab::kfree(std::mem::replace(&mut (*m).private, std::ptr::null_mut())) };
+    let private = unsafe { std::mem::replace(&mut (*m).private, std::ptr::null_mut()) };
+    // SAFETY: as above.
+    unsafe { crate::slab::kfree(private) };
     // SAFETY: as above.
     unsafe { seq_release(inode, file) }
 }

@@ -11,7 +11,7 @@
 //!
 //! Used by DRBD for: everything it allocates; `drbd_req`, `drbd_ee`, `drbd_bm`, `drbd_al`.
 
-mod cache;
+pub(crate) mod cache;
 
 use std::ffi::{c_char, c_void};
 use std::ptr;

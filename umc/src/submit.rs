@@ -515,3 +515,5 @@ pub unsafe extern "C" fn bio_chain_and_submit(
     new_bio
 }
 
+#[cfg(test)]
+mod tests;

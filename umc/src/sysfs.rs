@@ -163,14 +163,14 @@ unsafe extern "C" fn kobj_attr_show(
     kobj: *mut sys::kobject,
     attr: *mut sys::attribute,
     buf: *mut c_char,
-) -> sys::ssize_t {
+) -> isize {
     // `attr` is the first field of every kobj_attribute.
     let attr = attr.cast::<sys::kobj_attribute>();
     // SAFETY: attributes of objects with these functions are kobj_attributes.
     match unsafe { (*attr).show } {
         // SAFETY: as above.
         Some(show) => unsafe { show(kobj, attr, buf) },
-        None => Errno::EIO.neg() as sys::ssize_t,
+        None => Errno::EIO.neg() as isize,
     }
 }
 
@@ -179,13 +179,13 @@ unsafe extern "C" fn kobj_attr_store(
     attr: *mut sys::attribute,
     buf: *const c_char,
     count: usize,
-) -> sys::ssize_t {
+) -> isize {
     let attr = attr.cast::<sys::kobj_attribute>();
     // SAFETY: as in `kobj_attr_show`.
     match unsafe { (*attr).store } {
         // SAFETY: as above.
         Some(store) => unsafe { store(kobj, attr, buf, count) },
-        None => Errno::EIO.neg() as sys::ssize_t,
+        None => Errno::EIO.neg() as isize,
     }
 }
 

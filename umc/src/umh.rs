@@ -86,7 +86,7 @@ impl Request {
     }
 
     /// The environment with the kernel's additions; those win.
-    fn full_env(&self, kernel: &Kernel) -> Vec<(&OsStr, &OsStr)> {
+    fn full_env<'a>(&'a self, kernel: &'a Kernel) -> Vec<(&'a OsStr, &'a OsStr)> {
         let own = self.env.iter().filter_map(|entry| {
             let bytes = entry.to_bytes();
             let equals = bytes.iter().position(|byte| *byte == b'=')?;

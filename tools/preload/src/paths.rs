@@ -1,9 +1,10 @@
 //! Hooks of functions that take a path.
 //!
-//! [`Redirect::new`] decides where a path leads and holds the new name on the stack; the hooks pass
-//! it to the real function. The `open` family also conveys what FUSE loses: see [`open_flags`].
+//! [`Redirect::new`] decides where a path leads, with the new name in a [`Room`] on the stack; the hooks
+//! pass it to the real function. The `open` family also conveys what FUSE loses: see [`open_flags`].
 
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU8, Ordering};
 use core::{ptr, slice};
@@ -33,34 +34,54 @@ enum Place {
     State,
 }
 
-/// A path on its way to the real function.
-///
-/// The new name is built in place: the normalised name at `PATH_MAX`, and the root (or state
-/// directory) just before it.
-pub struct Redirect {
-    room: MaybeUninit<[u8; 2 * PATH_MAX]>,
-    start: usize,
-    original: *const c_char,
-    place: Place,
+/// Room for a new name. It is built in place: the normalised name at `PATH_MAX`, and the root (or state
+/// directory) just before it. It lies on the hook's stack and is never written when nothing is to be
+/// done, so that it costs nothing then.
+pub struct Room(MaybeUninit<[u8; 2 * PATH_MAX]>);
+
+impl Room {
+    #[inline(always)]
+    pub const fn new() -> Room {
+        Room(MaybeUninit::uninit())
+    }
+
+    /// The second half.
+    fn name(&mut self) -> &mut [MaybeUninit<u8>] {
+        // SAFETY: PATH_MAX bytes from PATH_MAX on lie in the room, which is borrowed mutably.
+        unsafe {
+            slice::from_raw_parts_mut(
+                self.0.as_mut_ptr().cast::<MaybeUninit<u8>>().add(PATH_MAX),
+                PATH_MAX,
+            )
+        }
+    }
+
+    fn at(&mut self, index: usize) -> *mut u8 {
+        assert!(index < 2 * PATH_MAX);
+        // SAFETY: just checked.
+        unsafe { self.0.as_mut_ptr().cast::<u8>().add(index) }
+    }
 }
 
-impl Redirect {
+/// A path on its way to the real function.
+pub struct Redirect<'a> {
+    path: *const c_char,
+    place: Place,
+    _room: PhantomData<&'a Room>,
+}
+
+impl<'a> Redirect<'a> {
     /// Decide about `path`, which is relative to the open directory `dir`.
     ///
     /// # Safety
     /// `path` is NULL or a C string that outlives the result.
-    #[inline]
-    pub unsafe fn new(dir: c_int, path: *const c_char) -> Redirect {
-        let mut redirect =
-            Redirect { room: MaybeUninit::uninit(), start: 0, original: path, place: Place::Host };
-        if let Some(root) = Root::get()
-            && !path.is_null()
-        {
-            // SAFETY: a C string by contract.
-            let bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
-            redirect.place = keeping_errno(|| redirect.decide(root, dir, bytes, None));
+    #[inline(always)]
+    pub unsafe fn new(room: &'a mut Room, dir: c_int, path: *const c_char) -> Redirect<'a> {
+        match Root::get() {
+            // SAFETY: by contract.
+            Some(root) if !path.is_null() => unsafe { decide(room, root, dir, path, false) },
+            _ => Redirect { path, place: Place::Host, _room: PhantomData },
         }
-        redirect
     }
 
     /// The same for a glob pattern: only what stands before its first special character can be
@@ -68,134 +89,142 @@ impl Redirect {
     ///
     /// # Safety
     /// As [`Redirect::new`].
-    unsafe fn of_pattern(pattern: *const c_char) -> Redirect {
-        // SAFETY: by contract; the host's pattern is the start.
-        let mut redirect = unsafe { Redirect::new(AT_FDCWD, ptr::null()) };
-        redirect.original = pattern;
-        if let Some(root) = Root::get()
-            && !pattern.is_null()
-        {
-            // SAFETY: a C string by contract.
-            let bytes = unsafe { CStr::from_ptr(pattern) }.to_bytes();
-            let special = |b: &u8| matches!(b, b'*' | b'?' | b'[' | b'{' | b'\\');
-            redirect.place =
-                keeping_errno(|| redirect.decide(root, AT_FDCWD, bytes, Some(&special)));
+    unsafe fn of_pattern(room: &'a mut Room, pattern: *const c_char) -> Redirect<'a> {
+        match Root::get() {
+            // SAFETY: by contract.
+            Some(root) if !pattern.is_null() => unsafe {
+                decide(room, root, AT_FDCWD, pattern, true)
+            },
+            _ => Redirect { path: pattern, place: Place::Host, _room: PhantomData },
         }
-        redirect
     }
 
     /// The path for the real function.
+    #[inline(always)]
     pub fn path(&self) -> *const c_char {
-        match self.place {
-            Place::Host | Place::InTree => self.original,
-            // SAFETY: `start` is inside the room, where `decide` wrote a C string.
-            Place::Tree | Place::State => unsafe {
-                self.room.as_ptr().cast::<c_char>().add(self.start)
-            },
-        }
-    }
-
-    fn decide(
-        &mut self,
-        root: &'static Root,
-        dir: c_int,
-        path: &[u8],
-        special: Option<&dyn Fn(&u8) -> bool>,
-    ) -> Place {
-        if path.len() >= PATH_MAX {
-            return Place::Host;
-        }
-        if map::is_below(path, root.path()) && !map::has_dot_dot(path) {
-            return Place::InTree;
-        }
-        let mut cwd = [MaybeUninit::<u8>::uninit(); PATH_MAX];
-        let cwd = match path.first() {
-            None => return Place::Host,
-            Some(b'/') if !map::is_candidate(path) => return Place::Host,
-            Some(b'/') => &[],
-            Some(_) if dir != AT_FDCWD => return Place::Host,
-            Some(_) => match working_directory(path, &mut cwd) {
-                Some(cwd) => cwd,
-                None => return Place::Host,
-            },
-        };
-        // SAFETY: the second half of the room; bytes are only read after they were written.
-        let name = unsafe {
-            slice::from_raw_parts_mut(self.room.as_mut_ptr().cast::<u8>().add(PATH_MAX), PATH_MAX)
-        };
-        let Some(len) = map::normalise(cwd, path, &mut name[..PATH_MAX - 1]) else {
-            return Place::Host;
-        };
-        name[len] = 0;
-        let name = &name[..len];
-        if map::is_below(name, root.path()) {
-            return Place::InTree;
-        }
-        match map::target(name) {
-            Target::Host => Place::Host,
-            Target::Tree => self.prefix(&[root.path()], 0, Place::Tree),
-            Target::TreeIfPresent { probe } => {
-                let literal = special.and_then(|special| name.iter().position(special));
-                let probe = match literal {
-                    Some(end) if end <= probe => {
-                        // A directory that both have stays the host's.
-                        let end = name[..end].iter().rposition(|&b| b == b'/').unwrap_or(0);
-                        if map::target(&name[..end]) == Target::Host {
-                            return Place::Host;
-                        }
-                        end
-                    }
-                    _ => probe,
-                };
-                self.if_present(root, probe)
-            }
-            Target::State { dir, strip } => {
-                let [first, second] = root.state().parts();
-                self.prefix(&[first, second, b"/", dir], strip, Place::State)
-            }
-        }
-    }
-
-    /// Into the tree if the first `probe` bytes of the name exist there.
-    fn if_present(&mut self, root: &Root, probe: usize) -> Place {
-        let place = self.prefix(&[root.path()], 0, Place::Tree);
-        if place == Place::Host {
-            return place;
-        }
-        // SAFETY: `probe` is at most the length of the name, which ends in NUL inside the room.
-        let end = unsafe { &mut *self.room.as_mut_ptr().cast::<u8>().add(PATH_MAX + probe) };
-        let kept = core::mem::replace(end, 0);
-        // SAFETY: `start` is inside the room, and a NUL follows.
-        let there = raw::exists(unsafe { self.room.as_ptr().cast::<c_char>().add(self.start) });
-        // SAFETY: as above.
-        unsafe { *self.room.as_mut_ptr().cast::<u8>().add(PATH_MAX + probe) = kept };
-        match there {
-            true => place,
-            false => Place::Host,
-        }
-    }
-
-    /// Put `parts` before the name, less its first `strip` bytes.
-    fn prefix(&mut self, parts: &[&[u8]], strip: usize, place: Place) -> Place {
-        let len = parts.iter().map(|part| part.len()).sum::<usize>();
-        let Some(start) = (PATH_MAX + strip).checked_sub(len) else { return Place::Host };
-        let mut at = start;
-        for part in parts {
-            // SAFETY: the parts end at `PATH_MAX + strip`, inside the room.
-            unsafe {
-                let to = self.room.as_mut_ptr().cast::<u8>().add(at);
-                ptr::copy_nonoverlapping(part.as_ptr(), to, part.len());
-            }
-            at += part.len();
-        }
-        self.start = start;
-        place
+        self.path
     }
 
     /// Whether the name is below the root, however it was written.
     fn is_in_tree(&self) -> bool {
         matches!(self.place, Place::InTree | Place::Tree)
     }
+}
+
+/// [`Redirect::new`] where there is a root.
+///
+/// # Safety
+/// `path` is a C string.
+#[inline(never)]
+unsafe fn decide<'a>(
+    room: &'a mut Room,
+    root: &'static Root,
+    dir: c_int,
+    path: *const c_char,
+    is_pattern: bool,
+) -> Redirect<'a> {
+    // SAFETY: by contract.
+    let bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
+    let (start, place) = keeping_errno(|| lead(room, root, dir, bytes, is_pattern));
+    let path = match place {
+        Place::Host | Place::InTree => path,
+        Place::Tree | Place::State => room.at(start).cast::<c_char>().cast_const(),
+    };
+    Redirect { path, place, _room: PhantomData }
+}
+
+const HOST: (usize, Place) = (0, Place::Host);
+
+/// Where `path` leads, and where in the room its new name begins.
+fn lead(
+    room: &mut Room,
+    root: &'static Root,
+    dir: c_int,
+    path: &[u8],
+    is_pattern: bool,
+) -> (usize, Place) {
+    if path.len() >= PATH_MAX {
+        return HOST;
+    }
+    if map::is_below(path, root.path()) && !map::has_dot_dot(path) {
+        return (0, Place::InTree);
+    }
+    let mut cwd = [MaybeUninit::<u8>::uninit(); PATH_MAX];
+    let cwd = match path.first() {
+        None => return HOST,
+        Some(b'/') if !map::is_candidate(path) => return HOST,
+        Some(b'/') => &[],
+        Some(_) if dir != AT_FDCWD => return HOST,
+        Some(_) => match working_directory(path, &mut cwd) {
+            Some(cwd) => cwd,
+            None => return HOST,
+        },
+    };
+    let name = room.name();
+    // SAFETY: bytes are only read after they were written.
+    let name = unsafe { slice::from_raw_parts_mut(name.as_mut_ptr().cast::<u8>(), name.len()) };
+    let Some(len) = map::normalise(cwd, path, &mut name[..PATH_MAX - 1]) else { return HOST };
+    name[len] = 0;
+    let name = &name[..len];
+    if map::is_below(name, root.path()) {
+        return (0, Place::InTree);
+    }
+    match map::target(name) {
+        Target::Host => HOST,
+        Target::Tree => prefix(room, &[root.path()], 0, Place::Tree),
+        Target::TreeIfPresent { probe } => {
+            let probe = if is_pattern { literal(name, probe) } else { Some(probe) };
+            probe.map_or(HOST, |probe| if_present(room, root, probe))
+        }
+        Target::State { dir, strip } => {
+            let [first, second] = root.state().parts();
+            prefix(room, &[first, second, b"/", dir], strip, Place::State)
+        }
+    }
+}
+
+/// The part of a pattern that decides: `probe` bytes, or what stands before the first component with a
+/// special character. None for a directory that the host has, too.
+fn literal(name: &[u8], probe: usize) -> Option<usize> {
+    let special = |b: &u8| matches!(b, b'*' | b'?' | b'[' | b'{' | b'\\');
+    match name.iter().position(special) {
+        Some(end) if end <= probe => {
+            let end = name[..end].iter().rposition(|&b| b == b'/').unwrap_or(0);
+            (map::target(&name[..end]) != Target::Host).then_some(end)
+        }
+        _ => Some(probe),
+    }
+}
+
+/// Into the tree if the first `probe` bytes of the name exist there.
+fn if_present(room: &mut Room, root: &Root, probe: usize) -> (usize, Place) {
+    let led = prefix(room, &[root.path()], 0, Place::Tree);
+    if led.1 == Place::Host {
+        return HOST;
+    }
+    let (start, end) = (room.at(led.0), room.at(PATH_MAX + probe));
+    // SAFETY: both lie in the room; `probe` is at most the name's length, so `end` is a byte of it or
+    // its NUL, and what begins at `start` ends there or before.
+    let is_there = unsafe {
+        let kept = end.replace(0);
+        let is_there = raw::exists(start.cast());
+        end.write(kept);
+        is_there
+    };
+    if is_there { led } else { HOST }
+}
+
+/// Put `parts` before the name, less its first `strip` bytes.
+fn prefix(room: &mut Room, parts: &[&[u8]], strip: usize, place: Place) -> (usize, Place) {
+    let len = parts.iter().map(|part| part.len()).sum::<usize>();
+    let Some(start) = (PATH_MAX + strip).checked_sub(len) else { return HOST };
+    let mut at = start;
+    for part in parts {
+        // SAFETY: the parts end at `PATH_MAX + strip`, inside the room.
+        unsafe { ptr::copy_nonoverlapping(part.as_ptr(), room.at(at), part.len()) };
+        at += part.len();
+    }
+    (start, place)
 }
 
 /// What is known of the working directory.
@@ -236,7 +265,8 @@ macro_rules! open_hooks {
     ($(fn $name:ident($($dir:ident)?; $($mode:ident)?);)*) => {
         hooks! {$(
             fn $name($($dir: c_int,)? path: *const c_char, flags: c_int $(, $mode: mode_t)?) -> c_int {
-                let to = Redirect::new(open_hooks!(@dir $($dir)?), path);
+                let mut room = Room::new();
+                let to = Redirect::new(&mut room, open_hooks!(@dir $($dir)?), path);
                 let flags = if to.is_in_tree() { open_flags(flags) } else { flags };
                 real::$name($($dir,)? to.path(), flags $(, $mode)?)
             }
@@ -262,7 +292,8 @@ macro_rules! path_hooks {
     ($(fn $name:ident(path $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
         hooks! {$(
             fn $name(path: *const c_char $(, $arg: $ty)*) -> $ret {
-                let to = Redirect::new(AT_FDCWD, path);
+                let mut room = Room::new();
+                let to = Redirect::new(&mut room, AT_FDCWD, path);
                 real::$name(to.path() $(, $arg)*)
             }
         )*}
@@ -308,7 +339,8 @@ macro_rules! path_at_hooks {
     ($(fn $name:ident(dir, path $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
         hooks! {$(
             fn $name(dir: c_int, path: *const c_char $(, $arg: $ty)*) -> $ret {
-                let to = Redirect::new(dir, path);
+                let mut room = Room::new();
+                let to = Redirect::new(&mut room, dir, path);
                 real::$name(dir, to.path() $(, $arg)*)
             }
         )*}
@@ -338,15 +370,20 @@ hooks! {
         open64(path, libc::O_WRONLY | O_CREAT | O_TRUNC, mode)
     }
     fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int {
-        let to = Redirect::new(AT_FDCWD, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, AT_FDCWD, path);
         real::inotify_add_watch(fd, to.path(), mask)
     }
     fn rename(from: *const c_char, to: *const c_char) -> c_int {
-        let (from, to) = (Redirect::new(AT_FDCWD, from), Redirect::new(AT_FDCWD, to));
+        let (mut room, mut other) = (Room::new(), Room::new());
+        let from = Redirect::new(&mut room, AT_FDCWD, from);
+        let to = Redirect::new(&mut other, AT_FDCWD, to);
         real::rename(from.path(), to.path())
     }
     fn renameat(from_dir: c_int, from: *const c_char, to_dir: c_int, to: *const c_char) -> c_int {
-        let (from, to) = (Redirect::new(from_dir, from), Redirect::new(to_dir, to));
+        let (mut room, mut other) = (Room::new(), Room::new());
+        let from = Redirect::new(&mut room, from_dir, from);
+        let to = Redirect::new(&mut other, to_dir, to);
         real::renameat(from_dir, from.path(), to_dir, to.path())
     }
     fn renameat2(
@@ -356,11 +393,15 @@ hooks! {
         to: *const c_char,
         flags: c_uint,
     ) -> c_int {
-        let (from, to) = (Redirect::new(from_dir, from), Redirect::new(to_dir, to));
+        let (mut room, mut other) = (Room::new(), Room::new());
+        let from = Redirect::new(&mut room, from_dir, from);
+        let to = Redirect::new(&mut other, to_dir, to);
         real::renameat2(from_dir, from.path(), to_dir, to.path(), flags)
     }
     fn link(from: *const c_char, to: *const c_char) -> c_int {
-        let (from, to) = (Redirect::new(AT_FDCWD, from), Redirect::new(AT_FDCWD, to));
+        let (mut room, mut other) = (Room::new(), Room::new());
+        let from = Redirect::new(&mut room, AT_FDCWD, from);
+        let to = Redirect::new(&mut other, AT_FDCWD, to);
         real::link(from.path(), to.path())
     }
     fn linkat(
@@ -370,20 +411,25 @@ hooks! {
         to: *const c_char,
         flags: c_int,
     ) -> c_int {
-        let (from, to) = (Redirect::new(from_dir, from), Redirect::new(to_dir, to));
+        let (mut room, mut other) = (Room::new(), Room::new());
+        let from = Redirect::new(&mut room, from_dir, from);
+        let to = Redirect::new(&mut other, to_dir, to);
         real::linkat(from_dir, from.path(), to_dir, to.path(), flags)
     }
     // A symlink's target is text, kept as the program wrote it.
     fn symlink(target: *const c_char, path: *const c_char) -> c_int {
-        let to = Redirect::new(AT_FDCWD, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, AT_FDCWD, path);
         real::symlink(target, to.path())
     }
     fn symlinkat(target: *const c_char, dir: c_int, path: *const c_char) -> c_int {
-        let to = Redirect::new(dir, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, dir, path);
         real::symlinkat(target, dir, to.path())
     }
     fn chdir(path: *const c_char) -> c_int {
-        let to = Redirect::new(AT_FDCWD, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, AT_FDCWD, path);
         let result = real::chdir(to.path());
         CWD.store(CWD_UNKNOWN, Ordering::Relaxed);
         result
@@ -394,15 +440,18 @@ hooks! {
         result
     }
     fn realpath(path: *const c_char, resolved: *mut c_char) -> *mut c_char {
-        let to = Redirect::new(AT_FDCWD, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, AT_FDCWD, path);
         shown(&to, real::realpath(to.path(), resolved))
     }
-    fn __realpath_chk(path: *const c_char, resolved: *mut c_char, room: size_t) -> *mut c_char {
-        let to = Redirect::new(AT_FDCWD, path);
-        shown(&to, real::__realpath_chk(to.path(), resolved, room))
+    fn __realpath_chk(path: *const c_char, resolved: *mut c_char, size: size_t) -> *mut c_char {
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, AT_FDCWD, path);
+        shown(&to, real::__realpath_chk(to.path(), resolved, size))
     }
     fn canonicalize_file_name(path: *const c_char) -> *mut c_char {
-        let to = Redirect::new(AT_FDCWD, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, AT_FDCWD, path);
         shown(&to, real::canonicalize_file_name(to.path()))
     }
     fn glob(
@@ -411,7 +460,8 @@ hooks! {
         error: GlobError,
         found: *mut libc::glob_t,
     ) -> c_int {
-        let to = Redirect::of_pattern(pattern);
+        let mut room = Room::new();
+        let to = Redirect::of_pattern(&mut room, pattern);
         let before = glob_count(flags, found);
         let result = real::glob(to.path(), flags, error, found);
         glob_shown(&to, flags, before, found);
@@ -423,7 +473,8 @@ hooks! {
         error: GlobError,
         found: *mut libc::glob_t,
     ) -> c_int {
-        let to = Redirect::of_pattern(pattern);
+        let mut room = Room::new();
+        let to = Redirect::of_pattern(&mut room, pattern);
         let before = glob_count(flags, found);
         let result = real::glob64(to.path(), flags, error, found);
         glob_shown(&to, flags, before, found);

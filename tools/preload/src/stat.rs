@@ -9,7 +9,7 @@ use core::ffi::{c_char, c_int, c_uint};
 
 use libc::{AT_FDCWD, DIR, S_IFBLK, S_IFMT, S_IFREG};
 
-use crate::paths::Redirect;
+use crate::paths::{Redirect, Room};
 use crate::real::{self, keeping_errno};
 use crate::root::Root;
 
@@ -51,19 +51,23 @@ unsafe fn shown(result: c_int, st: *mut libc::stat) -> c_int {
 
 hooks! {
     fn stat(path: *const c_char, st: *mut libc::stat) -> c_int {
-        let to = Redirect::new(AT_FDCWD, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, AT_FDCWD, path);
         shown(real::stat(to.path(), st), st)
     }
     fn stat64(path: *const c_char, st: *mut libc::stat) -> c_int {
-        let to = Redirect::new(AT_FDCWD, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, AT_FDCWD, path);
         shown(real::stat64(to.path(), st), st)
     }
     fn lstat(path: *const c_char, st: *mut libc::stat) -> c_int {
-        let to = Redirect::new(AT_FDCWD, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, AT_FDCWD, path);
         shown(real::lstat(to.path(), st), st)
     }
     fn lstat64(path: *const c_char, st: *mut libc::stat) -> c_int {
-        let to = Redirect::new(AT_FDCWD, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, AT_FDCWD, path);
         shown(real::lstat64(to.path(), st), st)
     }
     fn fstat(fd: c_int, st: *mut libc::stat) -> c_int {
@@ -73,11 +77,13 @@ hooks! {
         shown(real::fstat64(fd, st), st)
     }
     fn fstatat(dir: c_int, path: *const c_char, st: *mut libc::stat, flags: c_int) -> c_int {
-        let to = Redirect::new(dir, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, dir, path);
         shown(real::fstatat(dir, to.path(), st, flags), st)
     }
     fn fstatat64(dir: c_int, path: *const c_char, st: *mut libc::stat, flags: c_int) -> c_int {
-        let to = Redirect::new(dir, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, dir, path);
         shown(real::fstatat64(dir, to.path(), st, flags), st)
     }
 
@@ -127,7 +133,8 @@ hooks! {
         mask: c_uint,
         stx: *mut libc::statx,
     ) -> c_int {
-        let to = Redirect::new(dir, path);
+        let mut room = Room::new();
+        let to = Redirect::new(&mut room, dir, path);
         let result = real::statx(dir, to.path(), flags, mask, stx);
         if result == 0 && let Some(root) = Root::get() {
             statx_shown(root, &mut *stx);

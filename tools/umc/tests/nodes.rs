@@ -181,9 +181,7 @@ fn programs_are_given_the_node() {
     assert_eq!(String::from_utf8_lossy(&of_root.stdout), exports);
     let elsewhere = host.umc("env").env("UMC_FS_ROOT", "/nowhere").output().unwrap();
     assert!(said(&elsewhere).contains("No running node has the root /nowhere"));
-    for (command, code) in
-        [("false", 1), ("/no/such/program", 127), ("/", 126)]
-    {
+    for (command, code) in [("false", 1), ("/no/such/program", 127), ("/", 126)] {
         let output = host.umc(&format!("run alpha -- {command}")).output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{command}: {}", said(&output));
     }

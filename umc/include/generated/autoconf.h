@@ -10,7 +10,7 @@
 #define CONFIG_X86_64 1
 #define CONFIG_SMP 1
 #define CONFIG_MMU 1
-#define CONFIG_NR_CPUS 8192
+#define CONFIG_NR_CPUS 64
 #define CONFIG_HZ 250
 #define CONFIG_HZ_250 1
 #define CONFIG_HIGH_RES_TIMERS 1

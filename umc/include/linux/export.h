@@ -11,9 +11,12 @@
 #include <linux/linkage.h>
 #include <linux/stringify.h>
 
-/* modpost wants: the label, the licence, the namespace, and a reference to the symbol. Nothing of it is loaded. */
+/*
+ * modpost wants: the label, the licence, the namespace, and a reference to the symbol. Writable, since a shared object
+ * relocates the reference; nobody reads it there.
+ */
 #define UMC_EXPORT_ENTRY(sym, license, ns)				\
-	__asm__(".pushsection \".export_symbol\",\"\"\n"		\
+	__asm__(".pushsection \".export_symbol\",\"aw\"\n"		\
 		"__export_symbol_" #sym ":\n"				\
 		"\t.asciz \"" license "\"\n"				\
 		"\t.asciz \"" ns "\"\n"					\

@@ -46,19 +46,19 @@ struct vm_area_struct;
 typedef void *fl_owner_t;
 typedef unsigned int fop_flags_t;
 
-#define FMODE_READ		((__force fmode_t)(1 << 0))
-#define FMODE_WRITE		((__force fmode_t)(1 << 1))
-#define FMODE_LSEEK		((__force fmode_t)(1 << 2))
-#define FMODE_PREAD		((__force fmode_t)(1 << 3))
-#define FMODE_PWRITE		((__force fmode_t)(1 << 4))
-#define FMODE_EXEC		((__force fmode_t)(1 << 5))
-#define FMODE_RANDOM		((__force fmode_t)(1 << 12))
-#define FMODE_ATOMIC_POS	((__force fmode_t)(1 << 15))
-#define FMODE_CAN_READ		((__force fmode_t)(1 << 17))
-#define FMODE_CAN_WRITE		((__force fmode_t)(1 << 18))
-#define FMODE_OPENED		((__force fmode_t)(1 << 19))
-#define FMODE_STREAM		((__force fmode_t)(1 << 21))
-#define FMODE_NOWAIT		((__force fmode_t)(1 << 27))
+#define FMODE_READ		(1u << 0)
+#define FMODE_WRITE		(1u << 1)
+#define FMODE_LSEEK		(1u << 2)
+#define FMODE_PREAD		(1u << 3)
+#define FMODE_PWRITE		(1u << 4)
+#define FMODE_EXEC		(1u << 5)
+#define FMODE_RANDOM		(1u << 12)
+#define FMODE_ATOMIC_POS	(1u << 15)
+#define FMODE_CAN_READ		(1u << 17)
+#define FMODE_CAN_WRITE		(1u << 18)
+#define FMODE_OPENED		(1u << 19)
+#define FMODE_STREAM		(1u << 21)
+#define FMODE_NOWAIT		(1u << 27)
 
 /* umc: shared */
 struct super_block {

@@ -23,9 +23,6 @@
 #define __refconst
 #define __meminit
 #define __meminitdata
-#define __net_init	__init
-#define __net_exit	__attribute__((__cold__))
-#define __net_initdata
 #define __init_or_module
 #define __initdata_or_module
 #define __initconst_or_module

@@ -90,10 +90,7 @@ extern void cleanup_module(void);
 #define MODULE_DESCRIPTION(_desc)	MODULE_INFO(description, _desc)
 #define MODULE_FIRMWARE(_firmware)	MODULE_INFO(firmware, _firmware)
 #define MODULE_IMPORT_NS(ns)		MODULE_INFO(import_ns, __stringify(ns))
-#define MODULE_VERSION(_version)						\
-	MODULE_INFO(version, _version);						\
-	static const char __umc_module_version[]				\
-		__attribute__((__used__, __section__("__umc_version"))) = _version
+#define MODULE_VERSION(_version)	MODULE_INFO(version, _version)
 /* Tables of device ids are for udev on hardware; there is none to match. */
 #define MODULE_DEVICE_TABLE(type, name)
 

@@ -11,7 +11,7 @@
 
 #define DEFAULT_RATELIMIT_INTERVAL (5 * HZ)
 #define DEFAULT_RATELIMIT_BURST 10
-#define RATELIMIT_MSG_ON_RELEASE BIT(0)
+#define RATELIMIT_MSG_ON_RELEASE 1UL
 
 /* At most `burst` events in `interval` jiffies. umc_lock excludes the updates of the counters. */
 /* umc: shared */

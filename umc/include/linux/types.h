@@ -128,11 +128,11 @@ struct hlist_node {
 };
 
 /* umc: shared */
-struct callback_head {
-	struct callback_head *next;
-	void (*func)(struct callback_head *head);
+struct rcu_head {
+	struct rcu_head *next;
+	void (*func)(struct rcu_head *head);
 } __attribute__((aligned(sizeof(void *))));
-#define rcu_head callback_head
+#define callback_head rcu_head
 
 typedef void (*rcu_callback_t)(struct rcu_head *head);
 typedef void (*call_rcu_func_t)(struct rcu_head *head, rcu_callback_t func);

@@ -222,7 +222,8 @@ impl Bdev {
                 }
                 Io::Flush => {
                     let opf = sys::REQ_OP_WRITE | sys::REQ_PREFLUSH | sys::REQ_SYNC;
-                    Request::start(&self.0, false, None, done).run(|request| request.send(opf, 0, 0));
+                    Request::start(&self.0, false, None, done)
+                        .run(|request| request.send(opf, 0, 0));
                 }
                 Io::Discard { offset, len } => {
                     Request::start(&self.0, false, None, done)
@@ -241,7 +242,9 @@ impl Bdev {
             }
             Io::Write { .. } => return Err(Errno::EINVAL),
             Io::Flush => return Ok(()),
-            Io::Discard { offset, len } | Io::WriteZeroes { offset, len, .. } => (offset, len, true),
+            Io::Discard { offset, len } | Io::WriteZeroes { offset, len, .. } => {
+                (offset, len, true)
+            }
         };
         let lim = self.record().limits();
         let end = offset.checked_add(len).ok_or(Errno::EINVAL)?;
@@ -421,12 +424,8 @@ impl Request {
 
     fn part_done(&self, status: u8) {
         if status != STS_OK {
-            let _ = self.status.compare_exchange(
-                STS_OK,
-                status,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            let _ =
+                self.status.compare_exchange(STS_OK, status, Ordering::Relaxed, Ordering::Relaxed);
         }
         if self.parts.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;

@@ -1,7 +1,7 @@
 //! The algorithms, each as functions over a state of plain bytes.
 
 use std::ffi::CStr;
-use std::mem::{MaybeUninit, needs_drop};
+use std::mem::MaybeUninit;
 
 use hmac::Hmac;
 use md5::Md5;
@@ -36,17 +36,20 @@ pub(super) struct Alg {
 }
 
 /// What a hash has to be, to live in the descriptor of a driver.
-trait Hash: Clone + Sized {
+///
+/// # Safety
+/// The state is plain data: it owns nothing, so it may be copied bit by bit and forgotten. Its drop may wipe it.
+unsafe trait Hash: Clone + Sized {
     fn start(key: Option<&[u8]>) -> Result<Self>;
     fn add(&mut self, data: &[u8]);
     fn end(self, out: &mut [u8]);
 }
 
 fn start<H: Hash>(key: Option<&[u8]>) -> Result<State> {
-    const { assert!(!needs_drop::<H>() && size_of::<H>() <= STATE_MAX) };
+    const { assert!(size_of::<H>() <= STATE_MAX) };
     let hash = H::start(key)?;
     let mut state = vec![MaybeUninit::uninit(); size_of::<H>()].into_boxed_slice();
-    // SAFETY: the state has the size of the hash, which needs no drop.
+    // SAFETY: the state has the size of the hash, which may be forgotten (contract of the trait).
     unsafe { state.as_mut_ptr().cast::<H>().write_unaligned(hash) };
     Ok(state)
 }
@@ -54,7 +57,7 @@ fn start<H: Hash>(key: Option<&[u8]>) -> Result<State> {
 /// # Safety
 /// `state` holds an `H`.
 unsafe fn update<H: Hash>(state: *mut u8, data: &[u8]) {
-    // SAFETY: the caller's contract; an `H` needs no drop, so it may be copied bit by bit.
+    // SAFETY: the caller's contract; an `H` may be copied bit by bit (contract of the trait).
     let mut hash = unsafe { state.cast::<H>().read_unaligned() };
     hash.add(data);
     // SAFETY: as above.
@@ -72,7 +75,8 @@ unsafe fn finish<H: Hash>(state: *const u8, out: &mut [u8]) {
 #[derive(Clone)]
 struct Plain<D>(D);
 
-impl<D: Default + Clone + Update + FixedOutput> Hash for Plain<D> {
+// SAFETY: the digests of these crates are arrays and counters; their drop is empty, or wipes them.
+unsafe impl<D: Default + Clone + Update + FixedOutput> Hash for Plain<D> {
     fn start(key: Option<&[u8]>) -> Result<Self> {
         if key.is_some() { Err(Errno::ENOSYS) } else { Ok(Plain(D::default())) }
     }
@@ -88,7 +92,8 @@ impl<D: Default + Clone + Update + FixedOutput> Hash for Plain<D> {
 #[derive(Clone)]
 struct Keyed<M>(M);
 
-impl<M: KeyInit + Clone + Update + FixedOutput> Hash for Keyed<M> {
+// SAFETY: as for `Plain`.
+unsafe impl<M: KeyInit + Clone + Update + FixedOutput> Hash for Keyed<M> {
     fn start(key: Option<&[u8]>) -> Result<Self> {
         let key = key.ok_or_else(|| Errno::new(libc::ENOKEY))?;
         M::new_from_slice(key).map(Keyed).map_err(|_| Errno::EINVAL)
@@ -105,7 +110,8 @@ impl<M: KeyInit + Clone + Update + FixedOutput> Hash for Keyed<M> {
 #[derive(Clone)]
 struct Crc32c(u32);
 
-impl Hash for Crc32c {
+// SAFETY: a number.
+unsafe impl Hash for Crc32c {
     fn start(key: Option<&[u8]>) -> Result<Self> {
         match key {
             None => Ok(Crc32c(!0)),

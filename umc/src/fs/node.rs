@@ -325,7 +325,7 @@ impl Node {
     /// `inode_lock` of the header.
     fn lock_inode(&self) -> InodeGuard<'_> {
         // SAFETY: the semaphore lives inside the inode, and all-zero is its initial state.
-        unsafe { crate::rwlock::down_write(&raw mut (*self.inode.get()).i_rwsem) };
+        unsafe { crate::rwsem::down_write(&raw mut (*self.inode.get()).i_rwsem) };
         InodeGuard(self)
     }
 }
@@ -335,6 +335,6 @@ struct InodeGuard<'a>(&'a Node);
 impl Drop for InodeGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: `lock_inode` took it.
-        unsafe { crate::rwlock::up_write(&raw mut (*self.0.inode.get()).i_rwsem) };
+        unsafe { crate::rwsem::up_write(&raw mut (*self.0.inode.get()).i_rwsem) };
     }
 }

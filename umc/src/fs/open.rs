@@ -13,18 +13,10 @@ use crate::{Errno, Result, seq_file, sys};
 const READ_MAX: usize = 1 << 20;
 
 type OpenFn = unsafe extern "C" fn(*mut sys::inode, *mut sys::file) -> c_int;
-type ReadFn = unsafe extern "C" fn(
-    *mut sys::file,
-    *mut std::ffi::c_char,
-    usize,
-    *mut sys::loff_t,
-) -> sys::ssize_t;
-type WriteFn = unsafe extern "C" fn(
-    *mut sys::file,
-    *const std::ffi::c_char,
-    usize,
-    *mut sys::loff_t,
-) -> sys::ssize_t;
+type ReadFn =
+    unsafe extern "C" fn(*mut sys::file, *mut std::ffi::c_char, usize, *mut sys::loff_t) -> isize;
+type WriteFn =
+    unsafe extern "C" fn(*mut sys::file, *const std::ffi::c_char, usize, *mut sys::loff_t) -> isize;
 type ShowFn = Option<unsafe extern "C" fn(*mut sys::seq_file, *mut c_void) -> c_int>;
 
 /// What happens at an open.
@@ -233,8 +225,7 @@ impl OpenFile for Handle {
         let write = open.operations.write.ok_or(Errno::EINVAL)?;
         let mut pos = sys::loff_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
         // SAFETY: as for `read`.
-        let ret =
-            unsafe { write(open.file.get(), data.as_ptr().cast(), data.len(), &raw mut pos) };
+        let ret = unsafe { write(open.file.get(), data.as_ptr().cast(), data.len(), &raw mut pos) };
         count(ret, data.len())
     }
 }
@@ -247,7 +238,7 @@ impl Drop for Handle {
 }
 
 /// The result of a read or write function, which must not exceed what it was given.
-pub(crate) fn count(ret: sys::ssize_t, limit: usize) -> Result<usize> {
+pub(crate) fn count(ret: isize, limit: usize) -> Result<usize> {
     match usize::try_from(ret) {
         Ok(len) if len <= limit => Ok(len),
         Ok(_) => Err(Errno::EIO),

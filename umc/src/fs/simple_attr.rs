@@ -95,18 +95,20 @@ pub unsafe extern "C" fn simple_attr_read(
     buf: *mut c_char,
     len: usize,
     ppos: *mut sys::loff_t,
-) -> sys::ssize_t {
+) -> isize {
     // SAFETY: the caller's contract.
     let (attr, pos) = unsafe { (&*(*file).private_data.cast::<SimpleAttr>(), *ppos) };
     if pos == 0 {
         match attr.format() {
             Ok(text) => *attr.text.lock() = text,
-            Err(error) => return error.neg() as sys::ssize_t,
+            Err(error) => return error.neg() as isize,
         }
     }
     let text = attr.text.lock().clone();
     // SAFETY: the caller's contract.
-    unsafe { super::simple_read_from_buffer(buf.cast(), len, ppos, text.as_ptr().cast(), text.len()) }
+    unsafe {
+        super::simple_read_from_buffer(buf.cast(), len, ppos, text.as_ptr().cast(), text.len())
+    }
 }
 
 /// Sets the number from a text.
@@ -122,7 +124,7 @@ pub unsafe extern "C" fn simple_attr_write(
     buf: *const c_char,
     len: usize,
     _ppos: *mut sys::loff_t,
-) -> sys::ssize_t {
+) -> isize {
     // SAFETY: the caller's contract.
     let attr = unsafe { &*(*file).private_data.cast::<SimpleAttr>() };
     // SAFETY: as above.
@@ -133,8 +135,8 @@ pub unsafe extern "C" fn simple_attr_write(
         // SAFETY: the driver's setter with the driver's data.
         from_ret(unsafe { set(attr.data, value) })
     });
-    match stored.and_then(|_| count(len as sys::ssize_t, len)) {
-        Ok(len) => len as sys::ssize_t,
-        Err(error) => error.neg() as sys::ssize_t,
+    match stored.and_then(|_| count(len as isize, len)) {
+        Ok(len) => len as isize,
+        Err(error) => error.neg() as isize,
     }
 }

@@ -70,7 +70,10 @@ pub unsafe extern "C" fn device_add_disk(
 pub unsafe extern "C" fn del_gendisk(disk: *mut sys::gendisk) {
     let record = DiskRecord::of(disk);
     if !record.del() {
-        log(4, &format!("del_gendisk: disk {} was not added, or was deleted before", record.name()));
+        log(
+            4,
+            &format!("del_gendisk: disk {} was not added, or was deleted before", record.name()),
+        );
     }
 }
 

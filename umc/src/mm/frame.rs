@@ -76,7 +76,7 @@ impl Frame {
     /// The first page of the compound page of which this is a later one.
     pub fn compound_head(&self) -> Option<usize> {
         let word = self.link.load(Ordering::Relaxed);
-        (word & 1 != 0).then_some(word - 1)
+        (word & 1 != 0).then(|| word - 1)
     }
 
     /// Whether this is the first page of a compound page.

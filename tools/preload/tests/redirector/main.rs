@@ -104,7 +104,7 @@ pub fn have(program: &str) -> bool {
 }
 
 /// The library as cargo built it for this test: beside the test program, or one directory up.
-fn library() -> PathBuf {
+pub fn library() -> PathBuf {
     let test = env::current_exe().unwrap();
     let newest = test
         .ancestors()

@@ -1,7 +1,7 @@
 //! The path map and the host name, through shells, coreutils and python.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::{FakeRoot, both, have, said};
 
@@ -104,11 +104,34 @@ fn a_relative_root_stops_the_program() {
 }
 
 #[test]
-fn the_hosts_modprobe_is_never_run() {
+fn umc_is_run_in_place_of_modprobe() {
     let root = FakeRoot::new();
-    // There is no umc beside the test's library, or there is one and it finds no node.
-    let output = root.command("sh").args(["-c", "exec /sbin/modprobe drbd"]).output().unwrap();
-    assert!(!output.status.success(), "{}", both(&output));
+    let library = root.host("libumc_preload.so");
+    fs::copy(crate::library(), &library).unwrap();
+    let run = |program: &str, script: &str| {
+        let mut command = root.command(program);
+        command.env("LD_PRELOAD", &library).arg("-c").arg(script).output().unwrap()
+    };
+    // Not the host's program even where there is no umc.
+    let missing = run("sh", "exec /sbin/modprobe drbd");
+    assert!(matches!(missing.status.code(), Some(126 | 127)), "{}", both(&missing));
+
+    let umc = root.host("umc");
+    fs::write(&umc, "#!/bin/sh\necho \"umc: $*\"\n").unwrap();
+    fs::set_permissions(&umc, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = "/sbin/modprobe drbd minor_count=8; exec /usr/sbin/rmmod drbd";
+    for shell in ["dash", "bash"].into_iter().filter(|shell| have(shell)) {
+        let output = run(shell, script);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(text, "umc: drbd minor_count=8\numc: drbd\n", "{shell}: {}", both(&output));
+    }
+    if have("python3") {
+        let script = "import os,subprocess
+subprocess.run(['/sbin/modprobe', 'a']); os.system('/sbin/modprobe b')
+os.waitpid(os.posix_spawn('/sbin/modprobe', ['modprobe', 'c'], os.environ), 0)";
+        let text = String::from_utf8(run("python3", script).stdout).unwrap();
+        assert_eq!(text, "umc: a\numc: b\numc: c\n");
+    }
 }
 
 #[test]

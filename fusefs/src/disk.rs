@@ -1,0 +1,304 @@
+//! An open block device.
+//!
+//! Requests of whole blocks go straight to the device and are answered from its completion. A read of another size
+//! reads the blocks around it; a write of another size is a read-modify-write cycle ([`crate::ranges`]), as the page cache
+//! of Linux would do it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use umc::bdev::{Bdev, Io, IoDone};
+use umc::completion::Completion;
+use umc::mm::PageBuf;
+use umc::{Errno, Kernel, Result};
+
+use crate::lanes::{Key, Lanes};
+use crate::ranges::{Ranges, Ticket};
+
+/// `BLKGETSIZE64` of Linux: the size in bytes.
+pub const IOC_GET_SIZE: u32 = 0x8008_1272;
+/// Discards a range: `_IOW('U', 1, u64[2])`, offset and length in bytes. What Linux has as `BLKDISCARD`, whose argument
+/// FUSE does not hand on.
+pub const IOC_DISCARD: u32 = 0x4010_5501;
+/// Zeroes a range without unmapping: `_IOW('U', 2, u64[2])`, as `BLKZEROOUT`.
+pub const IOC_ZERO_OUT: u32 = 0x4010_5502;
+
+/// What all opens of one device share.
+struct Device {
+    ranges: Ranges,
+}
+
+/// The devices that are open.
+#[derive(Default)]
+pub(crate) struct Devices(Mutex<HashMap<u32, Weak<Device>>>);
+
+impl Devices {
+    fn get(&self, devt: u32) -> Arc<Device> {
+        let mut devices = self.0.lock();
+        if let Some(device) = devices.get(&devt).and_then(Weak::upgrade) {
+            return device;
+        }
+        devices.retain(|_, device| device.strong_count() > 0);
+        let device = Arc::new(Device { ranges: Ranges::new() });
+        devices.insert(devt, Arc::downgrade(&device));
+        device
+    }
+}
+
+/// One open of a block device.
+pub(crate) struct OpenDisk {
+    bdev: Bdev,
+    /// Requests under way hold this, never the open itself: whoever drops the open calls the driver, which no completion
+    /// may do.
+    device: Arc<Device>,
+}
+
+/// Called once with the result; must not block.
+pub(crate) type ReadDone = Box<dyn FnOnce(Result<&[u8]>) + Send>;
+/// Called once with the number of bytes written; must not block.
+pub(crate) type WriteDone = Box<dyn FnOnce(Result<u32>) + Send>;
+/// Called once; must not block.
+pub(crate) type Done = Box<dyn FnOnce(Result<()>) + Send>;
+
+impl OpenDisk {
+    /// Opens the device: calls the driver.
+    pub(crate) fn open(
+        kernel: &'static Kernel,
+        devices: &Devices,
+        devt: u32,
+        write: bool,
+        exclusive: Option<&str>,
+    ) -> Result<OpenDisk> {
+        let bdev = umc::bdev::open(kernel, devt, write, exclusive)?;
+        Ok(OpenDisk { bdev, device: devices.get(devt) })
+    }
+
+    pub(crate) fn devt(&self) -> u32 {
+        self.bdev.devt()
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.bdev.size_bytes()
+    }
+
+    fn block(&self) -> u64 {
+        u64::from(self.bdev.limits().logical_block_size.max(512))
+    }
+
+    /// The blocks around a range, no further than the device goes.
+    fn blocks(&self, range: &Range<u64>) -> Range<u64> {
+        let block = self.block();
+        let end = range.end.div_ceil(block) * block;
+        range.start / block * block..end.min(self.size().max(range.end))
+    }
+
+    /// An operation that is waited for. May sleep.
+    fn submit_and_wait(&self, io: Io) -> Result<IoDone> {
+        let slot = Arc::new((Mutex::new(None), Completion::new()));
+        let done = slot.clone();
+        let tell = move |result| {
+            *done.0.lock() = Some(result);
+            done.1.complete();
+        };
+        self.bdev.submit(io, Box::new(tell));
+        slot.1.wait();
+        let result = slot.0.lock().take();
+        result.unwrap_or(Err(Errno::EIO))
+    }
+
+    /// Reads up to `len` bytes; fewer at the end of the device.
+    pub(crate) fn read(&self, offset: u64, len: usize, done: ReadDone) {
+        let size = self.size();
+        if offset >= size || len == 0 {
+            return done(Ok(&[]));
+        }
+        let range = offset..(offset + len as u64).min(size);
+        let blocks = self.blocks(&range);
+        let skip = (range.start - blocks.start) as usize;
+        let wanted = (range.end - range.start) as usize;
+        let io = Io::Read { offset: blocks.start, len: (blocks.end - blocks.start) as usize };
+        let done = move |result| match result {
+            Ok(IoDone::Read(data)) => match data.as_slice().get(skip..skip + wanted) {
+                Some(data) => done(Ok(data)),
+                None => done(Err(Errno::EIO)),
+            },
+            Ok(IoDone::Done) => done(Err(Errno::EIO)),
+            Err(error) => done(Err(error)),
+        };
+        self.bdev.submit(io, Box::new(done));
+    }
+
+    /// Writes `data` at `offset`. `lanes` takes what has to wait for others.
+    pub(crate) fn write(
+        self: &Arc<OpenDisk>,
+        lanes: &Lanes,
+        offset: u64,
+        data: PageBuf,
+        len: usize,
+        done: WriteDone,
+    ) {
+        let size = self.size();
+        if len == 0 {
+            return done(Ok(0));
+        }
+        if offset >= size {
+            return done(Err(Errno::ENOSPC));
+        }
+        let range = offset..(offset + len as u64).min(size);
+        let len = (range.end - range.start) as usize;
+        let done: Done = Box::new(move |result| done(result.map(|()| len as u32)));
+        if self.blocks(&range) != range {
+            let disk = self.clone();
+            lanes.push(
+                Key::Io(self.devt()),
+                Box::new(move || {
+                    let result = disk.cycle(&range, &data.as_slice()[..len]);
+                    drop(disk);
+                    done(result);
+                }),
+            );
+            return;
+        }
+        self.change(lanes, range, Io::Write { offset, data, len, fua: false }, done);
+    }
+
+    /// An operation that changes whole blocks: at once, or in a lane when a cycle is in the way.
+    fn change(self: &Arc<OpenDisk>, lanes: &Lanes, range: Range<u64>, io: Io, done: Done) {
+        match self.device.ranges.try_write(&range) {
+            Some(ticket) => self.submit_change(ticket, io, done),
+            None => {
+                let disk = self.clone();
+                lanes.push(
+                    Key::Io(self.devt()),
+                    Box::new(move || {
+                        let ticket = disk.device.ranges.write(&range);
+                        disk.submit_change(ticket, io, done);
+                    }),
+                );
+            }
+        }
+    }
+
+    fn submit_change(&self, ticket: Ticket, io: Io, done: Done) {
+        let device = self.device.clone();
+        let done = move |result: Result<IoDone>| {
+            device.ranges.end(ticket);
+            drop(device);
+            done(result.map(|_| ()));
+        };
+        self.bdev.submit(io, Box::new(done));
+    }
+
+    /// Writes bytes that do not fill their blocks. May sleep.
+    fn cycle(&self, range: &Range<u64>, data: &[u8]) -> Result<()> {
+        let blocks = self.blocks(range);
+        let ticket = self.device.ranges.cycle(&blocks);
+        let result = self.cycle_locked(range, &blocks, data);
+        self.device.ranges.end(ticket);
+        result
+    }
+
+    fn cycle_locked(&self, range: &Range<u64>, blocks: &Range<u64>, data: &[u8]) -> Result<()> {
+        let len = (blocks.end - blocks.start) as usize;
+        let mut whole = PageBuf::new(len)?;
+        let block = self.block().min(blocks.end - blocks.start);
+        let mut ends = Vec::new();
+        if range.start > blocks.start || blocks.end == blocks.start + block {
+            ends.push(blocks.start);
+        }
+        if range.end < blocks.end && blocks.end > blocks.start + block {
+            ends.push(blocks.end - block);
+        }
+        for offset in ends {
+            let IoDone::Read(old) =
+                self.submit_and_wait(Io::Read { offset, len: block as usize })?
+            else {
+                return Err(Errno::EIO);
+            };
+            let at = (offset - blocks.start) as usize;
+            whole.as_mut_slice()[at..at + block as usize]
+                .copy_from_slice(&old.as_slice()[..block as usize]);
+        }
+        let at = (range.start - blocks.start) as usize;
+        whole.as_mut_slice()[at..at + data.len()].copy_from_slice(data);
+        self.submit_and_wait(Io::Write { offset: blocks.start, data: whole, len, fua: false })?;
+        Ok(())
+    }
+
+    /// Makes what was written before durable.
+    pub(crate) fn sync(&self, done: Done) {
+        let done = move |result| match result {
+            // A device without a cache has nothing to flush.
+            Ok(_) | Err(Errno::EOPNOTSUPP) => done(Ok(())),
+            Err(error) => done(Err(error)),
+        };
+        self.bdev.submit(Io::Flush, Box::new(done));
+    }
+
+    /// fallocate(2), by the rules of a block device: nothing is allocated, a range can be zeroed or unmapped.
+    pub(crate) fn fallocate(
+        self: &Arc<OpenDisk>,
+        lanes: &Lanes,
+        offset: u64,
+        len: u64,
+        mode: i32,
+        done: Done,
+    ) {
+        const KEEP_SIZE: i32 = libc::FALLOC_FL_KEEP_SIZE;
+        let limits = self.bdev.limits();
+        let range = match self.whole_blocks(offset, len, mode & KEEP_SIZE != 0) {
+            Ok(range) => range,
+            Err(error) => return done(Err(error)),
+        };
+        let (offset, len) = (range.start, range.end - range.start);
+        let io = match mode & !KEEP_SIZE {
+            libc::FALLOC_FL_ZERO_RANGE => Io::WriteZeroes { offset, len, unmap: false },
+            libc::FALLOC_FL_PUNCH_HOLE if limits.write_zeroes_max_bytes > 0 => {
+                Io::WriteZeroes { offset, len, unmap: true }
+            }
+            libc::FALLOC_FL_PUNCH_HOLE if limits.discard_max_bytes > 0 => {
+                Io::Discard { offset, len }
+            }
+            _ => return done(Err(Errno::EOPNOTSUPP)),
+        };
+        self.change(lanes, range, io, done);
+    }
+
+    /// Discards a range.
+    pub(crate) fn discard(self: &Arc<OpenDisk>, lanes: &Lanes, offset: u64, len: u64, done: Done) {
+        if self.bdev.limits().discard_max_bytes == 0 {
+            return done(Err(Errno::EOPNOTSUPP));
+        }
+        match self.whole_blocks(offset, len, false) {
+            Ok(range) => self.change(lanes, range, Io::Discard { offset, len }, done),
+            Err(error) => done(Err(error)),
+        }
+    }
+
+    /// Zeroes a range without unmapping it.
+    pub(crate) fn zero_out(self: &Arc<OpenDisk>, lanes: &Lanes, offset: u64, len: u64, done: Done) {
+        match self.whole_blocks(offset, len, false) {
+            Ok(range) => {
+                self.change(lanes, range, Io::WriteZeroes { offset, len, unmap: false }, done);
+            }
+            Err(error) => done(Err(error)),
+        }
+    }
+
+    /// Checks a range: whole blocks inside the device; one that goes over the end is cut or refused.
+    fn whole_blocks(&self, offset: u64, len: u64, may_cut: bool) -> Result<Range<u64>> {
+        let size = self.size();
+        let end = offset.checked_add(len).ok_or(Errno::EINVAL)?;
+        if len == 0 || offset >= size || (end > size && !may_cut) {
+            return Err(Errno::EINVAL);
+        }
+        let range = offset..end.min(size);
+        let block = self.block();
+        if !range.start.is_multiple_of(block) || !range.end.is_multiple_of(block) {
+            return Err(Errno::EINVAL);
+        }
+        Ok(range)
+    }
+}

@@ -1,0 +1,548 @@
+//! Answers the kernel's requests.
+
+use std::ffi::OsStr;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use fuser::{
+    BsdFileFlags, Errno, FileAttr, FileHandle, FopenFlags, Generation, INodeNo, InitFlags,
+    IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData,
+    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs,
+    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+use umc::mm::PageBuf;
+use umc::tree::{Attr, Kind};
+use umc::wait::WaitQueue;
+use umc::{Kernel, blkdev};
+
+use crate::attr::{TTL, attr_of, errno, file_type};
+use crate::disk::{Devices, IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT, OpenDisk};
+use crate::handles::{Handle, Handles, Listing};
+use crate::lanes::{Job, Key, Lanes};
+use crate::loops::{Handler, Loops};
+
+/// Requests of asynchronous I/O that the kernel keeps under way.
+const BACKGROUND: u16 = 256;
+/// The largest write.
+const WRITE_MAX: u32 = 1 << 20;
+
+/// The state of one mount.
+pub(crate) struct Shared {
+    pub(crate) kernel: &'static Kernel,
+    owner: (u32, u32),
+    handles: Handles,
+    devices: Devices,
+    lanes: Lanes,
+    loops: Loops,
+    /// Releases that were read and have not ended.
+    releasing: AtomicUsize,
+    released: WaitQueue,
+}
+
+/// What fuser calls.
+pub(crate) struct Server(pub(crate) Arc<Shared>);
+
+impl Shared {
+    pub(crate) fn new(kernel: &'static Kernel, loops: usize) -> Shared {
+        Shared {
+            kernel,
+            owner: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
+            handles: Handles::default(),
+            devices: Devices::default(),
+            lanes: Lanes::new(kernel),
+            loops: Loops::new(loops),
+            releasing: AtomicUsize::new(0),
+            released: WaitQueue::new(),
+        }
+    }
+
+    /// Starts a handler: the loop thread becomes a task, once.
+    fn enter(&self) -> Handler<'_> {
+        umc::sched::attach(self.kernel, "fuse");
+        self.loops.enter()
+    }
+
+    /// Runs a job that calls a driver: here while another loop is left to read requests, else in a lane.
+    fn run(&self, key: Key, job: impl FnOnce() + Send + 'static) {
+        match self.loops.try_inline() {
+            Some(_inline) => job(),
+            None => self.lanes.push(key, Box::new(job) as Job),
+        }
+    }
+
+    fn device_size(&self, kind: Kind) -> u64 {
+        let Kind::Block(devt) = kind else { return 0 };
+        let disks = blkdev::disks(self.kernel);
+        disks.iter().find(|disk| disk.devt == devt).map_or(0, |disk| disk.sectors << 9)
+    }
+
+    fn file_attr(&self, attr: &Attr) -> FileAttr {
+        attr_of(attr, self.owner, self.device_size(attr.kind))
+    }
+
+    /// Waits for the releases that were queued before: see `Mount::settle`.
+    pub(crate) fn settle(&self, deadline_ns: u64, round_trip: impl Fn() -> bool) -> bool {
+        if !round_trip() {
+            return true;
+        }
+        let progress = self.loops.progress();
+        while !self.loops.is_past(&progress) {
+            if self.kernel.ops.now_ns() >= deadline_ns || !round_trip() {
+                return false;
+            }
+        }
+        let left = deadline_ns.saturating_sub(self.kernel.ops.now_ns());
+        self.released.wait_event_timeout(|| self.releasing.load(Ordering::SeqCst) == 0, left)
+    }
+
+    /// After the end of the connection: releases what is still open and ends all threads.
+    pub(crate) fn close_all(&self) {
+        drop(self.handles.take_all());
+        self.lanes.close();
+    }
+
+    fn release(self: &Arc<Shared>, fh: FileHandle, ino: u64, reply: ReplyEmpty) {
+        let Some(handle) = self.handles.take(fh) else { return reply.error(Errno::EBADF) };
+        self.releasing.fetch_add(1, Ordering::SeqCst);
+        let key = match &handle {
+            Handle::Disk(disk) => Key::Open(disk.devt()),
+            _ => Key::File(ino),
+        };
+        let shared = self.clone();
+        self.run(key, move || {
+            drop(handle);
+            if shared.releasing.fetch_sub(1, Ordering::SeqCst) == 1 {
+                shared.released.wake_up_all();
+            }
+            reply.ok();
+        });
+    }
+
+    fn disk(&self, fh: FileHandle) -> Result<Arc<OpenDisk>, Errno> {
+        match self.handles.get(fh) {
+            Some(Handle::Disk(disk)) => Ok(disk),
+            Some(_) => Err(Errno::EOPNOTSUPP),
+            None => Err(Errno::EBADF),
+        }
+    }
+
+    fn open(self: &Arc<Shared>, ino: u64, pid: u32, flags: OpenFlags, reply: ReplyOpen) {
+        let write = flags.acc_mode() != OpenAccMode::O_RDONLY;
+        let attr = match self.kernel.tree.attr(ino) {
+            Ok(attr) => attr,
+            Err(error) => return reply.error(errno(error)),
+        };
+        let shared = self.clone();
+        let direct = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
+        match attr.kind {
+            Kind::Block(devt) => {
+                let holder =
+                    (flags.0 & libc::O_EXCL != 0).then(|| format!("process {pid} of the host"));
+                self.run(Key::Open(devt), move || {
+                    let (kernel, devices) = (shared.kernel, &shared.devices);
+                    match OpenDisk::open(kernel, devices, devt, write, holder.as_deref()) {
+                        Ok(disk) => {
+                            let fh = shared.handles.insert(Handle::Disk(Arc::new(disk)));
+                            reply.opened(fh, direct | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
+                        }
+                        Err(error) => reply.error(errno(error)),
+                    }
+                });
+            }
+            _ => self.run(Key::File(ino), move || match shared.kernel.tree.open(ino, write) {
+                Ok(file) => reply.opened(shared.handles.insert(Handle::File(file.into())), direct),
+                Err(error) => reply.error(errno(error)),
+            }),
+        }
+    }
+}
+
+/// Two numbers of an ioctl's argument.
+fn range_of(data: &[u8]) -> Option<(u64, u64)> {
+    let number = |at: usize| Some(u64::from_ne_bytes(data.get(at..at + 8)?.try_into().ok()?));
+    Some((number(0)?, number(8)?))
+}
+
+fn answer(reply: ReplyEmpty) -> Box<dyn FnOnce(umc::Result<()>) + Send> {
+    Box::new(move |result| match result {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(error)),
+    })
+}
+
+impl fuser::Filesystem for Server {
+    fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        let _ = config.set_max_write(WRITE_MAX);
+        let _ = config.set_max_background(BACKGROUND);
+        let _ = config.set_congestion_threshold(BACKGROUND / 4 * 3);
+        for capability in [
+            InitFlags::FUSE_ASYNC_DIO,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            // O_TRUNC comes with the open, where it means nothing, instead of as a change of the size.
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+            InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
+        ] {
+            // A kernel without one of them is slower, not wrong.
+            let _ = config.add_capabilities(capability);
+        }
+        Ok(())
+    }
+
+    fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let _handler = self.0.enter();
+        let found = name
+            .to_str()
+            .ok_or(umc::Errno::ENOENT)
+            .and_then(|name| self.0.kernel.tree.lookup(parent.0, name));
+        match found {
+            Ok(attr) => {
+                reply.entry(&TTL, &self.0.file_attr(&attr), Generation(attr.generation));
+            }
+            Err(error) => reply.error(errno(error)),
+        }
+    }
+
+    fn getattr(&self, _req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
+        let _handler = self.0.enter();
+        match self.0.kernel.tree.attr(ino.0) {
+            Ok(attr) => {
+                let mut attr = self.0.file_attr(&attr);
+                if let Some(Handle::Disk(disk)) = fh.and_then(|fh| self.0.handles.get(fh)) {
+                    attr.size = disk.size();
+                }
+                reply.attr(&TTL, &attr);
+            }
+            Err(error) => reply.error(errno(error)),
+        }
+    }
+
+    fn setattr(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        _atime: Option<TimeOrNow>,
+        _mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _fh: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let _handler = self.0.enter();
+        let attr = match self.0.kernel.tree.attr(ino.0) {
+            Ok(attr) => self.0.file_attr(&attr),
+            Err(error) => return reply.error(errno(error)),
+        };
+        // Nothing can be changed; a change to what is there already succeeds. Times are the node's own.
+        let is_other_owner = uid.is_some_and(|uid| uid != attr.uid)
+            || gid.is_some_and(|gid| gid != attr.gid)
+            || mode.is_some_and(|mode| mode as u16 & 0o7777 != attr.perm);
+        // A text file has no size that could be cut; a device keeps its own.
+        let is_other_size = size.is_some_and(|size| attr.size != size && attr.size != 0);
+        match (is_other_owner, is_other_size) {
+            (true, _) => reply.error(Errno::EPERM),
+            (_, true) => reply.error(Errno::EINVAL),
+            _ => reply.attr(&TTL, &attr),
+        }
+    }
+
+    fn readlink(&self, _req: &Request, ino: INodeNo, reply: ReplyData) {
+        let _handler = self.0.enter();
+        match self.0.kernel.tree.read_link(ino.0) {
+            Ok(target) => reply.data(target.as_bytes()),
+            Err(error) => reply.error(errno(error)),
+        }
+    }
+
+    fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let _handler = self.0.enter();
+        self.0.open(ino.0, req.pid(), flags, reply);
+    }
+
+    fn read(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let _handler = self.0.enter();
+        match self.0.handles.get(fh) {
+            Some(Handle::Disk(disk)) => self.0.run(Key::Io(disk.devt()), move || {
+                let done = move |result: umc::Result<&[u8]>| match result {
+                    Ok(data) => reply.data(data),
+                    Err(error) => reply.error(errno(error)),
+                };
+                disk.read(offset, size as usize, Box::new(done));
+            }),
+            Some(Handle::File(file)) => {
+                self.0.run(Key::File(ino.0), move || match file.read(offset, size as usize) {
+                    Ok(data) => {
+                        drop(file);
+                        reply.data(&data);
+                    }
+                    Err(error) => reply.error(errno(error)),
+                });
+            }
+            Some(Handle::Dir(_)) => reply.error(Errno::EISDIR),
+            None => reply.error(Errno::EBADF),
+        }
+    }
+
+    fn write(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let _handler = self.0.enter();
+        match self.0.handles.get(fh) {
+            Some(Handle::Disk(disk)) => {
+                let mut copy = match PageBuf::new(data.len().max(1)) {
+                    Ok(copy) => copy,
+                    Err(error) => return reply.error(errno(error)),
+                };
+                copy.as_mut_slice()[..data.len()].copy_from_slice(data);
+                let len = data.len();
+                let shared = self.0.clone();
+                self.0.run(Key::Io(disk.devt()), move || {
+                    let done = move |result| match result {
+                        Ok(len) => reply.written(len),
+                        Err(error) => reply.error(errno(error)),
+                    };
+                    disk.write(&shared.lanes, offset, copy, len, Box::new(done));
+                });
+            }
+            Some(Handle::File(file)) => {
+                let data = data.to_vec();
+                self.0.run(Key::File(ino.0), move || match file.write(offset, &data) {
+                    Ok(len) => {
+                        drop(file);
+                        reply.written(len as u32);
+                    }
+                    Err(error) => reply.error(errno(error)),
+                });
+            }
+            Some(Handle::Dir(_)) | None => reply.error(Errno::EBADF),
+        }
+    }
+
+    fn flush(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        _fh: FileHandle,
+        _lock_owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        let _handler = self.0.enter();
+        // Nothing is cached on this side; the kernel stops asking.
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn release(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        let _handler = self.0.enter();
+        self.0.release(fh, ino.0, reply);
+    }
+
+    fn fsync(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _datasync: bool,
+        reply: ReplyEmpty,
+    ) {
+        let _handler = self.0.enter();
+        match self.0.handles.get(fh) {
+            Some(Handle::Disk(disk)) => {
+                self.0.run(Key::Io(disk.devt()), move || disk.sync(answer(reply)));
+            }
+            Some(_) => reply.ok(),
+            None => reply.error(Errno::EBADF),
+        }
+    }
+
+    fn fallocate(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let _handler = self.0.enter();
+        match self.0.disk(fh) {
+            Ok(disk) => {
+                let shared = self.0.clone();
+                self.0.run(Key::Io(disk.devt()), move || {
+                    disk.fallocate(&shared.lanes, offset, length, mode, answer(reply));
+                });
+            }
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn ioctl(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _flags: IoctlFlags,
+        cmd: u32,
+        in_data: &[u8],
+        _out_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        let _handler = self.0.enter();
+        let Ok(disk) = self.0.disk(fh) else { return reply.error(Errno::ENOTTY) };
+        if cmd == IOC_GET_SIZE {
+            return reply.ioctl(0, &disk.size().to_ne_bytes());
+        }
+        let is_known = matches!(cmd, IOC_DISCARD | IOC_ZERO_OUT);
+        let (true, Some((offset, len))) = (is_known, range_of(in_data)) else {
+            return reply.error(Errno::ENOTTY);
+        };
+        let shared = self.0.clone();
+        self.0.run(Key::Io(disk.devt()), move || {
+            let done = Box::new(move |result| match result {
+                Ok(()) => reply.ioctl(0, &[]),
+                Err(error) => reply.error(errno(error)),
+            });
+            if cmd == IOC_DISCARD {
+                disk.discard(&shared.lanes, offset, len, done);
+            } else {
+                disk.zero_out(&shared.lanes, offset, len, done);
+            }
+        });
+    }
+
+    fn lseek(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        let _handler = self.0.enter();
+        let size = match self.0.disk(fh) {
+            Ok(disk) => disk.size(),
+            Err(_) => return reply.error(Errno::EINVAL),
+        };
+        // All of a device is data.
+        let is_inside = u64::try_from(offset).is_ok_and(|offset| offset < size);
+        match whence {
+            libc::SEEK_DATA | libc::SEEK_HOLE if !is_inside => reply.error(Errno::ENXIO),
+            libc::SEEK_DATA => reply.offset(offset),
+            libc::SEEK_HOLE => reply.offset(size as i64),
+            _ => reply.error(Errno::EINVAL),
+        }
+    }
+
+    fn opendir(&self, _req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        let _handler = self.0.enter();
+        match self.0.kernel.tree.read_dir(ino.0) {
+            Ok((parent, entries)) => {
+                let listing = Arc::new(Listing { parent, entries });
+                reply.opened(self.0.handles.insert(Handle::Dir(listing)), FopenFlags::empty());
+            }
+            Err(error) => reply.error(errno(error)),
+        }
+    }
+
+    fn readdir(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let _handler = self.0.enter();
+        let Some(Handle::Dir(listing)) = self.0.handles.get(fh) else {
+            return reply.error(Errno::ENOTDIR);
+        };
+        let dots = [(ino.0, Kind::Dir, "."), (listing.parent, Kind::Dir, "..")];
+        let names =
+            listing.entries.iter().map(|entry| (entry.ino, entry.kind, entry.name.as_str()));
+        let all = dots.into_iter().chain(names).enumerate();
+        for (index, (ino, kind, name)) in all.skip(offset as usize) {
+            if reply.add(INodeNo(ino), index as u64 + 1, file_type(kind), name) {
+                break;
+            }
+        }
+        reply.ok();
+    }
+
+    fn releasedir(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        let _handler = self.0.enter();
+        drop(self.0.handles.take(fh));
+        reply.ok();
+    }
+
+    fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+        let _handler = self.0.enter();
+        reply.statfs(0, 0, 0, 0, 0, 4096, 255, 4096);
+    }
+
+    fn getxattr(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        _name: &OsStr,
+        _size: u32,
+        reply: ReplyXattr,
+    ) {
+        let _handler = self.0.enter();
+        // Not supported at all: the kernel remembers it.
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn listxattr(&self, _req: &Request, _ino: INodeNo, _size: u32, reply: ReplyXattr) {
+        let _handler = self.0.enter();
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn forget(&self, _req: &Request, _ino: INodeNo, _nlookup: u64) {
+        // Nodes live as long as the tree wants; a request for a number that is gone gets ENOENT.
+        drop(self.0.enter());
+    }
+}

@@ -1,0 +1,155 @@
+//! Debian's handlers, as the package tcmu-runner installs them.
+//!
+//! Without the package, or without qemu-img, the tests say so and pass.
+
+#[path = "support/node.rs"]
+mod node;
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use handlers::{Kind, open_disk};
+use node::{Disk, boot, has_debian, pattern, registry, stress};
+
+const SIZE: u64 = 32 << 20;
+
+fn sparse(path: &Path, len: u64) {
+    File::create(path).and_then(|file| file.set_len(len)).expect("an image can be made");
+}
+
+/// Runs a tool of qemu; `None`, said aloud, when it is not installed.
+fn qemu(tool: &str, args: &[&str]) -> Option<String> {
+    let output = match Command::new(tool).args(args).output() {
+        Ok(output) => output,
+        Err(error) => {
+            println!("skipped: {tool}: {error}");
+            return None;
+        }
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{tool} {args:?}: {text} {errors}");
+    Some(text)
+}
+
+#[test]
+fn qcow_takes_raw_images() {
+    if !has_debian("qcow") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("image.raw");
+    sparse(&path, SIZE);
+    let disk = Disk::open(boot("a"), "d", &format!("qcow/{}", path.display()), None);
+    disk.exercise(0);
+    stress(&disk, 4, 50);
+    let data = pattern(65536, 3);
+    disk.write(4096, &data, true).expect("write");
+    assert!(fs::read(&path).expect("the image")[4096..4096 + data.len()] == data);
+}
+
+#[test]
+fn qcow_takes_qcow2_images() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("image.qcow2").display().to_string();
+    let size = SIZE.to_string();
+    if !has_debian("qcow") || qemu("qemu-img", &["create", "-f", "qcow2", &path, &size]).is_none() {
+        return;
+    }
+    let disk = Disk::open(boot("a"), "d", &format!("qcow/{path}"), None);
+    assert_eq!(disk.bdev().size_bytes(), SIZE, "the size in the header");
+    stress(&disk, 4, 50);
+    disk.exercise(0);
+    disk.write(1 << 20, &[0xa5; 65536], true).expect("write");
+    drop(disk);
+    qemu("qemu-img", &["check", &path]);
+    // What qemu reads is what was written, and the other way round.
+    qemu("qemu-io", &["-f", "qcow2", "-c", "read -P 0xa5 1M 64k", &path]);
+    if qemu("qemu-io", &["-f", "qcow2", "-c", "write -P 0x5a 2M 64k", &path]).is_some() {
+        let disk = Disk::open(boot("a"), "d", &format!("qcow/{path}"), None);
+        assert!(disk.read(2 << 20, 65536).expect("read").iter().all(|byte| *byte == 0x5a));
+    }
+}
+
+#[test]
+fn optical_disks_have_large_blocks() {
+    if !has_debian("file_optical") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("image.iso");
+    sparse(&path, SIZE);
+    let disk = Disk::open(boot("a"), "d", &format!("fbo/{}", path.display()), None);
+    assert_eq!(disk.bdev().limits().logical_block_size, 2048);
+    disk.exercise(0);
+    stress(&disk, 2, 50);
+    drop(disk);
+    assert!(fs::read(&path).expect("the image")[8192 * 10..8192 * 11] == pattern(8192, 8192 * 10));
+}
+
+#[test]
+fn zoned_disks_take_writes_to_conventional_zones() {
+    if !has_debian("file_zbc") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("image.zbc").display().to_string();
+    let spec = format!("zbc/model-HA/lba-512/zsize-16/conv-2@{path}");
+    let disk = Disk::open(boot("a"), "d", &spec, Some(128 << 20));
+    disk.exercise(0);
+    stress(&disk, 2, 50);
+    let data = pattern(65536, 7);
+    disk.write(0, &data, true).expect("write");
+    drop(disk);
+    // Without options the handler keeps what it has.
+    let disk = Disk::open(boot("a"), "d", &format!("zbc/{path}"), Some(128 << 20));
+    assert!(disk.read(0, data.len()).expect("read") == data);
+}
+
+#[test]
+fn an_image_has_one_user() {
+    if !has_debian("qcow") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("image.raw");
+    sparse(&path, SIZE);
+    let spec = format!("qcow/{}", path.display());
+    let disk = Disk::open(boot("a"), "d", &spec, None);
+    let error = open_disk(boot("b"), &registry(&[]), "d", &spec, None).expect_err("in use");
+    assert_eq!(error.kind, Kind::Busy);
+    drop(disk);
+    drop(Disk::open(boot("b"), "d", &spec, None));
+}
+
+#[test]
+fn the_handlers_own_words_reach_the_user() {
+    if !has_debian("qcow") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("image.raw");
+    sparse(&path, SIZE);
+    let spec = format!("qcow/{}", path.display());
+    let error = open_disk(boot("a"), &registry(&[]), "d", &spec, Some(2 * SIZE));
+    let error = error.expect_err("a raw image of another size");
+    assert_eq!(error.kind, Kind::OpenFailed);
+    assert!(error.to_string().contains("image format not recognized"), "{error}");
+}
+
+#[test]
+fn all_of_them_load() {
+    let (listed, errors) = registry(&[]).list();
+    let subtypes: Vec<&str> = listed.iter().map(|listed| listed.subtype.as_str()).collect();
+    for (file, subtype) in [("file_optical", "fbo"), ("file_zbc", "zbc"), ("qcow", "qcow")] {
+        if has_debian(file) {
+            assert!(subtypes.contains(&subtype), "{subtypes:?} {errors:?}");
+        }
+    }
+    assert!(subtypes.contains(&"ram") && subtypes.contains(&"file"), "{subtypes:?}");
+    // rbd needs Ceph's libraries; without them it must say so.
+    if has_debian("rbd") && !subtypes.contains(&"rbd") {
+        assert!(errors.iter().any(|error| error.to_string().contains("handler_rbd.so")));
+    }
+}

@@ -1,0 +1,138 @@
+use super::*;
+
+fn zeroed() -> sys::idr {
+    sys::idr { __umc: [0; 4] }
+}
+
+fn pointer(number: usize) -> *mut c_void {
+    ptr::without_provenance_mut(number * 8)
+}
+
+#[test]
+fn an_unlocked_lock_is_zero() {
+    // SAFETY: the lock is one word.
+    let word: usize = unsafe { std::mem::transmute(RawRwLock::INIT) };
+    assert_eq!(word, 0);
+}
+
+#[test]
+fn ids_are_the_lowest_free_ones() {
+    let mut idr = zeroed();
+    let idr = &raw mut idr;
+    // SAFETY: the table is the test's own.
+    unsafe {
+        assert!(idr_is_empty(idr));
+        for id in 0..5 {
+            assert_eq!(idr_alloc(idr, pointer(id as usize + 1), 0, 0, 0), id);
+        }
+        assert_eq!(idr_remove(idr, 2), pointer(3));
+        assert_eq!(idr_remove(idr, 2), ptr::null_mut());
+        assert_eq!(idr_find(idr, 2), ptr::null_mut());
+        assert_eq!(idr_alloc(idr, pointer(9), 1, 0, 0), 2);
+        assert_eq!(idr_alloc(idr, pointer(9), 3, 5, 0), Errno::ENOSPC.neg());
+        assert_eq!(idr_alloc(idr, pointer(9), 10, 11, 0), 10);
+        assert_eq!(idr_alloc(idr, pointer(9), 10, 11, 0), Errno::ENOSPC.neg());
+        assert_eq!(idr_alloc(idr, pointer(9), -1, 0, 0), Errno::EINVAL.neg());
+        assert_eq!(idr_replace(idr, pointer(7), 10), pointer(9));
+        assert_eq!(idr_replace(idr, pointer(7), 11) as isize, -2);
+        idr_destroy(idr);
+        assert!(idr_is_empty(idr));
+        assert!((*idr.cast::<Table>()).map.is_null());
+    }
+}
+
+#[test]
+fn walks_skip_holes_and_reserved_ids() {
+    let mut idr = zeroed();
+    let idr = &raw mut idr;
+    unsafe extern "C" fn collect(id: c_int, _value: *mut c_void, data: *mut c_void) -> c_int {
+        // SAFETY: the test passes its vector.
+        unsafe { (*data.cast::<Vec<c_int>>()).push(id) };
+        0
+    }
+    // SAFETY: the table is the test's own.
+    unsafe {
+        for start in [3, 7, 7, 1000] {
+            idr_alloc(idr, pointer(1), start, 0, 0);
+        }
+        idr_alloc(idr, ptr::null_mut(), 5, 0, 0);
+        assert!(!idr_is_empty(idr));
+        let mut seen = Vec::new();
+        let mut id = 0;
+        while !idr_get_next(idr, &raw mut id).is_null() {
+            seen.push(id);
+            id += 1;
+        }
+        assert_eq!(seen, [3, 7, 8, 1000]);
+        let mut visited: Vec<c_int> = Vec::new();
+        idr_for_each(idr, Some(collect), (&raw mut visited).cast());
+        assert_eq!(visited, seen);
+        assert_eq!(idr_alloc(idr, pointer(1), 5, 0, 0), 6);
+        idr_destroy(idr);
+    }
+}
+
+#[test]
+fn cyclic_ids_wrap() {
+    let mut idr = zeroed();
+    let idr = &raw mut idr;
+    // SAFETY: the table is the test's own.
+    unsafe {
+        idr_init_base(idr, 1);
+        let mut next = || idr_alloc_cyclic(idr, pointer(1), 0, 4, 0);
+        assert_eq!([next(), next(), next()], [1, 2, 3]);
+        assert_eq!(next(), Errno::ENOSPC.neg());
+        idr_remove(idr, 2);
+        assert_eq!(idr_alloc_cyclic(idr, pointer(1), 0, 4, 0), 2);
+        assert_eq!(idr_get_cursor(idr), 3);
+        idr_destroy(idr);
+    }
+}
+
+#[test]
+fn lookups_run_beside_changes() {
+    struct Shared(sys::idr);
+    // SAFETY: the table locks inside.
+    unsafe impl Sync for Shared {}
+    let shared = Shared(zeroed());
+    let idr = || (&raw const shared.0).cast_mut();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..2000 {
+                // SAFETY: the table locks inside.
+                unsafe {
+                    assert_eq!(idr_alloc(idr(), pointer(5), 5, 6, 0), 5, "round {round}");
+                    assert_eq!(idr_remove(idr(), 5), pointer(5));
+                }
+            }
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..2000 {
+                    // SAFETY: the table locks inside.
+                    let found = unsafe { idr_find(idr(), 5) };
+                    assert!(found.is_null() || found == pointer(5));
+                }
+            });
+        }
+    });
+    // SAFETY: the table is the test's own again.
+    assert!(unsafe { idr_is_empty(idr()) });
+}
+
+#[test]
+fn ida() {
+    let mut ida = sys::ida { __umc: [0; 4] };
+    let ida = &raw mut ida;
+    // SAFETY: the table is the test's own.
+    unsafe {
+        assert_eq!(ida_alloc_range(ida, 0, u32::MAX, 0), 0);
+        assert_eq!(ida_alloc_range(ida, 0, u32::MAX, 0), 1);
+        assert_eq!(ida_alloc_range(ida, 1, 1, 0), Errno::ENOSPC.neg());
+        ida_free(ida, 0);
+        assert_eq!(ida_alloc_range(ida, 0, u32::MAX, 0), 0);
+        assert!(!ida_is_empty(ida));
+        ida_destroy(ida);
+        assert!(ida_is_empty(ida));
+    }
+}

@@ -1,0 +1,369 @@
+//! Two ends of a connection over loopback, driven through the C functions as DRBD drives them.
+
+use std::ffi::{c_int, c_long, c_void};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+use super::*;
+use crate::kernel::Config;
+use crate::{completion::Completion, kthread, sched, signal, uio};
+
+const SIGHUP: c_int = 1;
+const WAITALL: c_int = libc::MSG_WAITALL;
+
+/// A tenth of a second.
+const SHORT: c_long = sys::HZ as c_long / 10;
+
+/// A socket that is released at the end.
+struct Owned(*mut sys::socket);
+
+// SAFETY: sockets may be used from any thread.
+unsafe impl Send for Owned {}
+// SAFETY: as above.
+unsafe impl Sync for Owned {}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // SAFETY: the test made it and is done with it.
+        unsafe { sock_release(self.0) };
+    }
+}
+
+impl Owned {
+    fn tcp() -> Owned {
+        let mut socket = ptr::null_mut();
+        // SAFETY: a local result.
+        let ret = unsafe {
+            let net = umc_init_net();
+            sock_create_kern(net, libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_TCP, &raw mut socket)
+        };
+        assert_eq!(ret, 0);
+        Owned(socket)
+    }
+
+    fn sk(&self) -> &mut sys::sock {
+        // SAFETY: alive; tests use members as drivers do.
+        unsafe { &mut *(*self.0).sk }
+    }
+
+    fn ops(&self) -> &sys::proto_ops {
+        // SAFETY: alive.
+        unsafe { &*(*self.0).ops }
+    }
+
+    fn address(&self) -> sys::sockaddr_in {
+        let mut addr = [0u64; 16];
+        // SAFETY: room for any address.
+        let len = unsafe { kernel_getsockname(self.0, addr.as_mut_ptr().cast()) };
+        assert_eq!(len, 16);
+        // SAFETY: an IPv4 address was written.
+        unsafe { addr.as_ptr().cast::<sys::sockaddr_in>().read() }
+    }
+
+    fn bind_any(&self) {
+        let mut addr = sys::sockaddr_in {
+            sin_family: libc::AF_INET as u16,
+            sin_addr: sys::in_addr { s_addr: u32::from_ne_bytes([127, 0, 0, 1]) },
+            ..Default::default()
+        };
+        // SAFETY: a live socket and address.
+        let ret = unsafe { (self.ops().bind.unwrap())(self.0, (&raw mut addr).cast(), 16) };
+        assert_eq!(ret, 0);
+    }
+
+    fn listen(&self) {
+        self.bind_any();
+        // SAFETY: a live socket.
+        assert_eq!(unsafe { (self.ops().listen.unwrap())(self.0, 5) }, 0);
+    }
+
+    fn connect(&self, to: &Owned) -> c_int {
+        let mut addr = to.address();
+        // SAFETY: a live socket and address.
+        unsafe { (self.ops().connect.unwrap())(self.0, (&raw mut addr).cast(), 16, 0) }
+    }
+
+    fn accept(&self) -> Owned {
+        let mut new = ptr::null_mut();
+        // SAFETY: a live socket.
+        assert_eq!(unsafe { kernel_accept(self.0, &raw mut new, 0) }, 0);
+        Owned(new)
+    }
+
+    fn send(&self, data: &[u8], flags: c_int) -> c_int {
+        let mut vec = sys::kvec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+        let mut msg = sys::msghdr { msg_flags: flags as u32, ..Default::default() };
+        // SAFETY: a live socket and buffer.
+        unsafe { kernel_sendmsg(self.0, &raw mut msg, &raw mut vec, 1, data.len()) }
+    }
+
+    fn recv(&self, data: &mut [u8], flags: c_int) -> c_int {
+        let mut vec = sys::kvec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() };
+        let mut msg = sys::msghdr::default();
+        // SAFETY: a live socket and buffer.
+        unsafe { kernel_recvmsg(self.0, &raw mut msg, &raw mut vec, 1, data.len(), flags) }
+    }
+}
+
+fn boot() -> &'static Kernel {
+    let kernel = Kernel::boot(Config::default());
+    sched::attach(kernel, "test");
+    kernel
+}
+
+fn pair() -> (Owned, Owned) {
+    let (listener, client) = (Owned::tcp(), Owned::tcp());
+    listener.listen();
+    assert_eq!(client.connect(&listener), 0);
+    let server = listener.accept();
+    (client, server)
+}
+
+/// Runs `f` in a kernel thread that takes SIGHUP; the thread's result comes through the returned pair.
+fn in_thread(
+    kernel: &'static Kernel,
+    f: impl FnOnce() -> c_int + Send + 'static,
+) -> (kthread::Thread, Arc<(AtomicI32, Completion)>) {
+    let result = Arc::new((AtomicI32::new(1), Completion::new()));
+    let shared = result.clone();
+    let main = move || {
+        // SAFETY: a kernel thread.
+        unsafe { signal::allow_kernel_signal(SIGHUP) };
+        shared.0.store(f(), Ordering::Release);
+        shared.1.complete();
+    };
+    (kthread::spawn(kernel, "socket", Box::new(main)).unwrap(), result)
+}
+
+fn settle(kernel: &'static Kernel) {
+    let word = std::sync::atomic::AtomicU32::new(0);
+    let until = kernel.ops.now_ns() + 50_000_000;
+    while kernel.ops.now_ns() < until {
+        kernel.ops.park(&word, 0, until);
+    }
+}
+
+fn result_of(shared: &(AtomicI32, Completion)) -> c_int {
+    assert!(shared.1.wait_timeout(5_000_000_000), "the socket call returns");
+    shared.0.load(Ordering::Acquire)
+}
+
+#[test]
+fn data_goes_both_ways() {
+    boot();
+    let (a, b) = pair();
+    assert_eq!((a.sk().sk_state as u32, b.sk().sk_state as u32), (sys::TCP_ESTABLISHED, sys::TCP_ESTABLISHED));
+    assert_eq!(a.send(b"hello", libc::MSG_MORE), 5);
+    assert_eq!(a.send(b" world", 0), 6);
+    let mut buf = [0u8; 11];
+    assert_eq!(b.recv(&mut buf, WAITALL), 11);
+    assert_eq!(&buf, b"hello world");
+    assert_eq!(b.send(b"x", 0), 1);
+    assert_eq!(a.recv(&mut buf, libc::MSG_PEEK), 1);
+    assert_eq!(a.recv(&mut buf, 0), 1);
+    assert_eq!(a.recv(&mut buf, libc::MSG_DONTWAIT), -libc::EAGAIN);
+    assert_eq!(a.recv(&mut buf, libc::MSG_DONTWAIT | libc::MSG_PEEK), -libc::EAGAIN);
+    drop(b);
+    assert_eq!(a.recv(&mut buf, WAITALL), 0);
+}
+
+#[test]
+fn pages_are_sent_from_where_they_are() {
+    boot();
+    let (a, b) = pair();
+    let mut pages = crate::mm::PageBuf::new(8192).unwrap();
+    for (byte, value) in pages.as_mut_slice().iter_mut().zip(0u32..) {
+        *byte = (value % 251) as u8;
+    }
+    let bvec = sys::bio_vec { bv_page: pages.first_page(), bv_len: 6000, bv_offset: 1000 };
+    let mut msg = sys::msghdr { msg_flags: sys::MSG_SPLICE_PAGES, ..Default::default() };
+    // SAFETY: live sockets and pages.
+    unsafe { uio::iov_iter_bvec(&raw mut msg.msg_iter, sys::ITER_SOURCE, &raw const bvec, 1, 6000) };
+    // SAFETY: as above.
+    assert_eq!(unsafe { sock_sendmsg(a.0, &raw mut msg) }, 6000);
+    let mut buf = vec![0u8; 6000];
+    assert_eq!(b.recv(&mut buf, WAITALL), 6000);
+    assert_eq!(buf, pages.as_slice()[1000..7000]);
+}
+
+#[test]
+fn receive_times_out() {
+    let kernel = boot();
+    let (a, b) = pair();
+    a.sk().sk_rcvtimeo = SHORT;
+    let mut buf = [0u8; 8];
+    let before = kernel.ops.now_ns();
+    assert_eq!(a.recv(&mut buf, WAITALL), -libc::EAGAIN);
+    let took = kernel.ops.now_ns() - before;
+    assert!((80_000_000..2_000_000_000).contains(&took), "{took} ns");
+    b.send(b"abc", 0);
+    assert_eq!(a.recv(&mut buf, WAITALL), 3, "what came before the time was up");
+    assert_eq!(a.recv(&mut buf, WAITALL | libc::MSG_PEEK), -libc::EAGAIN);
+}
+
+#[test]
+fn signals_interrupt() {
+    let kernel = boot();
+    for (timeo, expected) in
+        [(c_long::MAX, -(Errno::ERESTARTSYS.raw())), (60 * sys::HZ as c_long, -libc::EINTR)]
+    {
+        let (a, _b) = pair();
+        a.sk().sk_rcvtimeo = timeo;
+        let (thread, result) = in_thread(kernel, move || a.recv(&mut [0u8; 8], WAITALL));
+        settle(kernel);
+        assert_eq!(result.0.load(Ordering::Acquire), 1, "blocked");
+        thread.send_sig(SIGHUP);
+        assert_eq!(result_of(&result), expected);
+        thread.join();
+    }
+    let (a, b) = pair();
+    let (thread, result) = in_thread(kernel, move || a.recv(&mut [0u8; 8], WAITALL));
+    assert_eq!(b.send(b"abc", 0), 3);
+    settle(kernel);
+    thread.send_sig(SIGHUP);
+    assert_eq!(result_of(&result), 3, "a part beats the signal");
+    thread.join();
+}
+
+#[test]
+fn shutdown_wakes() {
+    let kernel = boot();
+    let (a, _b) = pair();
+    let a = Arc::new(a);
+    let blocked = a.clone();
+    let (thread, result) = in_thread(kernel, move || blocked.recv(&mut [0u8; 8], WAITALL));
+    settle(kernel);
+    // SAFETY: a live socket.
+    assert_eq!(unsafe { kernel_sock_shutdown(a.0, sys::SHUT_RDWR) }, 0);
+    assert_eq!(result_of(&result), 0);
+    thread.join();
+    assert_eq!(a.send(b"x", 0), -libc::EPIPE);
+}
+
+#[test]
+fn sender_blocks_until_all_is_taken() {
+    let kernel = boot();
+    let (a, b) = pair();
+    a.sk().sk_sndbuf = 64 * 1024;
+    a.sk().sk_userlocks |= sys::SOCK_SNDBUF_LOCK as u8;
+    let len = 16 << 20;
+    let data: Vec<u8> = (0..len).map(|at: usize| (at / 3 % 253) as u8).collect();
+    let sent = data.clone();
+    let a = Arc::new(a);
+    let sender = a.clone();
+    let (thread, result) = in_thread(kernel, move || sender.send(&sent, 0));
+    settle(kernel);
+    assert_eq!(result.0.load(Ordering::Acquire), 1, "blocked");
+    // SAFETY: alive.
+    let flags = || unsafe { ptr::read_volatile(&raw const (*a.0).flags) };
+    assert_ne!(flags() & 1 << sys::SOCK_NOSPACE, 0);
+    assert!(a.sk().sk_wmem_queued > 0);
+    let mut got = vec![0u8; len];
+    assert_eq!(b.recv(&mut got, WAITALL), len as c_int);
+    assert!(got == data);
+    assert_eq!(result_of(&result), len as c_int);
+    thread.join();
+    settle(kernel);
+    assert_eq!((a.sk().sk_wmem_queued, flags() & 1 << sys::SOCK_NOSPACE), (0, 0), "refreshed without a call");
+}
+
+#[test]
+fn send_times_out() {
+    boot();
+    let (a, _b) = pair();
+    a.sk().sk_sndtimeo = SHORT;
+    let data = vec![1u8; 64 << 20];
+    let first = a.send(&data, 0);
+    assert!(first > 0 && (first as usize) < data.len(), "{first}");
+    assert_eq!(a.send(&data, 0), -libc::EAGAIN);
+    assert_eq!(a.send(&data, libc::MSG_DONTWAIT), -libc::EAGAIN);
+}
+
+#[test]
+fn connect_fails_as_the_host_says() {
+    boot();
+    let (client, silent) = (Owned::tcp(), Owned::tcp());
+    silent.bind_any();
+    assert_eq!(client.connect(&silent), -libc::ECONNREFUSED);
+    let mut new = ptr::null_mut();
+    // SAFETY: a live socket.
+    assert_eq!(unsafe { kernel_accept(silent.0, &raw mut new, 0) }, -libc::EINVAL);
+    assert!(new.is_null());
+}
+
+static ORIGINAL_CALLS: AtomicUsize = AtomicUsize::new(0);
+
+/// What DRBD's callback does: ring the bell on ESTABLISHED.
+unsafe extern "C" fn incoming(sk: *mut sys::sock) {
+    // SAFETY: the test put a completion there, as DRBD does.
+    let (bell, state) = unsafe { (&*(*sk).sk_user_data.cast::<Completion>(), (*sk).sk_state) };
+    if u32::from(state) == sys::TCP_ESTABLISHED {
+        ORIGINAL_CALLS.fetch_add(1, Ordering::Relaxed);
+        bell.complete();
+    }
+}
+
+#[test]
+fn listener_rings_once_per_connection() {
+    let kernel = boot();
+    let bell = Completion::new();
+    let listener = Owned::tcp();
+    listener.sk().sk_user_data = (&raw const bell).cast_mut().cast::<c_void>();
+    listener.sk().sk_state_change = Some(incoming);
+    listener.listen();
+    assert!(!bell.wait_timeout(10_000_000));
+    for round in 1..=20 {
+        let client = Owned::tcp();
+        assert_eq!(client.connect(&listener), 0);
+        assert!(bell.wait_timeout(2_000_000_000), "connection {round}");
+        let mut new = ptr::null_mut();
+        // SAFETY: a live socket. Not to wait: the bell rang, so the connection is there.
+        assert_eq!(unsafe { kernel_accept(listener.0, &raw mut new, libc::O_NONBLOCK) }, 0);
+        let server = Owned(new);
+        assert_eq!(server.sk().sk_user_data, listener.sk().sk_user_data, "inherited");
+        server.sk().sk_state_change = Some(crate::sock::sock_def_wakeup);
+        assert_eq!(client.send(b"!", 0), 1);
+        assert_eq!(server.recv(&mut [0u8; 1], WAITALL), 1);
+        assert_eq!(ORIGINAL_CALLS.load(Ordering::Relaxed), round);
+    }
+    // A connection that nobody accepts is reset with its listener.
+    let (client, thread_listener) = (Owned::tcp(), listener);
+    assert_eq!(client.connect(&thread_listener), 0);
+    assert!(bell.wait_timeout(2_000_000_000));
+    settle(kernel);
+    drop(thread_listener);
+    assert_eq!(client.recv(&mut [0u8; 1], 0), -libc::ECONNRESET);
+}
+
+#[test]
+fn accept_waits_and_is_interrupted() {
+    let kernel = boot();
+    let listener = Arc::new(Owned::tcp());
+    listener.listen();
+    let waiting = listener.clone();
+    let accept = move || {
+        let mut new = ptr::null_mut();
+        // SAFETY: a live socket.
+        let ret = unsafe { kernel_accept(waiting.0, &raw mut new, 0) };
+        if ret == 0 {
+            drop(Owned(new));
+        }
+        ret
+    };
+    let (thread, result) = in_thread(kernel, accept.clone());
+    settle(kernel);
+    thread.send_sig(SIGHUP);
+    assert_eq!(result_of(&result), -(Errno::ERESTARTSYS.raw()));
+    thread.join();
+    let (thread, result) = in_thread(kernel, accept);
+    settle(kernel);
+    let client = Owned::tcp();
+    assert_eq!(client.connect(&listener), 0);
+    assert_eq!(result_of(&result), 0);
+    thread.join();
+    listener.sk().sk_rcvtimeo = SHORT;
+    let mut new = ptr::null_mut();
+    // SAFETY: a live socket.
+    assert_eq!(unsafe { kernel_accept(listener.0, &raw mut new, 0) }, -libc::EAGAIN);
+}
