@@ -155,7 +155,7 @@ pub fn run(args: Args) -> Result<()> {
     let stop_fd = stop.clone();
     let node: &'static Node = Box::leak(Box::new(Node {
         kernel,
-        registry: handlers::Registry::new(&args.handler_dirs),
+        registry: handlers::Registry::new(args.handler_dirs.clone()),
         record,
         disks: Default::default(),
         log_followers: Default::default(),

@@ -129,7 +129,7 @@ impl Lane {
                 let line = self.line.lock();
                 !line.jobs.is_empty() || line.is_closing
             };
-            self.more.wait_event_timeout(is_more, IDLE_NS);
+            self.more.wait_event_timeout(IDLE_NS, is_more);
             let mut line = self.line.lock();
             if line.jobs.is_empty() {
                 line.is_served = false;

@@ -94,7 +94,7 @@ impl Shared {
             }
         }
         let left = deadline_ns.saturating_sub(self.kernel.ops.now_ns());
-        self.released.wait_event_timeout(|| self.releasing.load(Ordering::SeqCst) == 0, left)
+        self.released.wait_event_timeout(left, || self.releasing.load(Ordering::SeqCst) == 0)
     }
 
     /// After the end of the connection: releases what is still open and ends all threads.

@@ -403,18 +403,16 @@ unsafe fn call(raw: *mut Command, stage: Stage) -> Called {
     // inside the disk and in whole blocks.
     let status = unsafe {
         match (stage, kind) {
-            (Stage::PreFlush | Stage::PostFlush, _) => {
-                handler.flush.map(|flush| flush(dev, cmd))
-            }
+            (Stage::PreFlush | Stage::PostFlush, _) => handler.flush.map(|flush| flush(dev, cmd)),
             (Stage::Data, Kind::Read) => {
                 handler.read.map(|read| read(dev, cmd, pieces, count, step as usize, offset as i64))
             }
             (Stage::Data, Kind::Discard) => {
                 handler.unmap.map(|unmap| unmap(dev, cmd, offset, step))
             }
-            (Stage::Data, Kind::WriteZeroes) if same => handler
-                .writesame
-                .map(|writesame| writesame(dev, cmd, offset, step, pieces, count)),
+            (Stage::Data, Kind::WriteZeroes) if same => {
+                handler.writesame.map(|writesame| writesame(dev, cmd, offset, step, pieces, count))
+            }
             (Stage::Data, _) => handler
                 .write
                 .map(|write| write(dev, cmd, pieces, count, step as usize, offset as i64)),
@@ -448,10 +446,7 @@ unsafe extern "C" fn done(_dev: *mut abi::Device, cmd: *mut abi::Cmd, status: St
 ///
 /// # Safety
 /// `bio` is a valid bio that has not ended; its memory stays until then.
-pub(crate) unsafe fn request_of(
-    bio: *mut sys::bio,
-    limits: &Limits,
-) -> Result<Request, u8> {
+pub(crate) unsafe fn request_of(bio: *mut sys::bio, limits: &Limits) -> Result<Request, u8> {
     // SAFETY: the caller's contract.
     let (op, flags, sector, size) =
         unsafe { (bio::op(bio), bio::flags(bio), bio::sector(bio), bio::size(bio)) };

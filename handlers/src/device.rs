@@ -74,7 +74,13 @@ unsafe impl Sync for Device {}
 
 impl Device {
     /// A device before its open: 512-byte blocks unless the handler changes that.
-    pub fn new(name: &str, cfgstring: CString, wwn: CString, size: u64, log: LogSink) -> Box<Device> {
+    pub fn new(
+        name: &str,
+        cfgstring: CString,
+        wwn: CString,
+        size: u64,
+        log: LogSink,
+    ) -> Box<Device> {
         let block_size = 512;
         let max_xfer_len = TRANSFER_MAX_BYTES / block_size;
         Box::new(Device {

@@ -1,9 +1,9 @@
 //! A disk of a node that a handler keeps: bios in, handler calls out.
 
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
-use std::{io, ptr};
 
 use mte::Ops;
 use parking_lot::Mutex;
@@ -54,8 +54,7 @@ impl Limits {
             transfer_max_bytes: whole(most.min(TRANSFER_MAX_BYTES.into())),
             unmap_max_bytes: whole(u64::from(attributes.max_unmap_len.load(Relaxed)) * block),
             zeroes_max_bytes: whole(ZEROES_MAX_BYTES),
-            flush: (passthrough || handler.flush.is_some())
-                && attributes.write_cache.load(Relaxed),
+            flush: (passthrough || handler.flush.is_some()) && attributes.write_cache.load(Relaxed),
             discard: handler.unmap.is_some() && attributes.unmap.load(Relaxed),
             passthrough,
         }
@@ -270,11 +269,7 @@ impl Inner {
 }
 
 /// Starts a thread with a task of the node.
-fn spawn(
-    kernel: &'static Kernel,
-    name: &str,
-    main: Box<dyn FnOnce() + Send>,
-) -> io::Result<Join> {
+fn spawn(kernel: &'static Kernel, name: &str, main: Box<dyn FnOnce() + Send>) -> io::Result<Join> {
     let comm = name.to_owned();
     let thread = kernel.ops.thread_start(
         name,
@@ -286,9 +281,3 @@ fn spawn(
     let ops = kernel.ops;
     Ok(Box::new(move || ops.thread_join(thread)))
 }
-
-const _: () = {
-    const fn shared<T: Send + Sync>() {}
-    shared::<HandlerDisk>();
-    let _ = ptr::null::<()>();
-};

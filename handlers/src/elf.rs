@@ -91,9 +91,10 @@ fn parse(data: &[u8]) -> Result<Dynamic, String> {
         }
     }
     let sections = file.elf_section_table();
-    if let Some((entries, link)) = sections.dynamic(endian, data).map_err(|error| error.to_string())? {
-        let strings =
-            sections.strings(endian, data, link).map_err(|error| error.to_string())?;
+    if let Some((entries, link)) =
+        sections.dynamic(endian, data).map_err(|error| error.to_string())?
+    {
+        let strings = sections.strings(endian, data, link).map_err(|error| error.to_string())?;
         for entry in entries.iter().filter(|entry| entry.tag32(endian) == Some(elf::DT_NEEDED)) {
             let name = entry.string(endian, strings).map_err(|error| error.to_string())?;
             dynamic.needed.push(String::from_utf8_lossy(name).into_owned());

@@ -85,7 +85,11 @@ pub unsafe extern "C" fn tcmu_dev_get_opt_unmap_gran(dev: *mut abi::Device) -> u
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tcmu_dev_set_opt_unmap_gran(dev: *mut abi::Device, len: u32, _split: bool) {
+pub unsafe extern "C" fn tcmu_dev_set_opt_unmap_gran(
+    dev: *mut abi::Device,
+    len: u32,
+    _split: bool,
+) {
     // SAFETY: the caller's contract.
     unsafe { device(dev) }.attributes.opt_unmap_gran.store(len, Relaxed)
 }
@@ -247,8 +251,7 @@ pub unsafe extern "C" fn tcmu_cfgfs_dev_get_info_u64(
 ) -> u64 {
     // SAFETY: the caller's contract.
     let (device, name) = unsafe { (device(dev), CStr::from_ptr(name)) };
-    let (value, ret) =
-        if name == c"Size" { (device.size, 0) } else { (0, -libc::ENOENT) };
+    let (value, ret) = if name == c"Size" { (device.size, 0) } else { (0, -libc::ENOENT) };
     // SAFETY: the caller's contract.
     if let Some(result) = unsafe { result.as_mut() } {
         *result = ret;
@@ -386,7 +389,11 @@ pub unsafe extern "C" fn tcmu_notify_cmd_timed_out(dev: *mut abi::Device) {
 /// # Context
 /// Any thread, also before the call returned.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tcmur_cmd_complete(dev: *mut abi::Device, cmd: *mut c_void, status: c_int) {
+pub unsafe extern "C" fn tcmur_cmd_complete(
+    dev: *mut abi::Device,
+    cmd: *mut c_void,
+    status: c_int,
+) {
     let cmd = cmd.cast::<abi::Cmd>();
     // SAFETY: the caller's contract; every command of this host has `done`.
     unsafe {

@@ -490,7 +490,11 @@ pub extern "C" fn tcmu_cfgfs_get_int(_path: *const c_char) -> c_int {
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub extern "C" fn tcmu_cfgfs_set_str(_path: *const c_char, _val: *const c_char, _len: c_int) -> c_int {
+pub extern "C" fn tcmu_cfgfs_set_str(
+    _path: *const c_char,
+    _val: *const c_char,
+    _len: c_int,
+) -> c_int {
     -libc::ENOENT
 }
 

@@ -162,7 +162,11 @@ impl<'a> Opening<'a> {
         match image::size_of(path, self.subtype) {
             Ok(0) => {
                 let cause = format!("{} is empty", path.display());
-                Err(self.fail(Kind::NoSize, cause, "Give the disk a size: add ,size=1G for example."))
+                Err(self.fail(
+                    Kind::NoSize,
+                    cause,
+                    "Give the disk a size: add ,size=1G for example.",
+                ))
             }
             Ok(size) => Ok(size),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -197,8 +201,13 @@ impl<'a> Opening<'a> {
     }
 
     fn busy(&self, path: &Path) -> Error {
-        let cause = format!("{} is in use by another disk, of this or another node", path.display());
-        self.fail(Kind::Busy, cause, "Give each disk its own image; umc disk ls shows the node's disks.")
+        let cause =
+            format!("{} is in use by another disk, of this or another node", path.display());
+        self.fail(
+            Kind::Busy,
+            cause,
+            "Give each disk its own image; umc disk ls shows the node's disks.",
+        )
     }
 
     fn call_open(&self, device: &Device) -> Result<(), Error> {

@@ -88,9 +88,7 @@ impl Registry {
         // Then those that contain the word, then the rest.
         let mut word = subtype.as_bytes().to_vec();
         word.push(0);
-        files.sort_by_cached_key(|path| {
-            !fs::read(path).is_ok_and(|data| contains(&data, &word))
-        });
+        files.sort_by_cached_key(|path| !fs::read(path).is_ok_and(|data| contains(&data, &word)));
         let mut errors = Vec::new();
         for path in &files {
             match registered_by(path) {
@@ -222,8 +220,9 @@ fn load(path: &Path) -> Result<Vec<&'static Handler>, Error> {
     let fail = |kind, cause: &dyn std::fmt::Display, next: &str| {
         Error::new(kind, "load handler", path.display(), cause, next)
     };
-    let library = Library::open_with_flags(path, Some(libc::RTLD_NOW | libc::RTLD_LOCAL))
-        .map_err(|error| fail(Kind::NotLoadable, &error, "Install the libraries it is linked to."))?;
+    let library = Library::open_with_flags(path, Some(libc::RTLD_NOW | libc::RTLD_LOCAL)).map_err(
+        |error| fail(Kind::NotLoadable, &error, "Install the libraries it is linked to."),
+    )?;
     // SAFETY: the ABI's contract: this symbol is a function of this type.
     let init = unsafe { library.symbol::<unsafe extern "C" fn() -> c_int>("handler_init") }
         .map_err(|error| fail(Kind::NoHandlerInit, &error, ""))?;
@@ -269,9 +268,8 @@ pub unsafe extern "C" fn tcmur_register_handler(handler: *mut Handler) -> c_int 
     if handler.handle_cmd.is_none() && (handler.read.is_none() || handler.write.is_none()) {
         return refuse("it has neither handle_cmd nor both read and write");
     }
-    let taken = |others: &[&'static Handler]| {
-        others.iter().any(|other| subtype(other) == subtype(handler))
-    };
+    let taken =
+        |others: &[&'static Handler]| others.iter().any(|other| subtype(other) == subtype(handler));
     if LOADED.lock().iter().any(|loaded| taken(&loaded.handlers))
         || REGISTERED.with_borrow(|registered| registered.as_deref().is_none_or(taken))
     {

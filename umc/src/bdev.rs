@@ -94,10 +94,6 @@ impl Open {
         self.record.as_ref().expect("an open that was not released has a disk")
     }
 
-    pub(crate) fn mode(&self) -> u32 {
-        self.mode
-    }
-
     /// Gives up the claim and the right to write, ahead of the release.
     fn yield_claim(&mut self) {
         let record = self.record().clone();

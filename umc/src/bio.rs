@@ -435,6 +435,9 @@ unsafe fn remaining_done(bio: *mut sys::bio) -> bool {
     }
 }
 
+/// What `bio_chain` puts into `bi_end_io`.
+const CHAIN_END: unsafe extern "C" fn(*mut sys::bio) = umc_bio_chain_endio;
+
 /// Ends the I/O of a bio.
 ///
 /// # Safety
@@ -453,7 +456,7 @@ pub unsafe extern "C" fn bio_endio(bio: *mut sys::bio) {
             }
             clear_flag(bio, sys::BIO_TRACE_COMPLETION);
             match (*bio).bi_end_io {
-                Some(end_io) if end_io as usize == umc_bio_chain_endio as usize => {
+                Some(end_io) if end_io as usize == CHAIN_END as usize => {
                     bio = leave_chain(bio);
                 }
                 Some(end_io) => {

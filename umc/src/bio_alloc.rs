@@ -263,7 +263,7 @@ pub unsafe extern "C" fn bioset_init(
 pub unsafe extern "C" fn bioset_exit(bs: *mut sys::bio_set) {
     // SAFETY: the caller's contract; `umc_pool` is the box of `bioset_init`.
     unsafe {
-        let pool = std::mem::replace(&mut *bs, sys::bio_set::default()).umc_pool.cast::<Pool>();
+        let pool = std::mem::take(&mut *bs).umc_pool.cast::<Pool>();
         if pool.is_null() {
             return;
         }
@@ -358,4 +358,106 @@ pub unsafe extern "C" fn bio_kmalloc(nr_vecs: u16, gfp_mask: sys::gfp_t) -> *mut
     let size = size_of::<sys::bio>() + usize::from(nr_vecs) * size_of::<sys::bio_vec>();
     // SAFETY: any size may be asked for.
     unsafe { crate::slab::kmalloc(size, gfp_mask).cast() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bio::{bio_add_page, bio_chain, bio_endio, bio_put, bio_reset};
+    use crate::blkdev::tests::kernel;
+    use crate::mm::{PageBuf, gfp};
+
+    #[test]
+    fn sets_and_sizes() {
+        kernel();
+        let mut set = sys::bio_set::default();
+        let mut bare = sys::bio_set::default();
+        // SAFETY: the sets live until they are ended; each bio is put once.
+        unsafe {
+            assert_eq!(bioset_init(&raw mut set, 3, 48, sys::BIOSET_NEED_BVECS as c_int), 0);
+            assert_eq!(bioset_init(&raw mut bare, 3, 0, 0), 0);
+            let null = std::ptr::null_mut();
+            assert!(bio_alloc_bioset(null, 1, 0, gfp::NOIO, &raw mut bare).is_null());
+            assert!(bio_alloc_bioset(null, 257, 0, gfp::NOIO, &raw mut set).is_null());
+            for (wanted, got) in [(0, 0), (1, 4), (5, 16), (64, 64), (65, 128), (256, 256)] {
+                let bio = bio_alloc_bioset(null, wanted, 0, gfp::NOIO, &raw mut set);
+                assert_eq!((*bio).bi_max_vecs, got);
+                bio.cast::<u8>().sub(48).write_bytes(0xff, 48);
+                let clone = bio_alloc_clone(null, bio, gfp::NOIO, &raw mut bare);
+                assert_eq!((*clone).bi_io_vec, (*bio).bi_io_vec);
+                bio_put(clone);
+                bio_put(bio);
+            }
+            bioset_exit(&raw mut set);
+            bioset_exit(&raw mut set);
+            bioset_exit(&raw mut bare);
+        }
+    }
+
+    #[test]
+    fn the_reserve_is_refilled() {
+        let pool = Pool::new(2, 0, 4).unwrap();
+        let (chunk, class) = pool.lists.lock().reserve.pop().map(|chunk| (chunk, 4)).unwrap();
+        pool.lists.lock().live += 1;
+        pool.give_back(chunk, class);
+        assert_eq!(pool.lists.lock().reserve.len(), 2);
+    }
+
+    thread_local!(static ENDED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+
+    unsafe extern "C" fn note_end(_bio: *mut sys::bio) {
+        ENDED.set(ENDED.get() + 1);
+    }
+
+    #[test]
+    fn a_long_chain_ends_once_and_with_the_first_error() {
+        let set = kernel().block.fs_bios.get();
+        // SAFETY: each bio is ended once; chained ones put themselves.
+        unsafe {
+            let last = bio_alloc_bioset(std::ptr::null_mut(), 0, 0, gfp::NOIO, set);
+            (*last).bi_end_io = Some(note_end);
+            let mut chain = vec![last];
+            for _ in 0..100_000 {
+                let bio = bio_alloc_bioset(std::ptr::null_mut(), 0, 0, gfp::NOIO, set);
+                bio_chain(bio, *chain.last().unwrap());
+                chain.push(bio);
+            }
+            let first = chain.pop().unwrap();
+            chain.iter().for_each(|bio| bio_endio(*bio));
+            assert_eq!(ENDED.get(), 0, "the one that all wait for has not ended");
+            (*first).bi_status = crate::bio::STS_NOSPC;
+            bio_endio(first);
+            assert_eq!((ENDED.get(), (*last).bi_status), (1, crate::bio::STS_NOSPC));
+            bio_put(last);
+        }
+    }
+
+    #[test]
+    fn pages_are_merged_and_references_counted() {
+        let set = kernel().block.fs_bios.get();
+        let buf = PageBuf::new(4 * 4096).unwrap();
+        let page = |n| buf.first_page().wrapping_add(n);
+        // SAFETY: the buffer outlives the bio.
+        unsafe {
+            let bio = bio_alloc_bioset(std::ptr::null_mut(), 4, 0, gfp::NOIO, set);
+            assert_eq!(bio_add_page(bio, page(0), 4096, 0), 4096);
+            assert_eq!(bio_add_page(bio, page(1), 512, 0), 512);
+            assert_eq!(((*bio).bi_vcnt, (*bio).bi_iter.bi_size), (1, 4608));
+            assert_eq!(bio_add_page(bio, page(3), 512, 512), 512);
+            assert_eq!((*bio).bi_vcnt, 2);
+            let lens: Vec<usize> = crate::bio::segments(bio).map(|(_, len)| len).collect();
+            assert_eq!(lens, [4608, 512]);
+            crate::bio_iter::__bio_advance(bio, 4608 + 256);
+            let lens: Vec<usize> = crate::bio::segments(bio).map(|(_, len)| len).collect();
+            assert_eq!(lens, [256]);
+            bio_reset(bio, std::ptr::null_mut(), sys::REQ_OP_WRITE);
+            assert_eq!(((*bio).bi_vcnt, (*bio).bi_max_vecs, (*bio).bi_pool), (0, 4, set));
+            // As the inline `bio_get` does.
+            crate::bio::set_flag(bio, sys::BIO_REFFED);
+            (*bio).__bi_cnt.counter += 1;
+            bio_put(bio);
+            assert_eq!((*bio).__bi_cnt.counter, 1);
+            bio_put(bio);
+        }
+    }
 }

@@ -153,7 +153,7 @@ unsafe fn cut_of_data(
 /// Where a discard or a secure erase of so many sectors must be cut.
 fn cut_of_discard(sector: u64, sectors: u32, most: u32, lim: &sys::queue_limits) -> Cut {
     let granularity = (lim.discard_granularity / SECTOR).max(1);
-    let allowed = (u32::MAX & !(lim.logical_block_size - 1)) / SECTOR;
+    let allowed = !(lim.logical_block_size - 1) / SECTOR;
     let most = most.min(allowed);
     let most = most - most % granularity;
     if most == 0 || sectors <= most {

@@ -31,8 +31,8 @@ fn parse(text: &[u8], nbits: usize) -> Result<Words> {
         }
         let digits = str::from_utf8(group).map_err(|_| Errno::EINVAL)?;
         let value = u32::from_str_radix(digits, 16).map_err(|_| Errno::EINVAL)?;
-        let unused = (32 * at).saturating_sub(nbits).max(32 * (at + 1) - nbits.min(32 * (at + 1)));
-        if at >= words.len() || value.leading_zeros() < unused.min(32) as u32 {
+        let bits = nbits.saturating_sub(32 * at).min(32);
+        if at >= words.len() || u64::from(value) >> bits != 0 {
             return Err(Errno::EOVERFLOW);
         }
         words[at] = value;

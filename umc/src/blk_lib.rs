@@ -41,16 +41,17 @@ impl Chain {
         self.0 = unsafe { bio_chain_and_submit(self.0, bio) };
     }
 
-    /// Submits the last one and waits for all.
-    unsafe fn wait(self) -> c_int {
+    /// Submits the last one and waits for all. `complete`: were all of them sent?
+    unsafe fn wait(self, complete: bool) -> c_int {
+        let missing = if complete { 0 } else { Errno::ENOMEM.neg() };
         if self.0.is_null() {
-            return 0;
+            return missing;
         }
         // SAFETY: the caller's contract.
         unsafe {
             let ret = submit_bio_wait(self.0);
             bio_put(self.0);
-            ret
+            if ret == 0 { missing } else { ret }
         }
     }
 }
@@ -106,7 +107,8 @@ pub unsafe extern "C" fn __blkdev_issue_discard(
             let part = left.min(discard_part(granularity, sector));
             let bio = alloc(bdev, 0, sys::REQ_OP_DISCARD, gfp_mask);
             if bio.is_null() {
-                break;
+                *biop = chain.0;
+                return Errno::ENOMEM.neg();
             }
             (*bio).bi_iter.bi_sector = sector;
             (*bio).bi_iter.bi_size = part as u32 * SECTOR;
@@ -137,8 +139,8 @@ pub unsafe extern "C" fn blkdev_issue_discard(
         let mut last = ptr::null_mut();
         // SAFETY: the caller's contract.
         let ret = unsafe {
-            __blkdev_issue_discard(bdev, sector, nr_sects, gfp_mask, &raw mut last);
-            Chain(last).wait()
+            let sent = __blkdev_issue_discard(bdev, sector, nr_sects, gfp_mask, &raw mut last);
+            Chain(last).wait(sent == 0)
         };
         if ret == Errno::EOPNOTSUPP.neg() { 0 } else { ret }
     })
@@ -171,8 +173,9 @@ pub unsafe extern "C" fn blkdev_issue_secure_erase(
         let mut chain = Chain(ptr::null_mut());
         // SAFETY: the caller's contract.
         unsafe {
-            send_bare(&mut chain, bdev, sector, nr_sects, most, sys::REQ_OP_SECURE_ERASE, gfp);
-            chain.wait()
+            let op = sys::REQ_OP_SECURE_ERASE;
+            let complete = send_bare(&mut chain, bdev, sector, nr_sects, most, op, gfp);
+            chain.wait(complete)
         }
     })
 }
@@ -189,7 +192,7 @@ fn check_write(
     if gendisk::is_read_only(bdev) { Err(Errno::EPERM) } else { Ok(()) }
 }
 
-/// Sends bios without data, of at most `most` sectors each.
+/// Sends bios without data, of at most `most` sectors each. False when memory for one was missing.
 unsafe fn send_bare(
     chain: &mut Chain,
     bdev: *mut sys::block_device,
@@ -198,7 +201,7 @@ unsafe fn send_bare(
     most: u64,
     opf: u32,
     gfp: u32,
-) {
+) -> bool {
     let mut at = 0;
     while at < sectors {
         let part = most.min(sectors - at);
@@ -206,7 +209,7 @@ unsafe fn send_bare(
         unsafe {
             let bio = alloc(bdev, 0, opf, gfp);
             if bio.is_null() {
-                return;
+                return false;
             }
             (*bio).bi_iter.bi_sector = sector + at;
             (*bio).bi_iter.bi_size = part as u32 * SECTOR;
@@ -214,16 +217,17 @@ unsafe fn send_bare(
         }
         at += part;
     }
+    true
 }
 
-/// Sends writes of zeroes.
+/// Sends writes of zeroes. False when memory for one was missing.
 unsafe fn send_zero_pages(
     chain: &mut Chain,
     bdev: *mut sys::block_device,
     sector: u64,
     sectors: u64,
     gfp: u32,
-) {
+) -> bool {
     let zeroes = DiskRecord::of_bdev(bdev).kernel.block.zero_page();
     let mut at = 0;
     while at < sectors {
@@ -232,7 +236,7 @@ unsafe fn send_zero_pages(
         unsafe {
             let bio = alloc(bdev, (part * SECTOR).div_ceil(PAGE) as u16, sys::REQ_OP_WRITE, gfp);
             if bio.is_null() {
-                return;
+                return false;
             }
             (*bio).bi_iter.bi_sector = sector + at;
             let mut left = part * SECTOR;
@@ -245,6 +249,7 @@ unsafe fn send_zero_pages(
         }
         at += u64::from(part);
     }
+    true
 }
 
 fn write_zeroes_max(lim: &sys::queue_limits) -> u64 {
@@ -282,15 +287,15 @@ pub unsafe extern "C" fn __blkdev_issue_zeroout(
     // SAFETY: the caller's contract.
     unsafe {
         let mut chain = Chain(*biop);
-        if most > 0 {
+        let complete = if most > 0 {
             let opf = write_zeroes_op(flags);
-            send_bare(&mut chain, bdev, sector, nr_sects, most, opf, gfp_mask);
+            send_bare(&mut chain, bdev, sector, nr_sects, most, opf, gfp_mask)
         } else {
-            send_zero_pages(&mut chain, bdev, sector, nr_sects, gfp_mask);
-        }
+            send_zero_pages(&mut chain, bdev, sector, nr_sects, gfp_mask)
+        };
         *biop = chain.0;
+        if complete { 0 } else { Errno::ENOMEM.neg() }
     }
-    0
 }
 
 /// Zeroes a range: by the device if it can, else by writing zeroes.
@@ -320,8 +325,8 @@ pub unsafe extern "C" fn blkdev_issue_zeroout(
             let opf = write_zeroes_op(flags);
             // SAFETY: the caller's contract.
             unsafe {
-                send_bare(&mut chain, bdev, sector, nr_sects, most, opf, gfp_mask);
-                chain.wait()
+                let complete = send_bare(&mut chain, bdev, sector, nr_sects, most, opf, gfp_mask);
+                chain.wait(complete)
             }
         });
         // A driver that finds out late that its device cannot clears the limit and fails the bio.
@@ -337,8 +342,8 @@ pub unsafe extern "C" fn blkdev_issue_zeroout(
         let mut chain = Chain(ptr::null_mut());
         // SAFETY: the caller's contract.
         unsafe {
-            send_zero_pages(&mut chain, bdev, sector, nr_sects, gfp_mask);
-            chain.wait()
+            let complete = send_zero_pages(&mut chain, bdev, sector, nr_sects, gfp_mask);
+            chain.wait(complete)
         }
     })
 }

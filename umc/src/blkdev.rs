@@ -95,7 +95,7 @@ impl DiskLimits {
             features |= if on { feature } else { 0 };
         }
         // What one bio can hold, in whole blocks.
-        let most = (u32::MAX & !(4096 - 1)) >> 9;
+        let most = !(4096_u32 - 1) >> 9;
         sys::queue_limits {
             features,
             logical_block_size: self.logical_block_size,
@@ -302,7 +302,7 @@ pub fn add_disk(
     if !name_fits || !name_is_plain {
         return Err(Errno::EINVAL);
     }
-    if limits.sectors % u64::from(limits.logical_block_size.max(512) / 512) != 0 {
+    if !limits.sectors.is_multiple_of(u64::from(limits.logical_block_size.max(512) / 512)) {
         return Err(Errno::EINVAL);
     }
     sched::with_kernel(kernel, || {

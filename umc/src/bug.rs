@@ -32,7 +32,8 @@ pub(crate) fn stack_lines(marker: &str) -> Vec<String> {
             lines.push(format!("  {:p}", frame.ip()));
         }
         for symbol in frame.symbols() {
-            let name = symbol.name().map_or_else(|| format!("{:p}", frame.ip()), |n| format!("{n:#}"));
+            let name =
+                symbol.name().map_or_else(|| format!("{:p}", frame.ip()), |n| format!("{n:#}"));
             let place = match (symbol.filename(), symbol.lineno()) {
                 (Some(file), Some(line)) => format!(" ({}:{line})", short(file)),
                 _ => String::new(),
@@ -204,6 +205,10 @@ mod tests {
         let records = kernel.log_records(0);
         assert!(records[0].text.starts_with("WARNING: b/c/d.c:7 in f(): x > y [test/"));
         assert!(records.len() > 1);
-        assert!(records[1].text.contains("a_warning_has_place_and_backtrace"), "{}", records[1].text);
+        assert!(
+            records[1].text.contains("a_warning_has_place_and_backtrace"),
+            "{}",
+            records[1].text
+        );
     }
 }

@@ -182,7 +182,10 @@ pub unsafe extern "C" fn wait_for_completion_io(x: *mut sys::completion) {
 /// # Context
 /// May sleep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wait_for_completion_state(x: *mut sys::completion, state: c_uint) -> c_int {
+pub unsafe extern "C" fn wait_for_completion_state(
+    x: *mut sys::completion,
+    state: c_uint,
+) -> c_int {
     // SAFETY: the caller's contract.
     crate::errno::to_ret(unsafe { Completion::from_sys(x) }.wait_in(current_task(), state, NEVER))
 }

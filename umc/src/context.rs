@@ -169,7 +169,9 @@ fn report_sleep(task: &Task) {
     printk::emit(
         task.kernel,
         3,
-        &format!("{comm}/{pid}: preempt_count {preempt}, softirq {softirq}, rcu {rcu}, interrupts {irqs}"),
+        &format!(
+            "{comm}/{pid}: preempt_count {preempt}, softirq {softirq}, rcu {rcu}, interrupts {irqs}"
+        ),
     );
     trace.resolve();
     emit_trace(task.kernel, &trace);

@@ -121,7 +121,8 @@ fn percpu_layout(bytes: usize) -> Option<Layout> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __alloc_percpu(size: usize, align: usize) -> *mut c_void {
     debug_assert!(align <= HEADER);
-    let bytes = size.checked_next_multiple_of(64).and_then(|slot| slot.checked_mul(CPUS_MAX as usize));
+    let bytes =
+        size.checked_next_multiple_of(64).and_then(|slot| slot.checked_mul(CPUS_MAX as usize));
     let Some(layout) = bytes.and_then(percpu_layout) else { return ptr::null_mut() };
     // SAFETY: the layout is not empty, it holds the header.
     let start = unsafe { alloc_zeroed(layout) };
@@ -142,7 +143,11 @@ pub unsafe extern "C" fn __alloc_percpu(size: usize, align: usize) -> *mut c_voi
 /// # Context
 /// Any: the host's allocator does not sleep in the sense of a driver.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn __alloc_percpu_gfp(size: usize, align: usize, _gfp: sys::gfp_t) -> *mut c_void {
+pub unsafe extern "C" fn __alloc_percpu_gfp(
+    size: usize,
+    align: usize,
+    _gfp: sys::gfp_t,
+) -> *mut c_void {
     // SAFETY: the caller's contract.
     unsafe { __alloc_percpu(size, align) }
 }

@@ -10,8 +10,8 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_int};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -22,7 +22,7 @@ use crate::submit::Gate;
 use crate::{Errno, Kernel, Result};
 use crate::{bio_alloc, blk_sysfs, device, kobject, limits, printk, sched, sys};
 
-mod calls;
+pub(crate) mod calls;
 
 pub use calls::*;
 
@@ -45,6 +45,8 @@ pub(crate) struct DiskRecord {
     pub(crate) kernel: &'static Kernel,
     disk: Option<Arc<dyn Disk>>,
     live: AtomicBool,
+    /// The driver's, noted when the disk was added.
+    free_disk: OnceLock<unsafe extern "C" fn(*mut sys::gendisk)>,
     ext_minor: Mutex<Option<u32>>,
     /// Who has it open, and how.
     pub(crate) openers: Mutex<Vec<crate::bdev::Opener>>,
@@ -78,6 +80,7 @@ impl DiskRecord {
             kernel,
             disk,
             live: AtomicBool::new(false),
+            free_disk: OnceLock::new(),
             ext_minor: Mutex::new(None),
             openers: Mutex::default(),
             holders: Mutex::default(),
@@ -240,6 +243,10 @@ impl DiskRecord {
             return Err(error);
         }
         set_state(disk, sys::GD_ADDED);
+        // SAFETY: the driver that adds the disk is there.
+        if let Some(free_disk) = unsafe { (*disk).fops.as_ref() }.and_then(|fops| fops.free_disk) {
+            let _ = self.free_disk.set(free_disk);
+        }
         self.uevent(sys::KOBJ_ADD);
         Ok(())
     }
@@ -292,8 +299,8 @@ impl DiskRecord {
             report_dead(self, false);
         }
         self.with_open_mutex(|| self.mark_dead());
-        blk_sysfs::hide(self);
         self.uevent(sys::KOBJ_REMOVE);
+        blk_sysfs::hide(self);
         self.gate().kill_and_drain();
         true
     }
@@ -323,12 +330,12 @@ impl DiskRecord {
 impl Drop for DiskRecord {
     fn drop(&mut self) {
         let disk = self.gendisk();
+        let was_added = has_state(disk, sys::GD_ADDED);
         sched::with_kernel(self.kernel, || {
-            // SAFETY: this was the last reference; the driver's operations are there as long as its module, which a
-            // disk that was added keeps by its opener or its owner.
+            // SAFETY: this was the last reference. The operations of the driver may be gone with its module; a driver
+            // with a `free_disk` stays until that was called.
             unsafe {
-                let free_disk = (*disk).fops.as_ref().and_then(|fops| fops.free_disk);
-                if let Some(free_disk) = free_disk.filter(|_| has_state(disk, sys::GD_ADDED)) {
+                if let Some(free_disk) = self.free_disk.get() {
                     free_disk(disk);
                 }
                 bio_alloc::bioset_exit(&raw mut (*disk).bio_split);
@@ -336,7 +343,7 @@ impl Drop for DiskRecord {
             if let Some(minor) = self.ext_minor.lock().take() {
                 self.kernel.block.give_ext_minor(minor);
             }
-            if let Some(disk) = self.disk.take() {
+            if let Some(disk) = self.disk.take().filter(|_| was_added) {
                 disk.close();
             }
         });

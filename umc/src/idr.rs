@@ -213,7 +213,8 @@ fn last(end: c_int) -> u64 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn idr_init_base(idr: *mut sys::idr, base: c_int) {
     let base = AtomicUsize::new(base.max(0) as usize);
-    let table = Table { lock: RawRwLock::INIT, map: ptr::null_mut(), base, next: AtomicUsize::new(0) };
+    let table =
+        Table { lock: RawRwLock::INIT, map: ptr::null_mut(), base, next: AtomicUsize::new(0) };
     // SAFETY: the caller's contract; sizes are asserted above.
     unsafe { idr.cast::<Table>().write(table) };
 }

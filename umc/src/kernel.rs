@@ -34,6 +34,7 @@ pub struct Kernel {
     pub(crate) sched: crate::sched::State,
     pub(crate) timer: crate::timer::State,
     pub(crate) umh: crate::umh::State,
+    pub(crate) utsname: crate::utsname::State,
     pub(crate) workqueue: crate::workqueue::State,
 }
 
@@ -53,6 +54,7 @@ impl Kernel {
             sched: Default::default(),
             timer: Default::default(),
             umh: Default::default(),
+            utsname: Default::default(),
             workqueue: Default::default(),
         }));
         kernel

@@ -113,11 +113,23 @@ fn create(kernel: &'static Kernel, name: &str, main: Main) -> Result<TaskRef> {
     }
 }
 
+/// Ends the node when a panic leaves a thread: whoever waits for the thread would wait for ever.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 /// The life of a thread.
 fn run(task: TaskRef) {
+    let _abort = AbortOnPanic;
     sched::become_task(&task);
     // SAFETY: the reference `task` lives until `Task::exit`, which ends the use of this borrow.
-    let this: &'static Task = unsafe { &*ptr::from_ref::<Task>(&task) };
+    let this: &'static Task = unsafe { &*ptr::from_ref::<Task>(&*task) };
     let kthread = kthread_of(this);
     schedule(this);
     let mut result = Errno::EINTR.neg();

@@ -18,7 +18,10 @@ pub mod printk;
 pub mod random;
 pub mod ratelimit;
 pub mod rbtree;
+pub mod refcount;
 pub mod string;
+pub mod utsname;
+pub mod xarray;
 
 // Memory, crypto, modules.
 pub mod capability;

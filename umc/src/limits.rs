@@ -114,7 +114,7 @@ fn validate_blocks(lim: &mut sys::queue_limits) -> Result<()> {
 fn validate_sizes(lim: &mut sys::queue_limits) -> Result<()> {
     let block_sectors = lim.logical_block_size / SECTOR;
     if lim.max_hw_sectors == 0 {
-        lim.max_hw_sectors = sys::BLK_SAFE_MAX_SECTORS as u32;
+        lim.max_hw_sectors = sys::BLK_SAFE_MAX_SECTORS;
     }
     if lim.max_hw_sectors < PAGE / SECTOR || lim.max_hw_sectors < block_sectors {
         return Err(Errno::EINVAL);
@@ -163,7 +163,7 @@ fn validate_segments(lim: &mut sys::queue_limits) -> Result<()> {
     }
     if lim.max_segment_size == 0 {
         lim.max_segment_size = match lim.virt_boundary_mask {
-            0 => sys::BLK_MAX_SEGMENT_SIZE as u32,
+            0 => sys::BLK_MAX_SEGMENT_SIZE,
             _ => u32::MAX,
         };
     }
@@ -288,7 +288,7 @@ fn stack_blocks(top: &mut sys::queue_limits, below: &sys::queue_limits, alignmen
         top.io_opt = 0;
         aligned = false;
     }
-    if top.chunk_sectors % (top.physical_block_size / SECTOR) != 0 {
+    if !top.chunk_sectors.is_multiple_of(top.physical_block_size / SECTOR) {
         top.chunk_sectors = 0;
         aligned = false;
     }

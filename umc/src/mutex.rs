@@ -57,7 +57,8 @@ impl RawMutex {
     #[inline]
     pub(crate) fn try_lock(&self, task: &Task) -> bool {
         let word = &self.queue.word;
-        let locked = word.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        let locked =
+            word.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if locked {
             self.set_owner(task);
         }

@@ -13,7 +13,8 @@ use crate::{Kernel, jiffies, sys};
 /// Sets of counters per disk.
 pub(crate) const SHARDS: usize = sys::UMC_STAT_SHARDS as usize;
 
-const _: () = assert!(size_of::<sys::disk_stats>() % 64 == 0, "a set fills its cache lines");
+const _: () =
+    assert!(size_of::<sys::disk_stats>().is_multiple_of(64), "a set fills its cache lines");
 
 const HZ: u64 = sys::HZ as u64;
 

@@ -329,7 +329,11 @@ pub unsafe extern "C" fn __printk_ratelimit(func: *const c_char) -> c_int {
     if verdict.suppressed > 0 {
         // SAFETY: the caller's contract.
         let func = unsafe { string::lossy(func) };
-        emit(kernel, LEVEL_DEFAULT, &format!("{func}: {} callbacks suppressed", verdict.suppressed));
+        emit(
+            kernel,
+            LEVEL_DEFAULT,
+            &format!("{func}: {} callbacks suppressed", verdict.suppressed),
+        );
     }
     c_int::from(verdict.allowed)
 }

@@ -179,7 +179,9 @@ fn start_thread(kernel: &'static Kernel) {
             // Else another caller was faster: two threads share the queue, and both stop at shutdown.
         }
         // The callbacks stay queued; the next one tries again, and rcu_barrier runs them itself.
-        Err(error) => printk::emit(kernel, 3, &format!("rcu: cannot start the callback thread: {error}")),
+        Err(error) => {
+            printk::emit(kernel, 3, &format!("rcu: cannot start the callback thread: {error}"))
+        }
     }
 }
 

@@ -58,7 +58,9 @@ pub unsafe extern "C" fn refcount_warn_saturate(
     // SAFETY: the caller's contract.
     unsafe { counter(r) }.store(SATURATED, Ordering::SeqCst);
     bug::warn(match type_ {
-        sys::REFCOUNT_ADD_NOT_ZERO_OVF | sys::REFCOUNT_ADD_OVF => "refcount_t: saturated; leaking memory.",
+        sys::REFCOUNT_ADD_NOT_ZERO_OVF | sys::REFCOUNT_ADD_OVF => {
+            "refcount_t: saturated; leaking memory."
+        }
         sys::REFCOUNT_ADD_UAF => "refcount_t: addition on 0; use-after-free.",
         sys::REFCOUNT_SUB_UAF => "refcount_t: underflow; use-after-free.",
         _ => "refcount_t: decrement hit 0; leaking memory.",

@@ -64,7 +64,9 @@ impl RwSpin {
             let parked = word | PARKED;
             let held = word & !PARKED != 0;
             let marked = || {
-                self.word.compare_exchange(word, parked, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+                self.word
+                    .compare_exchange(word, parked, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok()
             };
             if held && marked() {
                 ops.park(&self.word, parked, NEVER);

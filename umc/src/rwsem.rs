@@ -113,7 +113,10 @@ impl RwSem {
         if kind == WRITE {
             let owner = self.owner.swap(ptr::null_mut(), Ordering::Relaxed);
             if !ptr::eq(owner, task) {
-                context::warn(task.kernel, "up_write by a task that does not hold the rw_semaphore");
+                context::warn(
+                    task.kernel,
+                    "up_write by a task that does not hold the rw_semaphore",
+                );
             }
         }
         let locked = self.queue.lock(task.kernel.ops);
@@ -176,7 +179,8 @@ pub unsafe extern "C" fn rwsem_is_contended(sem: *mut sys::rw_semaphore) -> c_in
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn down_read(sem: *mut sys::rw_semaphore) {
     // SAFETY: the caller's contract.
-    let done = unsafe { RwSem::from_sys(sem) }.down(current_task(), READ, sys::TASK_UNINTERRUPTIBLE);
+    let done =
+        unsafe { RwSem::from_sys(sem) }.down(current_task(), READ, sys::TASK_UNINTERRUPTIBLE);
     debug_assert!(done.is_ok(), "an uninterruptible wait is not interrupted");
 }
 
@@ -217,7 +221,8 @@ pub unsafe extern "C" fn down_read_trylock(sem: *mut sys::rw_semaphore) -> c_int
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn down_write(sem: *mut sys::rw_semaphore) {
     // SAFETY: the caller's contract.
-    let done = unsafe { RwSem::from_sys(sem) }.down(current_task(), WRITE, sys::TASK_UNINTERRUPTIBLE);
+    let done =
+        unsafe { RwSem::from_sys(sem) }.down(current_task(), WRITE, sys::TASK_UNINTERRUPTIBLE);
     debug_assert!(done.is_ok(), "an uninterruptible wait is not interrupted");
 }
 

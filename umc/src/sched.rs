@@ -15,10 +15,9 @@ pub(crate) mod waiters;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::mem::offset_of;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -299,7 +298,6 @@ impl Task {
         }
     }
 }
-
 
 /// A task as reports show it.
 #[derive(Clone, Debug)]

@@ -81,7 +81,8 @@ impl Semaphore {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn down(sem: *mut sys::semaphore) {
     // SAFETY: the caller's contract.
-    let done = unsafe { Semaphore::from_sys(sem) }.down(current_task(), sys::TASK_UNINTERRUPTIBLE, NEVER);
+    let done =
+        unsafe { Semaphore::from_sys(sem) }.down(current_task(), sys::TASK_UNINTERRUPTIBLE, NEVER);
     debug_assert!(done.is_ok(), "an uninterruptible wait is not interrupted");
 }
 

@@ -134,7 +134,11 @@ pub unsafe extern "C" fn disallow_signal(sig: c_int) {
 /// # Context
 /// Any. Never sleeps.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn send_sig(sig: c_int, task: *mut sys::task_struct, from_kernel: c_int) -> c_int {
+pub unsafe extern "C" fn send_sig(
+    sig: c_int,
+    task: *mut sys::task_struct,
+    from_kernel: c_int,
+) -> c_int {
     // SAFETY: the caller's contract.
     crate::errno::to_ret(send(sig, unsafe { Task::from_sys(task) }, from_kernel != 0))
 }

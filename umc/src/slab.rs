@@ -267,6 +267,24 @@ pub unsafe extern "C" fn kmemdup(src: *const c_void, len: usize, gfp: sys::gfp_t
 }
 
 /// # Safety
+/// `src` is readable for `count` elements of that size.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kmemdup_array(
+    src: *const c_void,
+    count: usize,
+    element_size: usize,
+    gfp: sys::gfp_t,
+) -> *mut c_void {
+    match count.checked_mul(element_size) {
+        // SAFETY: the caller's contract.
+        Some(len) => unsafe { kmemdup(src, len, gfp) },
+        None => ptr::null_mut(),
+    }
+}
+
+/// # Safety
 /// `s` is NULL or a NUL-terminated string.
 /// # Context
 /// Any.

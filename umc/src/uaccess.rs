@@ -131,8 +131,12 @@ pub unsafe extern "C" fn memdup_user(src: *const c_void, len: usize) -> *mut c_v
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vmemdup_user(src: *const c_void, len: usize) -> *mut c_void {
+    if is_bad(src) {
+        return err_ptr(Errno::EFAULT);
+    }
     // SAFETY: the caller's contract.
-    unsafe { memdup_user(src, len) }
+    let copy = unsafe { crate::vmalloc::kvmemdup(src, len, gfp::KERNEL) };
+    if copy.is_null() { err_ptr(Errno::ENOMEM) } else { copy }
 }
 
 /// # Safety

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use crate::{Kernel, sched, sys};
 
 /// The release of the API, as `uname -r` would show it.
-pub const RELEASE: &str = match sys::UTS_RELEASE.to_str() {
+pub const RELEASE: &str = match str::from_utf8(sys::UTS_RELEASE.split_last().unwrap().1) {
     Ok(release) => release,
     Err(_) => panic!("the release is ASCII"),
 };

@@ -288,6 +288,20 @@ pub unsafe extern "C" fn kvcalloc(n: usize, size: usize, flags: sys::gfp_t) -> *
 }
 
 /// # Safety
+/// `src` is readable for `len` bytes.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvmemdup(src: *const c_void, len: usize, gfp: sys::gfp_t) -> *mut c_void {
+    let copy = kv_alloc(len, gfp);
+    if !copy.is_null() {
+        // SAFETY: the caller's contract, and `copy` is new memory of `len` bytes.
+        unsafe { ptr::copy_nonoverlapping(src.cast::<u8>(), copy.cast::<u8>(), len) };
+    }
+    copy
+}
+
+/// # Safety
 /// `p` is NULL or came from kmalloc or vmalloc; it is gone afterwards unless NULL is returned.
 /// # Context
 /// May sleep.
@@ -321,7 +335,7 @@ pub unsafe extern "C" fn kvrealloc(
 pub unsafe extern "C" fn kvfree(addr: *const c_void) {
     // Blocks of vmalloc begin at a page; nearly nothing else does.
     // SAFETY: the caller's contract.
-    if addr.addr() % PAGE_SIZE != 0 || !unsafe { free(addr) } {
+    if !addr.addr().is_multiple_of(PAGE_SIZE) || !unsafe { free(addr) } {
         // SAFETY: the caller's contract: it is kmalloc's.
         unsafe { slab::free(addr) };
     }

@@ -161,7 +161,12 @@ pub unsafe extern "C" fn __xa_alloc_cyclic(
 
 /// # Safety
 /// `xa` is a valid array, `index` a valid number.
-unsafe fn find(xa: *const sys::xarray, from: u64, index: *mut c_ulong, max: c_ulong) -> *mut c_void {
+unsafe fn find(
+    xa: *const sys::xarray,
+    from: u64,
+    index: *mut c_ulong,
+    max: c_ulong,
+) -> *mut c_void {
     // SAFETY: the caller's contract.
     match unsafe { table(xa) }.next(from, max as u64) {
         Some((found, entry)) => {

@@ -128,7 +128,11 @@ impl Job {
                 Ok(Call::Fallocate { fd, mode, offset, len })
             }
             Kind::Zero => {
-                let zero = if self.punch { libc::FALLOC_FL_PUNCH_HOLE } else { libc::FALLOC_FL_ZERO_RANGE };
+                let zero = if self.punch {
+                    libc::FALLOC_FL_PUNCH_HOLE
+                } else {
+                    libc::FALLOC_FL_ZERO_RANGE
+                };
                 Ok(Call::Fallocate { fd, mode: zero | libc::FALLOC_FL_KEEP_SIZE, offset, len })
             }
             Kind::Read | Kind::Write => self.transfer(offset),

@@ -169,7 +169,9 @@ impl Owner {
             }
             self.running -= 1;
             // SAFETY: `start` made it of a box, and the kernel is done with it.
-            let mut job = unsafe { Box::from_raw(std::ptr::with_exposed_provenance_mut::<Job>(user_data as usize)) };
+            let mut job = unsafe {
+                Box::from_raw(std::ptr::with_exposed_provenance_mut::<Job>(user_data as usize))
+            };
             match job.returned(result.into()) {
                 Some(status) => job.complete(status),
                 None => self.go_on(job),

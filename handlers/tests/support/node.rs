@@ -17,7 +17,9 @@ fn build_handlers() {
     ONCE.call_once(|| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "-p", "handler_ram", "-p", "handler_file"]);
-        if std::env::current_exe().is_ok_and(|exe| exe.components().any(|c| c.as_os_str() == "release")) {
+        if std::env::current_exe()
+            .is_ok_and(|exe| exe.components().any(|c| c.as_os_str() == "release"))
+        {
             cargo.arg("--release");
         }
         let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
 use super::*;
-use crate::bio::Op;
+use crate::bio::{self, Op};
 use crate::blkdev::tests::{RamDisk, able, kernel};
 use crate::blkdev::{self, DiskLimits};
 use crate::mm::PageBuf;
@@ -125,7 +125,7 @@ fn io_of_every_kind() {
     assert_eq!(asked.iter().map(|asked| asked.size).sum::<u32>(), 3 << 20);
     assert_eq!(disk.bytes(512 + (3 << 20) - 1, 1), [3]);
 
-    let stat = kernel.tree.read_to_string("/sys/block/a/stat").unwrap();
+    let stat = kernel.tree.read_to_string("/sys/devices/virtual/block/a/stat").unwrap();
     let fields: Vec<&str> = stat.split_whitespace().collect();
     assert_eq!((fields.len(), fields[0], fields[2], fields[8]), (17, "1", "2", "0"), "{stat}");
 }
@@ -182,4 +182,3 @@ fn zeroes_are_written_when_the_disk_cannot() {
     assert!(bytes[512..(4 << 20) - 512].iter().all(|byte| *byte == 0));
     assert_eq!(bytes[(4 << 20) - 512], 0xee);
 }
-use crate::bio;

@@ -137,9 +137,15 @@ fn a_disk_appears_and_goes_away() {
     assert_eq!(infos.len(), 1);
     assert_eq!((infos[0].name.as_str(), infos[0].sectors, infos[0].openers), ("a", 64, 0));
     let read = |path: &str| kernel.tree.read_to_string(path).unwrap();
-    assert_eq!(read("/sys/block/a/size"), "64\n");
-    assert_eq!(read("/sys/class/block/a/queue/write_cache"), "write back\n");
-    assert_eq!(read("/sys/dev/block/259:0/queue/logical_block_size"), "512\n");
+    let dir = blk_sysfs::directory("a");
+    assert_eq!(read(&format!("{dir}/size")), "64\n");
+    assert_eq!(read(&format!("{dir}/queue/write_cache")), "write back\n");
+    assert_eq!(read(&format!("{dir}/queue/logical_block_size")), "512\n");
+    for link in ["/sys/block/a", "/sys/class/block/a", "/sys/dev/block/259:0"] {
+        let ino = kernel.tree.resolve(link).unwrap().ino;
+        let target = kernel.tree.read_link(ino).unwrap();
+        assert!(target.ends_with("/devices/virtual/block/a"), "{link} -> {target}");
+    }
     assert!(read("/proc/partitions").contains("259        0         32 a"));
     assert!(read("/proc/diskstats").contains(" a 0 0 0 0 0"));
 

@@ -279,10 +279,6 @@ impl Node {
         self.parent.as_ref()
     }
 
-    pub(crate) fn has_children(&self) -> bool {
-        !self.place.lock().children.is_empty()
-    }
-
     pub(crate) fn dentry(&self) -> *mut sys::dentry {
         self.dentry.get()
     }

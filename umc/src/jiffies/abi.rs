@@ -2,9 +2,7 @@
 
 use std::ffi::{c_int, c_long, c_uint, c_ulong};
 
-use super::{
-    HZ, MAX_OFFSET, TICK_NS, delay, from_msecs, from_usecs, now, round, sleep_until,
-};
+use super::{HZ, MAX_OFFSET, TICK_NS, delay, from_msecs, from_usecs, now, round, sleep_until};
 use crate::sched::{current_kernel, current_task, schedule_timeout, set_state};
 use crate::{context, sys};
 

@@ -56,10 +56,8 @@ fn numbers_are_parsed_as_kstrto_does() {
     // SAFETY: a null value is allowed, and refused.
     assert_eq!(unsafe { param_set_int(ptr::null(), &raw const int) }, -libc::EINVAL);
     // SAFETY: as `set`.
-    assert_eq!(
-        unsafe { param_set_uint_minmax(c"5".as_ptr(), &raw const hex_param, 6, 9) },
-        -libc::EINVAL
-    );
+    let ret = unsafe { param_set_uint_minmax(c"5".as_ptr(), &raw const hex_param, 6, 9) };
+    assert_eq!(ret, -libc::EINVAL);
 }
 
 #[test]

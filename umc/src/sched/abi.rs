@@ -148,7 +148,8 @@ pub unsafe extern "C" fn r#yield() {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wake_up_process(task: *mut sys::task_struct) -> c_int {
     // SAFETY: the caller's contract.
-    wake_up(unsafe { Task::from_sys(task) }, sys::TASK_INTERRUPTIBLE | sys::TASK_UNINTERRUPTIBLE).into()
+    wake_up(unsafe { Task::from_sys(task) }, sys::TASK_INTERRUPTIBLE | sys::TASK_UNINTERRUPTIBLE)
+        .into()
 }
 
 /// # Safety

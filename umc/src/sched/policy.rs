@@ -139,8 +139,7 @@ pub unsafe extern "C" fn sched_setscheduler(
     }
     // SAFETY: the caller's contract.
     unsafe {
-        let prio =
-            if realtime { sys::MAX_RT_PRIO as c_int - 1 - rt } else { (*task).static_prio };
+        let prio = if realtime { sys::MAX_RT_PRIO as c_int - 1 - rt } else { (*task).static_prio };
         set_priority(task, policy as u32, rt as u32, prio);
     }
     0

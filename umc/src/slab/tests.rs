@@ -44,7 +44,7 @@ fn edges_of_kmalloc() {
         assert!(kmalloc(KMALLOC_MAX_SIZE + 1, gfp::KERNEL).is_null());
         assert!(kmalloc_array(usize::MAX / 2, 3, gfp::KERNEL).is_null());
         assert!(kcalloc(1 << 40, 1 << 40, gfp::KERNEL).is_null());
-        let object = kmemdup(b"abc\0".as_ptr().cast(), 4, gfp::KERNEL);
+        let object = kmemdup(c"abc".as_ptr().cast(), 4, gfp::KERNEL);
         let object = krealloc(object, 4096, gfp::KERNEL);
         assert_eq!(object.addr() % 4096, 0);
         assert_eq!(CStr::from_ptr(object.cast()), c"abc");

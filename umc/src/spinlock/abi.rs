@@ -206,7 +206,10 @@ pub unsafe extern "C" fn _atomic_dec_and_lock(
 ) -> c_int {
     // SAFETY: the caller's contract; both sides access the counter atomically.
     let (counter, lock) = unsafe {
-        (AtomicI32::from_ptr(&raw mut (*counter).counter), KernelSpin::from_sys(&raw mut (*lock).rlock))
+        (
+            AtomicI32::from_ptr(&raw mut (*counter).counter),
+            KernelSpin::from_sys(&raw mut (*lock).rlock),
+        )
     };
     let task = current_task();
     dec_and_lock(counter, || lock.lock(task), || lock.unlock(task)).into()

@@ -229,8 +229,10 @@ fn holders_are_shown() {
     unsafe {
         assert_eq!(holder::bd_link_disk_holder(record.bdev(), upper), 0);
         assert_eq!(holder::bd_link_disk_holder(record.bdev(), upper), 0);
-        let shown = || kernel.tree.resolve("/sys/block/lower/holders/upper/size").is_ok();
-        assert!(shown() && kernel.tree.resolve("/sys/block/upper/slaves/lower/size").is_ok());
+        let base = "/sys/devices/virtual/block";
+        let has = |path: &str| kernel.tree.resolve(&format!("{base}/{path}")).is_ok();
+        let shown = || has("lower/holders/upper");
+        assert!(shown() && has("upper/slaves/lower"));
         holder::bd_unlink_disk_holder(record.bdev(), upper);
         assert!(shown());
         holder::bd_unlink_disk_holder(record.bdev(), upper);
@@ -249,6 +251,62 @@ fn a_deleted_disk_takes_no_bios() {
         let bdev = (*upper).part0;
         del_gendisk(upper);
         assert_eq!(run_bio(bio_on(bdev, sys::REQ_OP_READ, 0, &buf)), STS_IOERR);
+        put_disk(upper);
+    }
+}
+
+#[test]
+fn a_close_waits_for_what_is_in_flight() {
+    let kernel = kernel();
+    let (ram, record) = lower(kernel, able(64));
+    ram.holds.store(true, Ordering::SeqCst);
+    let bdev = crate::bdev::open(kernel, record.devt(), true, None).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let io = crate::bdev::Io::Read { offset: 0, len: 512 };
+    bdev.submit(io, Box::new(move |result| tell.send(result.is_ok()).unwrap()));
+    assert_eq!(record.open_count().load(Ordering::SeqCst), 1);
+    assert!(blkdev::del_disk(kernel, "lower").is_err());
+    let ender = ram.clone();
+    crate::kthread::spawn(kernel, "ender", Box::new(move || ender.let_go())).unwrap();
+    drop(bdev);
+    assert!(told.recv().unwrap());
+    assert_eq!(record.open_count().load(Ordering::SeqCst), 0);
+    drop(record);
+    blkdev::del_disk(kernel, "lower").unwrap();
+    assert_eq!(ram.closed.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn many_tasks_submit_at_once() {
+    let kernel = kernel();
+    let (ram, record) = lower(kernel, DiskLimits { max_hw_sectors: 8, ..able(1024) });
+    let upper = stack("upper", record.bdev());
+    // SAFETY: the disk is live.
+    let bdev = unsafe { (*upper).part0 } as usize;
+    let done = Arc::new(crate::completion::Completion::new());
+    for task in 0..4_u64 {
+        let done = done.clone();
+        let main = move || {
+            let mut buf = PageBuf::zeroed(16 << 10).unwrap();
+            buf.as_mut_slice().fill(task as u8);
+            for round in 0..200 {
+                let sector = task * 256 + round % 8 * 16;
+                let bio = bio_on(bdev as *mut sys::block_device, sys::REQ_OP_WRITE, sector, &buf);
+                assert_eq!(run_bio(bio), STS_OK);
+            }
+            done.complete();
+        };
+        crate::kthread::spawn(kernel, "writer", Box::new(main)).unwrap();
+    }
+    (0..4).for_each(|_| done.wait());
+    for task in 0..4_usize {
+        assert_eq!(ram.bytes(task * 256 * 512, 1), [task as u8]);
+    }
+    // Two bios each, split in four.
+    assert_eq!(ram.take_asked().len(), 4 * 200 * 2 * 4);
+    // SAFETY: nothing is in flight.
+    unsafe {
+        del_gendisk(upper);
         put_disk(upper);
     }
 }

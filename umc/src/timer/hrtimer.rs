@@ -21,7 +21,8 @@ pub(super) unsafe fn call(kernel: &'static Kernel, timer: *mut Timer) {
         }
         arm(kernel, |timers| {
             // Armed by somebody else while the callback ran: that stands.
-            !Kind::High(timer).is_pending() && timers.insert(Kind::High(timer), expiry_of(kernel, timer))
+            !Kind::High(timer).is_pending()
+                && timers.insert(Kind::High(timer), expiry_of(kernel, timer))
         });
     }
 }
@@ -67,7 +68,8 @@ pub unsafe extern "C" fn hrtimer_start_range_ns(
         // SAFETY: the caller's contract; the fields change under the lock only.
         unsafe {
             timers.remove(Kind::High(timer));
-            let start = if mode & sys::HRTIMER_MODE_REL != 0 { hrtimer_cb_get_time(timer) } else { 0 };
+            let start =
+                if mode & sys::HRTIMER_MODE_REL != 0 { hrtimer_cb_get_time(timer) } else { 0 };
             (*timer).umc_expires = time.saturating_add(start);
             timers.insert(Kind::High(timer), expiry_of(kernel, timer))
         }

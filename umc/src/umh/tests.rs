@@ -19,7 +19,7 @@ fn shell(script: &CStr, wait: u32) -> c_int {
     unsafe { call_usermodehelper(c"/bin/sh".as_ptr(), argv, envp, wait as c_int) }
 }
 
-fn log_has(kernel: &Kernel, text: &str) -> bool {
+fn log_has(kernel: &'static Kernel, text: &str) -> bool {
     kernel.log_records(0).iter().any(|record| record.text.contains(text))
 }
 
@@ -35,10 +35,9 @@ fn the_status_is_that_of_wait() {
     };
     assert_eq!(ret, -libc::ENOENT);
     // SAFETY: as above.
-    assert_eq!(
-        unsafe { call_usermodehelper(c"".as_ptr(), ptr::null_mut(), ptr::null_mut(), WAIT_PROC) },
-        0
-    );
+    let ret =
+        unsafe { call_usermodehelper(c"".as_ptr(), ptr::null_mut(), ptr::null_mut(), WAIT_PROC) };
+    assert_eq!(ret, 0);
 }
 
 #[test]

@@ -94,7 +94,13 @@ unsafe fn is_alone(link: *mut Link) -> bool {
 ///
 /// # Safety
 /// `head` is initialized and locked.
-unsafe fn wake_locked(head: *mut Head, mode: c_uint, mut nr: c_int, flags: c_int, key: *mut c_void) -> c_int {
+unsafe fn wake_locked(
+    head: *mut Head,
+    mode: c_uint,
+    mut nr: c_int,
+    flags: c_int,
+    key: *mut c_void,
+) -> c_int {
     let asked = nr;
     // SAFETY: the caller's contract; the list only holds entries that stay until they are taken out under the lock,
     // and a wake function takes out no entry but its own.
@@ -382,7 +388,12 @@ pub unsafe extern "C" fn finish_wait(head: *mut Head, entry: *mut Entry) {
 /// # Context
 /// Any. Never sleeps.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn __wake_up(head: *mut Head, mode: c_uint, nr: c_int, key: *mut c_void) -> c_int {
+pub unsafe extern "C" fn __wake_up(
+    head: *mut Head,
+    mode: c_uint,
+    nr: c_int,
+    key: *mut c_void,
+) -> c_int {
     // SAFETY: the caller's contract.
     unsafe {
         let _locked = Locked::new(head);

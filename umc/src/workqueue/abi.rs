@@ -5,8 +5,8 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 
 use super::{
-    PENDING, QueueId, Work, cancel, create, data_of, destroy, drain, flush, flush_queue, queue_work,
-    system_queue, worker,
+    PENDING, QueueId, Work, cancel, create, data_of, destroy, drain, flush, flush_queue,
+    queue_work, system_queue, worker,
 };
 use crate::sched::current_kernel;
 use crate::{rcupdate, sys, timer};

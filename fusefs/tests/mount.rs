@@ -1,0 +1,406 @@
+//! A kernel with a disk in memory, mounted, and used through the host's system calls.
+//!
+//! Checked: names and attributes; reads and writes of every size and alignment against a plain array, from several threads;
+//! `O_DIRECT`; `fsync` and `fallocate` reaching the disk; exclusive opens, and their end by `Mount::settle`; a driver that
+//! blocks, beside which everything else goes on; an end under open files; the refusals of `mount`.
+//! Needs `/dev/fuse` and the right to mount; without, the tests say so and pass.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fusefs::Mount;
+use umc::bio::{self, Op};
+use umc::blkdev::{self, Disk, DiskLimits};
+use umc::{Config, Errno, Kernel, sched, sys, tree};
+
+const SIZE: usize = 4 << 20;
+
+/// A disk in memory that counts, and that can block its submitters.
+#[derive(Default)]
+struct RamDisk {
+    data: Mutex<Vec<u8>>,
+    flushes: AtomicU32,
+    discards: AtomicU32,
+    zeroes: AtomicU32,
+    is_blocking: AtomicBool,
+}
+
+impl RamDisk {
+    /// # Safety
+    /// A bio that was submitted and not ended.
+    unsafe fn run(&self, bio: *mut sys::bio) {
+        // SAFETY: the caller's contract; segments are valid for their length, and inside the disk by the block layer's
+        // checks.
+        unsafe {
+            let mut data = self.data.lock().unwrap();
+            let mut at = bio::sector(bio) as usize * 512;
+            match bio::op(bio) {
+                Op::Read => {
+                    for (to, len) in bio::segments(bio) {
+                        data[at..at + len].as_ptr().copy_to(to, len);
+                        at += len;
+                    }
+                }
+                Op::Write => {
+                    if bio::flags(bio) & sys::REQ_PREFLUSH != 0 {
+                        self.flushes.fetch_add(1, Ordering::SeqCst);
+                    }
+                    for (from, len) in bio::segments(bio) {
+                        from.copy_to(data[at..at + len].as_mut_ptr(), len);
+                        at += len;
+                    }
+                }
+                op => {
+                    let counter = if op == Op::Discard { &self.discards } else { &self.zeroes };
+                    counter.fetch_add(1, Ordering::SeqCst);
+                    data[at..at + bio::size(bio) as usize].fill(0);
+                }
+            }
+            drop(data);
+            bio::end(bio, bio::STS_OK);
+        }
+    }
+}
+
+impl Disk for RamDisk {
+    fn submit_bio(&self, bio: *mut sys::bio) {
+        while self.is_blocking.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // SAFETY: the contract of `submit_bio`.
+        unsafe { self.run(bio) };
+    }
+}
+
+struct Node {
+    kernel: &'static Kernel,
+    disk: Arc<RamDisk>,
+    dir: tempfile::TempDir,
+    mount: Option<Mount>,
+}
+
+fn limits() -> DiskLimits {
+    DiskLimits {
+        sectors: SIZE as u64 / 512,
+        discard: true,
+        write_zeroes: true,
+        write_cache: true,
+        ..DiskLimits::default()
+    }
+}
+
+/// A node with the disk `ram`, or None where FUSE cannot be used.
+fn node(name: &str) -> Option<Node> {
+    if !Path::new("/dev/fuse").exists() || !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: needs /dev/fuse and root");
+        return None;
+    }
+    let kernel = Kernel::boot(Config { name: name.to_owned(), ..Config::default() });
+    sched::attach(kernel, "test");
+    let disk = Arc::new(RamDisk { data: Mutex::new(vec![0; SIZE]), ..RamDisk::default() });
+    blkdev::add_disk(kernel, "ram", disk.clone(), limits()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mount = fusefs::mount(kernel, dir.path(), vec![("state".into(), "/nowhere".into())]);
+    Some(Node { kernel, disk, dir, mount: Some(mount.unwrap()) })
+}
+
+impl Node {
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn ram(&self) -> File {
+        OpenOptions::new().read(true).write(true).open(self.path("dev/ram")).unwrap()
+    }
+
+    fn end(&mut self) {
+        self.mount.take().unwrap().unmount().unwrap();
+        assert!(!is_mounted(self.dir.path()));
+        assert_eq!(fs::read_dir(self.dir.path()).unwrap().count(), 0);
+        blkdev::del_disk(self.kernel, "ram").map_err(|in_use| in_use.to_string()).unwrap();
+    }
+}
+
+fn is_mounted(path: &Path) -> bool {
+    let text = path.to_str().unwrap();
+    fs::read_to_string("/proc/self/mountinfo").unwrap().contains(text)
+}
+
+fn errno<T>(result: io::Result<T>) -> Option<i32> {
+    result.err().and_then(|error| error.raw_os_error())
+}
+
+/// Numbers that look random, the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) % below
+    }
+}
+
+#[test]
+fn names_attributes_and_texts() {
+    let Some(mut node) = node("names") else { return };
+    let stored = Arc::new(Mutex::new(String::new()));
+    let store = stored.clone();
+    let tree = &node.kernel.tree;
+    tree.add_file("/proc/hello", 0o444, tree::text(|| "hello\n".repeat(10_000))).unwrap();
+    let refuse = |text: &str| if text == "no" { Err(Errno::ENOSPC) } else { Ok(()) };
+    let attr = tree::attr(String::new, move |text| {
+        refuse(text)?;
+        *store.lock().unwrap() = text.to_owned();
+        Ok(())
+    });
+    tree.add_file("/sys/knob", 0o644, attr).unwrap();
+
+    assert_eq!(fs::read_to_string(node.path("proc/hello")).unwrap(), "hello\n".repeat(10_000));
+    fs::write(node.path("sys/knob"), "17").unwrap();
+    assert_eq!(*stored.lock().unwrap(), "17");
+    assert_eq!(errno(fs::write(node.path("sys/knob"), "no")), Some(libc::ENOSPC));
+    assert_eq!(errno(fs::write(node.path("proc/hello"), "x")), Some(libc::EACCES));
+    assert_eq!(errno(File::create(node.path("proc/new"))), Some(libc::EACCES).or(Some(38)));
+    assert_eq!(fs::read_link(node.path(".umc/state")).unwrap(), Path::new("/nowhere"));
+    let mut names: Vec<_> = fs::read_dir(node.dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".umc", "dev", "proc", "sys"]);
+
+    let meta = fs::metadata(node.path("dev/ram")).unwrap();
+    assert!(meta.is_file());
+    assert_eq!(meta.len(), SIZE as u64);
+    let devt = blkdev::disks(node.kernel)[0].devt;
+    assert_eq!(meta.ino(), tree::block_ino(devt));
+
+    tree.remove("/proc/hello").unwrap();
+    assert_eq!(errno(fs::metadata(node.path("proc/hello"))), Some(libc::ENOENT));
+    let mount = node.mount.as_ref().unwrap();
+    assert!(mount.is_alive() && mount.settle());
+    node.end();
+}
+
+#[test]
+fn any_size_and_place_against_a_model() {
+    let Some(mut node) = node("model") else { return };
+    let file = node.ram();
+    let mut model = vec![0_u8; SIZE];
+    let mut dice = Dice(7);
+    for step in 0..3000_u32 {
+        let at = dice.roll(SIZE as u64) as usize;
+        let len = match dice.roll(4) {
+            0 => dice.roll(16),
+            1 => dice.roll(5000),
+            2 => dice.roll(20_000),
+            _ => dice.roll(16) * 512,
+        } as usize;
+        let (at, len) = match dice.roll(3) {
+            0 => (at / 4096 * 4096, len.next_multiple_of(512)),
+            _ => (at, len),
+        };
+        let end = (at + len).min(SIZE);
+        if dice.roll(2) == 0 {
+            let data: Vec<u8> = (0..end - at).map(|i| (step as usize * 31 + i) as u8).collect();
+            file.write_all_at(&data, at as u64).unwrap();
+            model[at..end].copy_from_slice(&data);
+        } else {
+            let mut data = vec![0; len];
+            let done = file.read_at(&mut data, at as u64).unwrap();
+            assert_eq!(done, end - at);
+            assert!(data[..done] == model[at..end], "step {step}: {len} bytes at {at}");
+        }
+    }
+    let mut rest = [0; 16];
+    assert_eq!(file.read_at(&mut rest, SIZE as u64).unwrap(), 0);
+    assert_eq!(file.read_at(&mut rest, SIZE as u64 - 3).unwrap(), 3);
+    assert_eq!(errno(file.write_at(&rest, SIZE as u64)), Some(libc::ENOSPC));
+    assert_eq!(file.write_at(&rest, SIZE as u64 - 5).unwrap(), 5);
+    model[SIZE - 5..].fill(0);
+    assert!(*node.disk.data.lock().unwrap() == model);
+    drop(file);
+    node.end();
+}
+
+/// Each thread owns its bytes, none its blocks: a cycle that forgets another one's bytes is seen.
+#[test]
+fn neighbours_in_one_block() {
+    let Some(mut node) = node("neighbours") else { return };
+    const THREADS: usize = 4;
+    let path = node.path("dev/ram");
+    let threads: Vec<_> = (0..THREADS)
+        .map(|me| {
+            let path = path.clone();
+            std::thread::spawn(move || {
+                let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+                let mut dice = Dice(me as u64);
+                for round in 0..300_u64 {
+                    let slot = dice.roll(16) as usize * THREADS + me;
+                    let data = [(round as u8) ^ (me as u8); 100];
+                    file.write_all_at(&data, slot as u64 * 100).unwrap();
+                    let mut seen = [0; 100];
+                    file.read_exact_at(&mut seen, slot as u64 * 100).unwrap();
+                    assert!(seen == data, "thread {me}, round {round}");
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    node.end();
+}
+
+#[test]
+fn flushes_discards_and_zeroes() {
+    let Some(mut node) = node("flushes") else { return };
+    let direct = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_DIRECT)
+        .open(node.path("dev/ram"))
+        .unwrap();
+    #[repr(align(4096))]
+    struct Aligned([u8; 65536]);
+    let mut buffer = Box::new(Aligned([0x5a; 65536]));
+    for at in (0..SIZE as u64).step_by(65536) {
+        direct.write_all_at(&buffer.0, at).unwrap();
+    }
+    buffer.0.fill(0);
+    direct.read_exact_at(&mut buffer.0, 65536).unwrap();
+    assert!(buffer.0.iter().all(|byte| *byte == 0x5a));
+
+    let flushes = || node.disk.flushes.load(Ordering::SeqCst);
+    let before = flushes();
+    direct.sync_all().unwrap();
+    direct.sync_data().unwrap();
+    assert_eq!(flushes(), before + 2);
+
+    let allocate = |mode, offset, len| {
+        // SAFETY: plain values.
+        let ret = unsafe { libc::fallocate(direct.as_raw_fd(), mode, offset, len) };
+        if ret == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    };
+    let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    allocate(punch, 4096, 8192).unwrap();
+    allocate(libc::FALLOC_FL_ZERO_RANGE, 65536, 512).unwrap();
+    assert_eq!(node.disk.zeroes.load(Ordering::SeqCst), 2);
+    assert_eq!(errno(allocate(punch, 100, 8192)), Some(libc::EINVAL));
+    assert_eq!(errno(allocate(punch, SIZE as i64, 8192)), Some(libc::EINVAL));
+    assert_eq!(errno(allocate(0, 0, 8192)), Some(libc::EOPNOTSUPP));
+    allocate(punch, SIZE as i64 - 4096, 8192).unwrap();
+    let range = [8192_u64 * 2, 4096];
+    // SAFETY: the request takes two numbers.
+    let ret =
+        unsafe { libc::ioctl(direct.as_raw_fd(), u64::from(fusefs::IOC_DISCARD), range.as_ptr()) };
+    assert_eq!((ret, node.disk.discards.load(Ordering::SeqCst)), (0, 1));
+    let mut size = 0_u64;
+    // SAFETY: the request fills one number.
+    let ret =
+        unsafe { libc::ioctl(direct.as_raw_fd(), u64::from(fusefs::IOC_GET_SIZE), &raw mut size) };
+    assert_eq!((ret, size), (0, SIZE as u64));
+    let mut model = vec![0x5a_u8; SIZE];
+    for range in [4096..12288, 65536..66048, SIZE - 4096..SIZE, 16384..20480] {
+        model[range].fill(0);
+    }
+    assert!(*node.disk.data.lock().unwrap() == model);
+
+    assert_eq!(errno(direct.set_len(100)), Some(libc::EINVAL));
+    direct.set_len(SIZE as u64).unwrap();
+    drop(direct);
+    // What `dd of=` does: O_TRUNC means nothing to a device.
+    fs::write(node.path("dev/ram"), b"start").unwrap();
+    assert_eq!(fs::metadata(node.path("dev/ram")).unwrap().len(), SIZE as u64);
+    assert_eq!(&node.disk.data.lock().unwrap()[..6], b"start\x5a");
+    node.end();
+}
+
+#[test]
+fn claims_end_with_settle() {
+    let Some(mut node) = node("claims") else { return };
+    let open =
+        || OpenOptions::new().read(true).custom_flags(libc::O_EXCL).open(node.path("dev/ram"));
+    for _ in 0..200 {
+        let first = open().unwrap();
+        assert_eq!(errno(open()), Some(libc::EBUSY));
+        drop(first);
+        assert!(node.mount.as_ref().unwrap().settle());
+        assert_eq!(blkdev::disks(node.kernel)[0].openers, 0);
+    }
+    node.end();
+}
+
+#[test]
+fn a_blocked_driver_blocks_nobody_else() {
+    let Some(mut node) = node("blocked") else { return };
+    let path = node.path("dev/ram");
+    let other = Arc::new(RamDisk { data: Mutex::new(vec![7; SIZE]), ..RamDisk::default() });
+    blkdev::add_disk(node.kernel, "other", other, limits()).unwrap();
+    node.disk.is_blocking.store(true, Ordering::SeqCst);
+    let writers: Vec<_> = (0..8_u8)
+        .map(|me| {
+            let path = path.clone();
+            std::thread::spawn(move || {
+                let file = OpenOptions::new().write(true).open(path).unwrap();
+                file.write_all_at(&[me; 4096], u64::from(me) * 4096).unwrap();
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(100));
+    let start = Instant::now();
+    let mut block = [0; 4096];
+    let file = File::open(node.path("dev/other")).unwrap();
+    for at in 0..100 {
+        file.read_exact_at(&mut block, at * 4096).unwrap();
+        assert_eq!(block[0], 7);
+    }
+    drop(file);
+    assert!(fs::read_dir(node.path("dev")).unwrap().count() >= 2);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    node.disk.is_blocking.store(false, Ordering::SeqCst);
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    assert!(
+        node.disk.data.lock().unwrap()[..8 * 4096]
+            .chunks(4096)
+            .enumerate()
+            .all(|(me, block)| { block.iter().all(|byte| *byte == me as u8) })
+    );
+    blkdev::del_disk(node.kernel, "other").map_err(|in_use| in_use.to_string()).ok();
+    node.end();
+}
+
+#[test]
+fn the_end_under_open_files() {
+    let Some(mut node) = node("end") else { return };
+    let file = node.ram();
+    file.write_all_at(b"x", 5).unwrap();
+    let listing = fs::read_dir(node.path("dev")).unwrap();
+    node.end();
+    assert!(file.write_all_at(b"x", 5).is_err());
+    drop((file, listing));
+}
+
+#[test]
+fn refusals() {
+    let Some(mut node) = node("first") else { return };
+    let second = Kernel::boot(Config { name: "second".into(), ..Config::default() });
+    let refused = |root: &Path| fusefs::mount(second, root, Vec::new()).err().unwrap().to_string();
+    let text = refused(node.dir.path());
+    assert!(text.contains("node first is running there"), "{text}");
+    let dir = tempfile::tempdir().unwrap();
+    let text = refused(&dir.path().join("none"));
+    assert!(text.contains("does not exist"), "{text}");
+    fs::write(dir.path().join("file"), "").unwrap();
+    let text = refused(dir.path());
+    assert!(text.contains("not empty"), "{text}");
+    let text = refused(&dir.path().join("file"));
+    assert!(text.contains("not a directory"), "{text}");
+    let text = refused(Path::new("/proc"));
+    assert!(text.contains("is mounted there"), "{text}");
+    node.end();
+}
