@@ -49,6 +49,7 @@ pub fn kernel_exports(umcd: &Path) -> Result<BTreeSet<String>> {
         .filter_map(|symbol| symbol.name().ok())
         .filter(|name| !name.starts_with("_ZN") && !name.starts_with("_R"))
         .chain(FROM_LIBC.iter().copied())
+        .chain(FROM_TOOLCHAIN.iter().copied())
         .map(str::to_owned)
         .collect())
 }

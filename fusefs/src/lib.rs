@@ -36,12 +36,18 @@ mod loops;
 mod mountpoint;
 mod ranges;
 mod server;
+mod shared;
 
 pub use disk::{IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT};
 pub use mountpoint::clear_stale;
 
 use mountpoint::MountPoint;
-use server::{Server, Shared};
+use server::Server;
+use shared::Shared;
+
+/// The open flag that claims a block device for its opener alone. `O_EXCL`, which does that on Linux, is taken out by the
+/// host before a FUSE server sees the flags; who redirects an open of a device with `O_EXCL` adds this one.
+pub const OPEN_EXCLUSIVE: i32 = libc::O_ASYNC;
 
 /// How long [`Mount::settle`] waits at most.
 const SETTLE_NS: u64 = 2_000_000_000;

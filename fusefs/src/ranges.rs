@@ -111,6 +111,8 @@ mod tests {
 
     #[test]
     fn writes_wait_for_cycles_only() {
+        let kernel = umc::Kernel::boot(umc::Config::default());
+        umc::sched::attach(kernel, "test");
         let ranges = Ranges::new();
         let a = ranges.try_write(&(0..4096)).unwrap();
         let b = ranges.try_write(&(0..4096)).unwrap();

@@ -2,162 +2,32 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, Errno, FileAttr, FileHandle, FopenFlags, Generation, INodeNo, InitFlags,
-    IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData,
+    BsdFileFlags, Errno, FileHandle, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags,
+    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
     ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs,
     ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use umc::mm::PageBuf;
-use umc::tree::{Attr, Kind};
-use umc::wait::WaitQueue;
-use umc::{Kernel, blkdev};
+use umc::tree::Kind;
 
-use crate::attr::{TTL, attr_of, errno, file_type};
-use crate::disk::{Devices, IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT, OpenDisk};
-use crate::handles::{Handle, Handles, Listing};
-use crate::lanes::{Job, Key, Lanes};
-use crate::loops::{Handler, Loops};
+use crate::attr::{TTL, errno, file_type};
+use crate::disk::{IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT};
+use crate::handles::{Handle, Listing};
+use crate::lanes::Key;
+use crate::shared::Shared;
 
 /// Requests of asynchronous I/O that the kernel keeps under way.
 const BACKGROUND: u16 = 256;
 /// The largest write.
 const WRITE_MAX: u32 = 1 << 20;
 
-/// The state of one mount.
-pub(crate) struct Shared {
-    pub(crate) kernel: &'static Kernel,
-    owner: (u32, u32),
-    handles: Handles,
-    devices: Devices,
-    lanes: Lanes,
-    loops: Loops,
-    /// Releases that were read and have not ended.
-    releasing: AtomicUsize,
-    released: WaitQueue,
-}
-
 /// What fuser calls.
 pub(crate) struct Server(pub(crate) Arc<Shared>);
-
-impl Shared {
-    pub(crate) fn new(kernel: &'static Kernel, loops: usize) -> Shared {
-        Shared {
-            kernel,
-            owner: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
-            handles: Handles::default(),
-            devices: Devices::default(),
-            lanes: Lanes::new(kernel),
-            loops: Loops::new(loops),
-            releasing: AtomicUsize::new(0),
-            released: WaitQueue::new(),
-        }
-    }
-
-    /// Starts a handler: the loop thread becomes a task, once.
-    fn enter(&self) -> Handler<'_> {
-        umc::sched::attach(self.kernel, "fuse");
-        self.loops.enter()
-    }
-
-    /// Runs a job that calls a driver: here while another loop is left to read requests, else in a lane.
-    fn run(&self, key: Key, job: impl FnOnce() + Send + 'static) {
-        match self.loops.try_inline() {
-            Some(_inline) => job(),
-            None => self.lanes.push(key, Box::new(job) as Job),
-        }
-    }
-
-    fn device_size(&self, kind: Kind) -> u64 {
-        let Kind::Block(devt) = kind else { return 0 };
-        let disks = blkdev::disks(self.kernel);
-        disks.iter().find(|disk| disk.devt == devt).map_or(0, |disk| disk.sectors << 9)
-    }
-
-    fn file_attr(&self, attr: &Attr) -> FileAttr {
-        attr_of(attr, self.owner, self.device_size(attr.kind))
-    }
-
-    /// Waits for the releases that were queued before: see `Mount::settle`.
-    pub(crate) fn settle(&self, deadline_ns: u64, round_trip: impl Fn() -> bool) -> bool {
-        if !round_trip() {
-            return true;
-        }
-        let progress = self.loops.progress();
-        while !self.loops.is_past(&progress) {
-            if self.kernel.ops.now_ns() >= deadline_ns || !round_trip() {
-                return false;
-            }
-        }
-        let left = deadline_ns.saturating_sub(self.kernel.ops.now_ns());
-        self.released.wait_event_timeout(left, || self.releasing.load(Ordering::SeqCst) == 0)
-    }
-
-    /// After the end of the connection: releases what is still open and ends all threads.
-    pub(crate) fn close_all(&self) {
-        drop(self.handles.take_all());
-        self.lanes.close();
-    }
-
-    fn release(self: &Arc<Shared>, fh: FileHandle, ino: u64, reply: ReplyEmpty) {
-        let Some(handle) = self.handles.take(fh) else { return reply.error(Errno::EBADF) };
-        self.releasing.fetch_add(1, Ordering::SeqCst);
-        let key = match &handle {
-            Handle::Disk(disk) => Key::Open(disk.devt()),
-            _ => Key::File(ino),
-        };
-        let shared = self.clone();
-        self.run(key, move || {
-            drop(handle);
-            if shared.releasing.fetch_sub(1, Ordering::SeqCst) == 1 {
-                shared.released.wake_up_all();
-            }
-            reply.ok();
-        });
-    }
-
-    fn disk(&self, fh: FileHandle) -> Result<Arc<OpenDisk>, Errno> {
-        match self.handles.get(fh) {
-            Some(Handle::Disk(disk)) => Ok(disk),
-            Some(_) => Err(Errno::EOPNOTSUPP),
-            None => Err(Errno::EBADF),
-        }
-    }
-
-    fn open(self: &Arc<Shared>, ino: u64, pid: u32, flags: OpenFlags, reply: ReplyOpen) {
-        let write = flags.acc_mode() != OpenAccMode::O_RDONLY;
-        let attr = match self.kernel.tree.attr(ino) {
-            Ok(attr) => attr,
-            Err(error) => return reply.error(errno(error)),
-        };
-        let shared = self.clone();
-        let direct = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
-        match attr.kind {
-            Kind::Block(devt) => {
-                let holder =
-                    (flags.0 & libc::O_EXCL != 0).then(|| format!("process {pid} of the host"));
-                self.run(Key::Open(devt), move || {
-                    let (kernel, devices) = (shared.kernel, &shared.devices);
-                    match OpenDisk::open(kernel, devices, devt, write, holder.as_deref()) {
-                        Ok(disk) => {
-                            let fh = shared.handles.insert(Handle::Disk(Arc::new(disk)));
-                            reply.opened(fh, direct | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
-                        }
-                        Err(error) => reply.error(errno(error)),
-                    }
-                });
-            }
-            _ => self.run(Key::File(ino), move || match shared.kernel.tree.open(ino, write) {
-                Ok(file) => reply.opened(shared.handles.insert(Handle::File(file.into())), direct),
-                Err(error) => reply.error(errno(error)),
-            }),
-        }
-    }
-}
 
 /// Two numbers of an ioctl's argument.
 fn range_of(data: &[u8]) -> Option<(u64, u64)> {
@@ -544,5 +414,96 @@ impl fuser::Filesystem for Server {
     fn forget(&self, _req: &Request, _ino: INodeNo, _nlookup: u64) {
         // Nodes live as long as the tree wants; a request for a number that is gone gets ENOENT.
         drop(self.0.enter());
+    }
+
+    // Names are given by drivers only: the answers are those of sysfs.
+
+    fn create(
+        &self,
+        _req: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        _flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let _handler = self.0.enter();
+        reply.error(Errno::EACCES);
+    }
+
+    fn mknod(
+        &self,
+        _req: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        let _handler = self.0.enter();
+        reply.error(Errno::EPERM);
+    }
+
+    fn mkdir(
+        &self,
+        _req: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let _handler = self.0.enter();
+        reply.error(Errno::EPERM);
+    }
+
+    fn unlink(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        let _handler = self.0.enter();
+        reply.error(Errno::EPERM);
+    }
+
+    fn rmdir(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        let _handler = self.0.enter();
+        reply.error(Errno::EPERM);
+    }
+
+    fn symlink(
+        &self,
+        _req: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _target: &Path,
+        reply: ReplyEntry,
+    ) {
+        let _handler = self.0.enter();
+        reply.error(Errno::EPERM);
+    }
+
+    fn rename(
+        &self,
+        _req: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _newparent: INodeNo,
+        _newname: &OsStr,
+        _flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let _handler = self.0.enter();
+        reply.error(Errno::EPERM);
+    }
+
+    fn link(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        _newparent: INodeNo,
+        _newname: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        let _handler = self.0.enter();
+        reply.error(Errno::EPERM);
     }
 }

@@ -63,8 +63,8 @@ impl Limits {
     /// Does the range lie in the disk, in whole blocks?
     pub(crate) fn holds(&self, offset: u64, len: u64) -> bool {
         let block = u64::from(self.block_size);
-        offset % block == 0
-            && len % block == 0
+        offset.is_multiple_of(block)
+            && len.is_multiple_of(block)
             && offset.checked_add(len).is_some_and(|end| end <= self.size_bytes)
     }
 }
@@ -248,7 +248,7 @@ impl Inner {
     /// Logs a failed call.
     pub(crate) fn say_failed(&self, kind: Kind, offset: u64, len: u64, why: &str) {
         let number = self.failures.fetch_add(1, SeqCst);
-        if number < FAILURES_LOGGED || number % FAILURES_SAMPLE == 0 {
+        if number < FAILURES_LOGGED || number.is_multiple_of(FAILURES_SAMPLE) {
             let what = match kind {
                 Kind::Flush => return self.device.log(3, &format!("flush failed: {why}")),
                 Kind::Read => "read",

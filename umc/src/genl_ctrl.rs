@@ -87,7 +87,9 @@ impl Message<'_> {
         }
         let (kind, payload) = (sys::GENL_ID_CTRL as c_int, crate::genetlink::GENL_HEADER as c_int);
         // SAFETY: there is room.
-        let nlh = unsafe { netlink::__nlmsg_put(skb.as_ptr(), portid, seq, kind, payload, flags as c_int) };
+        let nlh = unsafe {
+            netlink::__nlmsg_put(skb.as_ptr(), portid, seq, kind, payload, flags as c_int)
+        };
         let header = sys::genlmsghdr { cmd, version: VERSION, reserved: 0 };
         // SAFETY: its room was just put.
         unsafe { nlh.cast::<u8>().add(netlink::HEADER).cast::<sys::genlmsghdr>().write(header) };
@@ -102,7 +104,10 @@ impl Message<'_> {
     fn put(&self, kind: u32, data: &[u8]) -> Result<()> {
         let (kind, len) = (kind as c_int, data.len() as c_int);
         // SAFETY: our own buffer, and a live slice.
-        crate::errno::from_ret(unsafe { nla_put(self.skb.as_ptr(), kind, len, data.as_ptr().cast()) }).map(drop)
+        crate::errno::from_ret(unsafe {
+            nla_put(self.skb.as_ptr(), kind, len, data.as_ptr().cast())
+        })
+        .map(drop)
     }
 
     fn put_u32(&self, kind: u32, value: u32) -> Result<()> {
@@ -177,7 +182,11 @@ fn fill(skb: &Skb, family: &Family, portid: u32, seq: u32, flags: u32, cmd: u8) 
         }
         if !family.groups.is_empty() {
             message.nest(sys::CTRL_ATTR_MCAST_GROUPS, || {
-                family.groups.iter().zip(1..).try_for_each(|(group, index)| fill_group(&message, index, group))
+                family
+                    .groups
+                    .iter()
+                    .zip(1..)
+                    .try_for_each(|(group, index)| fill_group(&message, index, group))
             })?;
         }
         Ok(())
@@ -244,7 +253,10 @@ unsafe extern "C" fn get_family(_skb: *mut sys::sk_buff, info: *mut sys::genl_in
 }
 
 /// CTRL_CMD_GETFAMILY of all: `args[0]` counts those that were told already.
-unsafe extern "C" fn dump_families(skb: *mut sys::sk_buff, cb: *mut sys::netlink_callback) -> c_int {
+unsafe extern "C" fn dump_families(
+    skb: *mut sys::sk_buff,
+    cb: *mut sys::netlink_callback,
+) -> c_int {
     // SAFETY: the dump's own buffer; this is one more reference.
     let skb = unsafe { Skb::share(skb) };
     // SAFETY: the dump's own callback.
@@ -252,8 +264,9 @@ unsafe extern "C" fn dump_families(skb: *mut sys::sk_buff, cb: *mut sys::netlink
     // SAFETY: the union is numbers only.
     let args = unsafe { &mut cb.__bindgen_anon_1.args };
     // SAFETY: the request lives as long as its dump, and `data` is what the dump stored there.
-    let (seq, portid) =
-        unsafe { ((*cb.nlh).nlmsg_seq, (*cb.data.cast::<sys::genl_dumpit_info>()).info.snd_portid) };
+    let (seq, portid) = unsafe {
+        ((*cb.nlh).nlmsg_seq, (*cb.data.cast::<sys::genl_dumpit_info>()).info.snd_portid)
+    };
     let families = Kernel::current().genl.table.lock().all();
     for family in families.iter().skip(args[0] as usize) {
         let cmd = sys::CTRL_CMD_NEWFAMILY as u8;

@@ -179,7 +179,8 @@ impl Table {
             return sys::GENL_ID_CTRL;
         }
         let mut first = 1;
-        while let Some(used) = (first..first + count).rev().find(|id| self.used_groups.contains(id)) {
+        while let Some(used) = (first..first + count).rev().find(|id| self.used_groups.contains(id))
+        {
             first = used + 1;
         }
         self.used_groups.extend(first..first + count);
@@ -319,7 +320,10 @@ fn name_of(chars: &[std::ffi::c_char]) -> Result<String> {
 ///
 /// # Safety
 /// `raw` stays valid, its arrays included, until it is unregistered.
-pub(crate) unsafe fn enter(kernel: &'static Kernel, raw: *mut sys::genl_family) -> Result<FamilyRef> {
+pub(crate) unsafe fn enter(
+    kernel: &'static Kernel,
+    raw: *mut sys::genl_family,
+) -> Result<FamilyRef> {
     // SAFETY: the caller's contract.
     let family = unsafe { &mut *raw };
     let name = name_of(&family.name)?;

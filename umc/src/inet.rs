@@ -446,12 +446,19 @@ mod tests {
         let text = c"fe80::1,rest";
         // SAFETY: literals and local buffers.
         unsafe {
-            let ret = in6_pton(text.as_ptr(), -1, octets.as_mut_ptr(), i32::from(b','), &raw mut end);
+            let ret =
+                in6_pton(text.as_ptr(), -1, octets.as_mut_ptr(), i32::from(b','), &raw mut end);
             assert_eq!((ret, end), (1, text.as_ptr().add(7)));
             let addr = octets.as_ptr().cast::<sys::in6_addr>();
-            assert_eq!(ipv6_addr_type(addr) as u32, sys::IPV6_ADDR_LINKLOCAL | sys::IPV6_ADDR_UNICAST);
+            assert_eq!(
+                ipv6_addr_type(addr) as u32,
+                sys::IPV6_ADDR_LINKLOCAL | sys::IPV6_ADDR_UNICAST
+            );
             assert_eq!(in_aton(c"127.0.0.1".as_ptr()), u32::from_ne_bytes([127, 0, 0, 1]));
-            assert_eq!(in4_pton(c"127.0.0".as_ptr(), -1, octets.as_mut_ptr(), -1, ptr::null_mut()), 0);
+            assert_eq!(
+                in4_pton(c"127.0.0".as_ptr(), -1, octets.as_mut_ptr(), -1, ptr::null_mut()),
+                0
+            );
         }
     }
 }

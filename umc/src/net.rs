@@ -125,7 +125,11 @@ unsafe extern "C" fn op_release(socket: *mut sys::socket) -> c_int {
     0
 }
 
-unsafe extern "C" fn op_bind(socket: *mut sys::socket, addr: *mut sys::sockaddr, len: c_int) -> c_int {
+unsafe extern "C" fn op_bind(
+    socket: *mut sys::socket,
+    addr: *mut sys::sockaddr,
+    len: c_int,
+) -> c_int {
     // SAFETY: the caller passes a live socket and its address.
     to_ret((|| unsafe {
         let (sock, addr) = (sock_of(socket)?, address(addr, len)?);
@@ -223,7 +227,11 @@ unsafe extern "C" fn op_accept(
     })())
 }
 
-unsafe extern "C" fn op_getname(socket: *mut sys::socket, addr: *mut sys::sockaddr, peer: c_int) -> c_int {
+unsafe extern "C" fn op_getname(
+    socket: *mut sys::socket,
+    addr: *mut sys::sockaddr,
+    peer: c_int,
+) -> c_int {
     // SAFETY: the caller passes a live socket.
     let sock = match unsafe { sock_of(socket) } {
         Ok(sock) => sock,
@@ -537,7 +545,10 @@ pub unsafe extern "C" fn kernel_connect(
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kernel_getsockname(sock: *mut sys::socket, addr: *mut sys::sockaddr) -> c_int {
+pub unsafe extern "C" fn kernel_getsockname(
+    sock: *mut sys::socket,
+    addr: *mut sys::sockaddr,
+) -> c_int {
     // SAFETY: the caller's contract.
     unsafe { op_getname(sock, addr, 0) }
 }
@@ -549,7 +560,10 @@ pub unsafe extern "C" fn kernel_getsockname(sock: *mut sys::socket, addr: *mut s
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kernel_getpeername(sock: *mut sys::socket, addr: *mut sys::sockaddr) -> c_int {
+pub unsafe extern "C" fn kernel_getpeername(
+    sock: *mut sys::socket,
+    addr: *mut sys::sockaddr,
+) -> c_int {
     // SAFETY: the caller's contract.
     unsafe { op_getname(sock, addr, 1) }
 }

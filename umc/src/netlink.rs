@@ -277,7 +277,9 @@ pub unsafe extern "C" fn netlink_broadcast(
     allocation: sys::gfp_t,
 ) -> c_int {
     // SAFETY: the caller's contract.
-    unsafe { netlink_broadcast_filtered(ssk, skb, portid, group, allocation, None, ptr::null_mut()) }
+    unsafe {
+        netlink_broadcast_filtered(ssk, skb, portid, group, allocation, None, ptr::null_mut())
+    }
 }
 
 /// As [`netlink_broadcast`]; `filter` returns non-zero for members who shall not have it.

@@ -189,4 +189,3 @@ pub(crate) fn abort_family(kernel: &'static Kernel, family: u16) {
         abort(&client, Some(family));
     }
 }
-

@@ -287,7 +287,10 @@ pub unsafe extern "C" fn __nla_reserve_64bit(
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn __nla_reserve_nohdr(skb: *mut sys::sk_buff, attrlen: c_int) -> *mut c_void {
+pub unsafe extern "C" fn __nla_reserve_nohdr(
+    skb: *mut sys::sk_buff,
+    attrlen: c_int,
+) -> *mut c_void {
     let len = align(attrlen.max(0) as usize);
     // SAFETY: the caller's contract.
     let start = unsafe { crate::skbuff::skb_put(skb, len as c_uint) };
@@ -366,7 +369,13 @@ pub unsafe extern "C" fn __nla_put(
     let nla = unsafe { __nla_reserve(skb, attrtype, attrlen) };
     if attrlen > 0 {
         // SAFETY: the room was just reserved behind the header.
-        unsafe { ptr::copy_nonoverlapping(data.cast::<u8>(), nla.cast::<u8>().add(HEADER), attrlen as usize) };
+        unsafe {
+            ptr::copy_nonoverlapping(
+                data.cast::<u8>(),
+                nla.cast::<u8>().add(HEADER),
+                attrlen as usize,
+            )
+        };
     }
 }
 
@@ -395,7 +404,11 @@ pub unsafe extern "C" fn __nla_put_64bit(
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn __nla_put_nohdr(skb: *mut sys::sk_buff, attrlen: c_int, data: *const c_void) {
+pub unsafe extern "C" fn __nla_put_nohdr(
+    skb: *mut sys::sk_buff,
+    attrlen: c_int,
+    data: *const c_void,
+) {
     // SAFETY: the caller's contract.
     let start = unsafe { __nla_reserve_nohdr(skb, attrlen) };
     if attrlen > 0 {

@@ -76,9 +76,12 @@ fn unsigned(kind: u32, data: &[u8]) -> Option<u64> {
     wide[..len].copy_from_slice(&data[..len]);
     let value = u64::from_ne_bytes(wide);
     match kind {
-        sys::NLA_U8 | sys::NLA_U16 | sys::NLA_U32 | sys::NLA_U64 | sys::NLA_UINT | sys::NLA_MSECS => {
-            Some(value)
-        }
+        sys::NLA_U8
+        | sys::NLA_U16
+        | sys::NLA_U32
+        | sys::NLA_U64
+        | sys::NLA_UINT
+        | sys::NLA_MSECS => Some(value),
         sys::NLA_BINARY => Some(data.len() as u64),
         sys::NLA_BE16 => Some(u64::from(u16::from_be(value as u16))),
         sys::NLA_BE32 => Some(u64::from(u32::from_be(value as u32))),
@@ -113,7 +116,9 @@ fn in_range(policy: &sys::nla_policy, value: i128) -> Result<bool> {
         (i128::from(pair.min), i128::from(pair.max))
     };
     Ok(match u32::from(policy.validation_type) {
-        sys::NLA_VALIDATE_RANGE | sys::NLA_VALIDATE_RANGE_WARN_TOO_LONG => (min..=max).contains(&value),
+        sys::NLA_VALIDATE_RANGE | sys::NLA_VALIDATE_RANGE_WARN_TOO_LONG => {
+            (min..=max).contains(&value)
+        }
         sys::NLA_VALIDATE_MIN => value >= min,
         sys::NLA_VALIDATE_MAX => value <= max,
         sys::NLA_VALIDATE_RANGE_PTR => {
@@ -192,13 +197,16 @@ fn check_value(
 
 /// A bit field must select only known bits, and set only selected ones.
 fn check_bitfield(policy: &sys::nla_policy, data: &[u8]) -> Result<()> {
-    let word = |at: usize| data.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
+    let word = |at: usize| {
+        data.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes)
+    };
     let (Some(value), Some(selector), 8) = (word(0), word(4), data.len()) else {
         return Err(Errno::ERANGE);
     };
     // SAFETY: the type says that the union is the mask of known bits.
     let known = unsafe { policy.__bindgen_anon_1.bitfield32_valid };
-    let fine = known != 0 && selector & !known == 0 && value & !known == 0 && value & !selector == 0;
+    let fine =
+        known != 0 && selector & !known == 0 && value & !known == 0 && value & !selector == 0;
     if fine { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
@@ -215,7 +223,13 @@ fn check_text(policy: &sys::nla_policy, data: &[u8], terminated: bool) -> Result
 }
 
 /// The nest of `nla`, by the policy for its inside.
-fn check_nest(policy: &sys::nla_policy, data: &[u8], validate: c_uint, report: Report, depth: u32) -> Result<()> {
+fn check_nest(
+    policy: &sys::nla_policy,
+    data: &[u8],
+    validate: c_uint,
+    report: Report,
+    depth: u32,
+) -> Result<()> {
     if data.is_empty() {
         return Ok(());
     }
@@ -231,7 +245,18 @@ fn check_nest(policy: &sys::nla_policy, data: &[u8], validate: c_uint, report: R
     let head = data.as_ptr().cast();
     if u32::from(policy.type_) == sys::NLA_NESTED {
         // SAFETY: the slice is the stream; the inner policy has `len + 1` entries by contract of the policy.
-        return unsafe { walk(head, data.len() as c_int, most, inner, validate, report, ptr::null_mut(), depth + 1) };
+        return unsafe {
+            walk(
+                head,
+                data.len() as c_int,
+                most,
+                inner,
+                validate,
+                report,
+                ptr::null_mut(),
+                depth + 1,
+            )
+        };
     }
     // SAFETY: the slice is the stream.
     for entry in unsafe { Attrs::new(head, data.len() as c_int) } {
@@ -245,7 +270,16 @@ fn check_nest(policy: &sys::nla_policy, data: &[u8], validate: c_uint, report: R
         }
         // SAFETY: as above.
         unsafe {
-            walk(nest.as_ptr().cast(), nest.len() as c_int, most, inner, validate, report, ptr::null_mut(), depth + 1)
+            walk(
+                nest.as_ptr().cast(),
+                nest.len() as c_int,
+                most,
+                inner,
+                validate,
+                report,
+                ptr::null_mut(),
+                depth + 1,
+            )
         }?;
     }
     Ok(())
@@ -296,10 +330,14 @@ unsafe fn check(
         sys::NLA_BITFIELD32 => check_bitfield(entry, data),
         sys::NLA_NUL_STRING => check_text(entry, data, true),
         sys::NLA_STRING => check_text(entry, data, false),
-        sys::NLA_BINARY if entry.len != 0 && data.len() > usize::from(entry.len) => Err(Errno::ERANGE),
+        sys::NLA_BINARY if entry.len != 0 && data.len() > usize::from(entry.len) => {
+            Err(Errno::ERANGE)
+        }
         sys::NLA_BINARY => Ok(()),
-        sys::NLA_NESTED | sys::NLA_NESTED_ARRAY => return check_nest(entry, data, validate, report, depth)
-            .and_then(|()| check_value_unless_nest(entry)),
+        sys::NLA_NESTED | sys::NLA_NESTED_ARRAY => {
+            return check_nest(entry, data, validate, report, depth)
+                .and_then(|()| check_value_unless_nest(entry));
+        }
         sys::NLA_UNSPEC if validate & sys::NL_VALIDATE_UNSPEC != 0 => Err(Errno::EINVAL),
         sys::NLA_UNSPEC if data.len() < usize::from(entry.len) => Err(Errno::ERANGE),
         sys::NLA_UNSPEC => Ok(()),
@@ -317,7 +355,11 @@ unsafe fn check(
 
 /// A nest's union is its inner policy, so no value check may be asked for beside it.
 fn check_value_unless_nest(policy: &sys::nla_policy) -> Result<()> {
-    if u32::from(policy.validation_type) == sys::NLA_VALIDATE_NONE { Ok(()) } else { Err(Errno::EINVAL) }
+    if u32::from(policy.validation_type) == sys::NLA_VALIDATE_NONE {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 /// Validates a stream, and fills `tb` unless it is NULL.
@@ -445,5 +487,10 @@ pub unsafe extern "C" fn nla_policy_len(p: *const sys::nla_policy, n: c_int) -> 
         0 => min_len(u32::from(entry.type_)),
         len => len,
     };
-    entries.iter().map(len).filter(|len| *len > 0).map(|len| crate::nla::align(HEADER + len) as c_int).sum()
+    entries
+        .iter()
+        .map(len)
+        .filter(|len| *len > 0)
+        .map(|len| crate::nla::align(HEADER + len) as c_int)
+        .sum()
 }

@@ -8,7 +8,7 @@
 //! [`OPEN_LINE_NS`].
 //! Used by DRBD for: everything it says (`drbd_printk`).
 
-mod dump;
+pub(crate) mod dump;
 
 use std::collections::VecDeque;
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};

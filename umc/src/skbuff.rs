@@ -34,7 +34,13 @@ impl Skb {
     pub(crate) fn copy_of(bytes: &[u8]) -> Option<Skb> {
         let skb = Skb::new(bytes.len())?;
         // SAFETY: the buffer has just that much room.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), skb_put(skb.0, bytes.len() as c_uint).cast(), bytes.len()) };
+        unsafe {
+            ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                skb_put(skb.0, bytes.len() as c_uint).cast(),
+                bytes.len(),
+            )
+        };
         Some(skb)
     }
 

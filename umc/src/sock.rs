@@ -59,7 +59,13 @@ unsafe impl Send for Sock {}
 
 impl Sock {
     /// Wraps a descriptor of the host.
-    pub(crate) fn new(kernel: &'static Kernel, fd: c_int, family: c_int, kind: c_int, protocol: c_int) -> Box<Sock> {
+    pub(crate) fn new(
+        kernel: &'static Kernel,
+        fd: c_int,
+        family: c_int,
+        kind: c_int,
+        protocol: c_int,
+    ) -> Box<Sock> {
         let sock = Box::new(Sock {
             tcp: UnsafeCell::default(),
             kernel,
@@ -181,7 +187,9 @@ impl Sock {
     /// `sk_state`.
     pub(crate) fn state(&self) -> u32 {
         // SAFETY: one byte, shared with C.
-        u32::from(unsafe { AtomicU8::from_ptr(&raw mut (*self.sk()).sk_state) }.load(Ordering::Acquire))
+        u32::from(
+            unsafe { AtomicU8::from_ptr(&raw mut (*self.sk()).sk_state) }.load(Ordering::Acquire),
+        )
     }
 
     /// Sets `sk_state`.
@@ -219,7 +227,8 @@ impl Sock {
     pub(crate) fn apply_members(&self) {
         // SAFETY: plain members; a driver that assigns one while a call is on its way is heard at the next.
         let sk = unsafe { &*self.sk() };
-        let set = |name, value| self.kernel.ops.setsockopt_int(self.fd, libc::SOL_SOCKET, name, value);
+        let set =
+            |name, value| self.kernel.ops.setsockopt_int(self.fd, libc::SOL_SOCKET, name, value);
         if sk.sk_userlocks & (sys::SOCK_SNDBUF_LOCK | sys::SOCK_RCVBUF_LOCK) as u8 != 0 {
             self.apply_buffers(sk);
         }
@@ -251,10 +260,14 @@ impl Sock {
                 ops.setsockopt_int(self.fd, libc::SOL_SOCKET, name, value / 2);
             }
         };
-        if locked(sys::SOCK_SNDBUF_LOCK) && self.sndbuf.swap(sk.sk_sndbuf, Ordering::Relaxed) != sk.sk_sndbuf {
+        if locked(sys::SOCK_SNDBUF_LOCK)
+            && self.sndbuf.swap(sk.sk_sndbuf, Ordering::Relaxed) != sk.sk_sndbuf
+        {
             set(libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, sk.sk_sndbuf);
         }
-        if locked(sys::SOCK_RCVBUF_LOCK) && self.rcvbuf.swap(sk.sk_rcvbuf, Ordering::Relaxed) != sk.sk_rcvbuf {
+        if locked(sys::SOCK_RCVBUF_LOCK)
+            && self.rcvbuf.swap(sk.sk_rcvbuf, Ordering::Relaxed) != sk.sk_rcvbuf
+        {
             set(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, sk.sk_rcvbuf);
         }
     }
@@ -311,7 +324,8 @@ impl Sock {
 
     /// Whether a sender found no room since the last time there was some.
     pub(crate) fn lacks_room(&self) -> bool {
-        self.socket_flags().is_some_and(|flags| flags.load(Ordering::Acquire) & 1 << sys::SOCK_NOSPACE != 0)
+        self.socket_flags()
+            .is_some_and(|flags| flags.load(Ordering::Acquire) & 1 << sys::SOCK_NOSPACE != 0)
     }
 
     /// Lets a listener try again soon, after the host had no descriptor for a connection.
@@ -339,7 +353,9 @@ impl Sock {
         let (ops, len) = (self.kernel.ops, size_of::<libc::linger>() as u32);
         let value = (&raw const linger).cast();
         // SAFETY: the value lives through the call.
-        unsafe { (ops.setsockopt)(ops.ctx, self.fd, libc::SOL_SOCKET, libc::SO_LINGER, value, len) };
+        unsafe {
+            (ops.setsockopt)(ops.ctx, self.fd, libc::SOL_SOCKET, libc::SO_LINGER, value, len)
+        };
     }
 
     /// Closes the host's socket and frees this one.

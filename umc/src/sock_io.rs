@@ -17,7 +17,8 @@ use crate::{context, sys, uio};
 /// Pieces handed to the host in one call.
 const IOVECS_MAX: usize = 64;
 /// Flags that mean the same to the host; the rest is ours or unknown in the kernel.
-const SEND_FLAGS: c_int = libc::MSG_OOB | libc::MSG_DONTROUTE | libc::MSG_EOR | libc::MSG_MORE | libc::MSG_CONFIRM;
+const SEND_FLAGS: c_int =
+    libc::MSG_OOB | libc::MSG_DONTROUTE | libc::MSG_EOR | libc::MSG_MORE | libc::MSG_CONFIRM;
 /// As above, for receiving.
 const RECV_FLAGS: c_int = libc::MSG_OOB | libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_ERRQUEUE;
 /// Where discarded data goes, piece by piece.
@@ -124,7 +125,12 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
 ///
 /// # Safety
 /// As for [`recv`].
-unsafe fn recv_once(sock: &Sock, msg: &mut sys::msghdr, limit: usize, flags: c_int) -> Result<(usize, c_int)> {
+unsafe fn recv_once(
+    sock: &Sock,
+    msg: &mut sys::msghdr,
+    limit: usize,
+    flags: c_int,
+) -> Result<(usize, c_int)> {
     let mut iovecs = no_iovecs();
     let mut scratch = Vec::new();
     let count = if uio::discards(&msg.msg_iter) {
@@ -159,7 +165,11 @@ unsafe fn recv_once(sock: &Sock, msg: &mut sys::msghdr, limit: usize, flags: c_i
 ///
 /// # Safety
 /// The iterator and the control buffer of `msg` must be writable; `msg_name` is NULL or has room for any address.
-pub(crate) unsafe fn recv(sock: &'static Sock, msg: &mut sys::msghdr, flags: c_int) -> Result<usize> {
+pub(crate) unsafe fn recv(
+    sock: &'static Sock,
+    msg: &mut sys::msghdr,
+    flags: c_int,
+) -> Result<usize> {
     let waits = flags & libc::MSG_DONTWAIT == 0;
     if waits {
         context::might_sleep();
@@ -265,10 +275,21 @@ fn at_end(sock: &Sock) -> bool {
     let ops = sock.kernel.ops;
     // SAFETY: the buffer lives through the call.
     let ret = unsafe {
-        (ops.getsockopt)(ops.ctx, sock.fd, libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut len)
+        (ops.getsockopt)(
+            ops.ctx,
+            sock.fd,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut len,
+        )
     };
     // The first byte of the host's TCP information is the state.
-    ret < 0 || !matches!(u32::from(info[0]), sys::TCP_ESTABLISHED | sys::TCP_FIN_WAIT1 | sys::TCP_FIN_WAIT2)
+    ret < 0
+        || !matches!(
+            u32::from(info[0]),
+            sys::TCP_ESTABLISHED | sys::TCP_FIN_WAIT1 | sys::TCP_FIN_WAIT2
+        )
 }
 
 /// SO_RCVLOWAT for the time of one wait: without it, a peek for more than there is would be woken without end.

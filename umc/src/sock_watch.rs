@@ -233,8 +233,9 @@ impl Sock {
         let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
         (msg.msg_iov, msg.msg_iovlen) = (&raw mut iov, 1);
         // SAFETY: header, vector and byte live through the call.
-        let got =
-            unsafe { self.kernel.ops.recvmsg(self.fd, &mut msg, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
+        let got = unsafe {
+            self.kernel.ops.recvmsg(self.fd, &mut msg, libc::MSG_PEEK | libc::MSG_DONTWAIT)
+        };
         // SAFETY: plain members.
         let sk = unsafe { &*self.sk() };
         match got {

@@ -6,8 +6,8 @@
 //! Differs from Linux: `%p` shows the address, it is not hashed: whoever reads the log owns the process.
 //! Used by DRBD for: `snprintf` of names and of debugfs, `kasprintf`, `strscpy`, `kstrdup`, `%pI4`, `%pI6`, `%ps`.
 
-mod number;
-mod pointer;
+pub(crate) mod number;
+pub(crate) mod pointer;
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_int, c_void};

@@ -150,7 +150,7 @@ impl Cluster {
         let port = 10000 + (pid.wrapping_mul(31).wrapping_add(number.wrapping_mul(7)) % 40000);
         let layout = &self.layout;
         let mut text = format!(
-            "global {{ usage-count no; }}\nresource r0 {{\n  protocol {};\n  net {{ {} }}\n  disk {{ {} }}\n",
+            "global {{ usage-count no; disable-ip-verification; }}\nresource r0 {{\n  protocol {};\n  net {{ {} }}\n  disk {{ {} }}\n",
             layout.protocol, layout.net, layout.disk
         );
         for (index, node) in self.nodes.iter().enumerate() {

@@ -165,29 +165,33 @@ static __always_inline unsigned int fls_long(unsigned long word)
 	return fls64(word);
 }
 
-static __always_inline unsigned int hweight8(unsigned int word)
-{
-	return __builtin_popcount(word & 0xff);
-}
-
-static __always_inline unsigned int hweight16(unsigned int word)
-{
-	return __builtin_popcount(word & 0xffff);
-}
-
-static __always_inline unsigned int hweight32(unsigned int word)
-{
-	return __builtin_popcount(word);
-}
-
+/* Number of set bits: sums of pairs, of nibbles, of bytes. The builtin may need a library that modules do not have. */
 static __always_inline unsigned long hweight64(__u64 word)
 {
-	return __builtin_popcountll(word);
+	word -= (word >> 1) & 0x5555555555555555ULL;
+	word = (word & 0x3333333333333333ULL) + ((word >> 2) & 0x3333333333333333ULL);
+	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+	return (word * 0x0101010101010101ULL) >> 56;
 }
 
 static __always_inline unsigned long hweight_long(unsigned long word)
 {
-	return __builtin_popcountl(word);
+	return hweight64(word);
+}
+
+static __always_inline unsigned int hweight32(unsigned int word)
+{
+	return hweight64(word);
+}
+
+static __always_inline unsigned int hweight16(unsigned int word)
+{
+	return hweight64(word & 0xffff);
+}
+
+static __always_inline unsigned int hweight8(unsigned int word)
+{
+	return hweight64(word & 0xff);
 }
 
 #define __sw_hweight8(word) hweight8(word)

@@ -104,7 +104,7 @@ static inline unsigned int fns(unsigned long word, unsigned int n)
 
 static inline unsigned long parity8(u8 value)
 {
-	return __builtin_parity(value);
+	return hweight8(value) & 1;
 }
 
 #define assign_bit(nr, addr, value) ((value) ? set_bit((nr), (addr)) : clear_bit((nr), (addr)))

@@ -127,10 +127,10 @@
 #define __diag_error(compiler, version, option, comment)
 #define __diag_ignore_all(option, comment)
 
-/* Some drivers use these two without any include. The bodies are in linux/highmem-internal.h. */
+/* Some drivers use these two without any include. The bodies, always inlined, are in linux/highmem-internal.h. */
 struct page;
-static inline void *kmap_local_page(struct page *page);
-static inline void kunmap_local(const void *address);
+extern void *kmap_local_page(struct page *page);
+extern void kunmap_local(const void *address);
 
 #endif /* __ASSEMBLY__ */
 

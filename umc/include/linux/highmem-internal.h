@@ -19,7 +19,7 @@ static inline void kunmap(struct page *page)
 	(void)page;
 }
 
-static inline void *kmap_local_page(struct page *page)
+extern inline __attribute__((__gnu_inline__, __always_inline__)) void *kmap_local_page(struct page *page)
 {
 	return page_address(page);
 }
@@ -44,7 +44,7 @@ static inline struct page *kmap_to_page(void *addr)
 	return virt_to_page(addr);
 }
 
-static inline void kunmap_local(const void *addr)
+extern inline __attribute__((__gnu_inline__, __always_inline__)) void kunmap_local(const void *addr)
 {
 	(void)addr;
 }

@@ -24,6 +24,7 @@ struct io_context;
 struct mm_struct;
 struct pid;
 struct sched_attr;
+struct spinlock;
 
 /* Bits of task_struct::__state. */
 #define TASK_RUNNING 0x00000000
@@ -124,17 +125,14 @@ extern long schedule_timeout_uninterruptible(long timeout); /* may sleep */
 extern long schedule_timeout_idle(long timeout); /* may sleep */
 extern void io_schedule(void); /* may sleep */
 extern long io_schedule_timeout(long timeout); /* may sleep */
-extern int io_schedule_prepare(void);
-extern void io_schedule_finish(int token);
 extern void yield(void);
 
 extern int wake_up_process(struct task_struct *task);
 extern int wake_up_state(struct task_struct *task, unsigned int state);
-extern void wake_up_new_task(struct task_struct *task);
 
 extern int __cond_resched(void); /* may sleep */
 #define cond_resched() __cond_resched()
-extern int __cond_resched_lock(void *lock);
+extern int __cond_resched_lock(struct spinlock *lock);
 #define cond_resched_lock(lock) __cond_resched_lock(lock)
 #define cond_resched_rcu() cond_resched()
 /* Always false: the host preempts. */

@@ -46,7 +46,12 @@ impl Inbox {
             while rest.len() >= 16 {
                 let len = u32_at(rest, 0) as usize;
                 assert!((16..=rest.len()).contains(&len), "a whole message");
-                parts.push((u16_at(rest, 4), u16_at(rest, 6), u32_at(rest, 8), rest[16..len].to_vec()));
+                parts.push((
+                    u16_at(rest, 4),
+                    u16_at(rest, 6),
+                    u32_at(rest, 8),
+                    rest[16..len].to_vec(),
+                ));
                 rest = &rest[crate::nla::align(len).min(rest.len())..];
             }
             assert!(rest.is_empty());
@@ -101,7 +106,8 @@ fn reply(info: &sys::genl_info, value: &[u8]) {
     // SAFETY: the dispatcher's own structs.
     unsafe {
         let skb = alloc_skb(512, 0);
-        let user = genlmsg_put(skb, info.snd_portid, info.snd_seq, info.family, 0, (*info.genlhdr).cmd);
+        let user =
+            genlmsg_put(skb, info.snd_portid, info.snd_seq, info.family, 0, (*info.genlhdr).cmd);
         ptr::copy_nonoverlapping(info.genlhdr.cast::<u8>().add(4), user.cast(), USER_HEADER);
         assert_eq!(nla_put(skb, i32::from(TEXT), value.len() as c_int, value.as_ptr().cast()), 0);
         (*(*skb).data.cast::<sys::nlmsghdr>()).nlmsg_len = (*skb).len;
@@ -142,7 +148,8 @@ unsafe extern "C" fn list(skb: *mut sys::sk_buff, cb: *mut sys::netlink_callback
         }
         let info = &(*(*cb).data.cast::<sys::genl_dumpit_info>()).info;
         let flags = sys::NLM_F_MULTI as c_int;
-        let user = genlmsg_put(skb, info.snd_portid, (*(*cb).nlh).nlmsg_seq, info.family, flags, LIST);
+        let user =
+            genlmsg_put(skb, info.snd_portid, (*(*cb).nlh).nlmsg_seq, info.family, flags, LIST);
         user.cast::<i64>().write_unaligned(at);
         (*(*skb).data.cast::<sys::nlmsghdr>()).nlmsg_len = (*skb).len;
         (*cb).__bindgen_anon_1.args[0] = at + 1;
@@ -186,7 +193,8 @@ impl Driver {
         let mut policy = [sys::nla_policy::default(); 3];
         (policy[1].type_, policy[1].len) = (sys::NLA_NUL_STRING as u8, 15);
         policy[2].type_ = sys::NLA_U32 as u8;
-        let groups = Box::leak(Box::new([sys::genl_multicast_group { name: name("events"), flags: 0 }]));
+        let groups =
+            Box::leak(Box::new([sys::genl_multicast_group { name: name("events"), flags: 0 }]));
         let family = Box::leak(Box::new(sys::genl_family {
             name: name("unit"),
             version: 1,
@@ -254,7 +262,11 @@ fn families_are_found() {
     assert_eq!(inbox.error(), -libc::ENOENT);
     let driver = Driver::register();
     let told = inbox.take();
-    assert_eq!(told.iter().map(|part| part.3[0]).collect::<Vec<_>>(), [1, 7], "NEWFAMILY, NEWMCAST_GRP");
+    assert_eq!(
+        told.iter().map(|part| part.3[0]).collect::<Vec<_>>(),
+        [1, 7],
+        "NEWFAMILY, NEWMCAST_GRP"
+    );
     find(b"unit\0");
     let found = inbox.take();
     assert_eq!((found.len(), found[0].0, found[0].2), (1, 16, 77));

@@ -79,7 +79,7 @@ fn cyclic_ids_wrap() {
     // SAFETY: the table is the test's own.
     unsafe {
         idr_init_base(idr, 1);
-        let mut next = || idr_alloc_cyclic(idr, pointer(1), 0, 4, 0);
+        let next = || idr_alloc_cyclic(idr, pointer(1), 0, 4, 0);
         assert_eq!([next(), next(), next()], [1, 2, 3]);
         assert_eq!(next(), Errno::ENOSPC.neg());
         idr_remove(idr, 2);

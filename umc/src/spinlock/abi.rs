@@ -237,3 +237,23 @@ pub unsafe extern "C" fn _atomic_dec_and_lock_irqsave(
     }
     locked
 }
+
+/// Lets the waiters of the lock have it for a moment; 1 when it did.
+///
+/// # Safety
+/// `lock` is held by the caller, and is its only one.
+/// # Context
+/// Atomic because of this lock alone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __cond_resched_lock(lock: *mut sys::spinlock) -> c_int {
+    let task = current_task();
+    // SAFETY: the caller's contract.
+    let spin = unsafe { KernelSpin::from_sys(&raw mut (*lock).rlock) };
+    if !spin.raw.is_contended() && task.kernel.ops.is_simulated == 0 {
+        return 0;
+    }
+    spin.unlock(task);
+    task.kernel.ops.yield_now();
+    spin.lock(task);
+    1
+}

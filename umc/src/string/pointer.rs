@@ -67,22 +67,30 @@ fn error_name(errno: c_int) -> String {
     .to_owned()
 }
 
-/// `%ps` (the name), `%pS`, `%pB` (with the offset into the function).
+/// `%ps` (the name), `%pS`, `%pB` (with the offset into the function, where its start is known).
 fn symbol(ptr: *const c_void, with_offset: bool) -> String {
     let mut found = None;
-    // `resolve` is made for return addresses and looks at the byte before.
+    // `resolve` is made for return addresses and looks at the byte before. The last name is that of the function;
+    // those before it were inlined.
     backtrace::resolve(ptr.cast_mut().wrapping_byte_add(1), |symbol| {
-        if let (None, Some(name)) = (&found, symbol.name()) {
-            found = Some((format!("{name:#}"), symbol.addr()));
-        }
+        found = symbol.name().map(|name| format!("{name:#}")).or(found.take());
     });
-    match found {
-        None => format!("0x{:x}", ptr as usize),
-        Some((name, Some(start))) if with_offset => {
-            format!("{name}+0x{:x}", (ptr as usize).wrapping_sub(start as usize))
-        }
-        Some((name, _)) => name,
+    let Some(name) = found else { return format!("0x{:x}", ptr as usize) };
+    match start_of(ptr, &name) {
+        Some(start) if with_offset => format!("{name}+0x{:x}", (ptr as usize).wrapping_sub(start)),
+        _ => name,
     }
+}
+
+/// Where the exported function `name` around `ptr` begins. The dynamic linker knows no others, and would give the
+/// exported one before it.
+fn start_of(ptr: *const c_void, name: &str) -> Option<usize> {
+    // SAFETY: a plain struct, for which all zero is valid.
+    let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
+    // SAFETY: any address may be asked about.
+    let found = unsafe { libc::dladdr(ptr, &raw mut info) } != 0 && !info.dli_sname.is_null();
+    // SAFETY: the name is a string of a loaded object.
+    (found && unsafe { lossy(info.dli_sname) } == name).then_some(info.dli_saddr as usize)
 }
 
 /// `%*ph`: bytes in hexadecimal, `width` of them; C, D and N choose what is between.

@@ -1,0 +1,146 @@
+//! The state of one mount, and what of its work may call a driver.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fuser::{
+    Errno, FileAttr, FileHandle, FopenFlags, OpenAccMode, OpenFlags, ReplyEmpty, ReplyOpen,
+};
+use umc::tree::{Attr, Kind};
+use umc::wait::WaitQueue;
+use umc::{Kernel, blkdev};
+
+use crate::OPEN_EXCLUSIVE;
+use crate::attr::{attr_of, errno};
+use crate::disk::{Devices, OpenDisk};
+use crate::handles::{Handle, Handles};
+use crate::lanes::{Job, Key, Lanes};
+use crate::loops::{Handler, Loops};
+
+/// The state of one mount.
+pub(crate) struct Shared {
+    pub(crate) kernel: &'static Kernel,
+    owner: (u32, u32),
+    pub(crate) handles: Handles,
+    devices: Devices,
+    pub(crate) lanes: Lanes,
+    loops: Loops,
+    /// Releases that were read and have not ended.
+    releasing: AtomicUsize,
+    released: WaitQueue,
+}
+
+impl Shared {
+    pub(crate) fn new(kernel: &'static Kernel, loops: usize) -> Shared {
+        Shared {
+            kernel,
+            owner: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
+            handles: Handles::default(),
+            devices: Devices::default(),
+            lanes: Lanes::new(kernel),
+            loops: Loops::new(loops),
+            releasing: AtomicUsize::new(0),
+            released: WaitQueue::new(),
+        }
+    }
+
+    /// Starts a handler: the loop thread becomes a task, once.
+    pub(crate) fn enter(&self) -> Handler<'_> {
+        umc::sched::attach(self.kernel, "fuse");
+        self.loops.enter()
+    }
+
+    /// Runs a job that calls a driver: here while another loop is left to read requests, else in a lane.
+    pub(crate) fn run(&self, key: Key, job: impl FnOnce() + Send + 'static) {
+        match self.loops.try_inline() {
+            Some(_inline) => job(),
+            None => self.lanes.push(key, Box::new(job) as Job),
+        }
+    }
+
+    fn device_size(&self, kind: Kind) -> u64 {
+        let Kind::Block(devt) = kind else { return 0 };
+        let disks = blkdev::disks(self.kernel);
+        disks.iter().find(|disk| disk.devt == devt).map_or(0, |disk| disk.sectors << 9)
+    }
+
+    pub(crate) fn file_attr(&self, attr: &Attr) -> FileAttr {
+        attr_of(attr, self.owner, self.device_size(attr.kind))
+    }
+
+    /// Waits for the releases that were queued before: see `Mount::settle`.
+    pub(crate) fn settle(&self, deadline_ns: u64, round_trip: impl Fn() -> bool) -> bool {
+        if !round_trip() {
+            return true;
+        }
+        let progress = self.loops.progress();
+        while !self.loops.is_past(&progress) {
+            if self.kernel.ops.now_ns() >= deadline_ns || !round_trip() {
+                return false;
+            }
+        }
+        let left = deadline_ns.saturating_sub(self.kernel.ops.now_ns());
+        self.released.wait_event_timeout(left, || self.releasing.load(Ordering::SeqCst) == 0)
+    }
+
+    /// After the end of the connection: releases what is still open and ends all threads.
+    pub(crate) fn close_all(&self) {
+        drop(self.handles.take_all());
+        self.lanes.close();
+    }
+
+    pub(crate) fn release(self: &Arc<Shared>, fh: FileHandle, ino: u64, reply: ReplyEmpty) {
+        let Some(handle) = self.handles.take(fh) else { return reply.error(Errno::EBADF) };
+        self.releasing.fetch_add(1, Ordering::SeqCst);
+        let key = match &handle {
+            Handle::Disk(disk) => Key::Open(disk.devt()),
+            _ => Key::File(ino),
+        };
+        let shared = self.clone();
+        self.run(key, move || {
+            drop(handle);
+            if shared.releasing.fetch_sub(1, Ordering::SeqCst) == 1 {
+                shared.released.wake_up_all();
+            }
+            reply.ok();
+        });
+    }
+
+    pub(crate) fn disk(&self, fh: FileHandle) -> Result<Arc<OpenDisk>, Errno> {
+        match self.handles.get(fh) {
+            Some(Handle::Disk(disk)) => Ok(disk),
+            Some(_) => Err(Errno::EOPNOTSUPP),
+            None => Err(Errno::EBADF),
+        }
+    }
+
+    pub(crate) fn open(self: &Arc<Shared>, ino: u64, pid: u32, flags: OpenFlags, reply: ReplyOpen) {
+        let write = flags.acc_mode() != OpenAccMode::O_RDONLY;
+        let attr = match self.kernel.tree.attr(ino) {
+            Ok(attr) => attr,
+            Err(error) => return reply.error(errno(error)),
+        };
+        let shared = self.clone();
+        let direct = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
+        match attr.kind {
+            Kind::Block(devt) => {
+                let holder =
+                    (flags.0 & OPEN_EXCLUSIVE != 0).then(|| format!("process {pid} of the host"));
+                self.run(Key::Open(devt), move || {
+                    let (kernel, devices) = (shared.kernel, &shared.devices);
+                    match OpenDisk::open(kernel, devices, devt, write, holder.as_deref()) {
+                        Ok(disk) => {
+                            let fh = shared.handles.insert(Handle::Disk(Arc::new(disk)));
+                            reply.opened(fh, direct | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
+                        }
+                        Err(error) => reply.error(errno(error)),
+                    }
+                });
+            }
+            _ => self.run(Key::File(ino), move || match shared.kernel.tree.open(ino, write) {
+                Ok(file) => reply.opened(shared.handles.insert(Handle::File(file.into())), direct),
+                Err(error) => reply.error(errno(error)),
+            }),
+        }
+    }
+}
