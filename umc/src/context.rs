@@ -7,7 +7,7 @@
 //! recorded too, so that the second report has both backtraces.
 //! Used by DRBD for: `might_sleep`, `local_irq_disable`, and through every spinlock and RCU section.
 
-mod abi;
+pub(crate) mod abi;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -16,7 +16,7 @@ use crate::fs::open::Operations;
 use crate::fs::{Node, is_err_or_null};
 use crate::{Errno, Kernel, Result, printk, sys};
 
-mod number;
+pub(crate) mod number;
 pub(crate) use number::parse;
 #[cfg(test)]
 mod tests;

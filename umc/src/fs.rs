@@ -17,7 +17,7 @@ pub(crate) mod gate;
 pub(crate) mod miscdevice;
 pub(crate) mod node;
 pub(crate) mod open;
-mod simple_attr;
+pub(crate) mod simple_attr;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@
 //! Differs from Linux: no tick interrupt; `jiffies` is computed from the provider's clock. One monotonic clock.
 //! Used by DRBD for: `jiffies` in timeouts and in the resync rate, `HZ`, `jiffies_to_msecs`.
 
-mod abi;
+pub(crate) mod abi;
 
 use std::sync::atomic::AtomicU32;
 

@@ -6,7 +6,7 @@
 //! Differs from Linux: as there, the mutex must not be freed before `mutex_unlock` has returned.
 //! Used by DRBD for: `own_state_mutex`, `conf_update`, `data.mutex` and `meta.mutex` of a connection, `resources_mutex`.
 
-mod abi;
+pub(crate) mod abi;
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char};

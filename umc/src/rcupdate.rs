@@ -8,7 +8,7 @@
 //! Used by DRBD for: the configuration of resources, connections, peers and disks (`rcu_dereference`,
 //! `synchronize_rcu`, `kvfree_rcu_mightsleep`).
 
-mod abi;
+pub(crate) mod abi;
 
 use std::ffi::c_void;
 use std::mem::take;

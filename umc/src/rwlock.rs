@@ -6,7 +6,7 @@
 //! Differs from Linux: readers go first, always, so a reader may nest in a reader; who waits long parks.
 //! Used by DRBD for: `sk->sk_callback_lock`.
 
-mod abi;
+pub(crate) mod abi;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

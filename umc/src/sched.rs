@@ -7,9 +7,9 @@
 //! on. Threads that this kernel did not make become tasks with [`attach`].
 //! Used by DRBD for: `current`, `schedule`, `schedule_timeout*`, `wake_up_process`, `task_struct::{comm, pid, plug}`.
 
-mod abi;
+pub(crate) mod abi;
 mod creds;
-mod policy;
+pub(crate) mod policy;
 mod sleep;
 pub(crate) mod waiters;
 
@@ -269,6 +269,12 @@ impl Task {
     pub(crate) fn set_wait(&self, place: &'static &'static str, object: usize) {
         self.waits_on.store(object, Ordering::Relaxed);
         self.waits_in.store(ptr::from_ref(place).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// The task does not sleep after all, or not any more.
+    #[inline]
+    pub(crate) fn clear_wait(&self) {
+        self.waits_in.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// The end of a task: it leaves the list, and its own reference is dropped after a grace period.

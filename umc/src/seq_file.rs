@@ -9,18 +9,13 @@
 use std::ffi::{c_char, c_int, c_void};
 
 use crate::errno::from_ret;
+use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::{Errno, Result, sys};
 
-mod list;
-mod output;
+pub(crate) mod list;
+pub(crate) mod output;
 #[cfg(test)]
 mod tests;
-
-unsafe extern "C" {
-    // Of `mutex/abi.rs`, by their Linux names.
-    fn mutex_lock(lock: *mut sys::mutex);
-    fn mutex_unlock(lock: *mut sys::mutex);
-}
 
 /// What the first buffer holds.
 const PAGE: usize = 4096;

@@ -7,7 +7,7 @@
 //! Nothing runs in interrupt context, so `_irq` and `_bh` only keep the flags of the task.
 //! Used by DRBD for: `resource->req_lock`, `al_lock`, `peer_seq_lock`, the lists of epochs and of pages.
 
-mod abi;
+pub(crate) mod abi;
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};

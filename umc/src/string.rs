@@ -314,11 +314,11 @@ pub unsafe extern "C" fn memchr_inv(s: *const c_void, c: c_int, n: usize) -> *mu
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn memscan(s: *const c_void, c: c_int, n: usize) -> *mut c_void {
+pub unsafe extern "C" fn memscan(s: *mut c_void, c: c_int, n: usize) -> *mut c_void {
     // SAFETY: the caller's contract.
     let found = unsafe { memory(s, n) }.iter().position(|byte| *byte == c as u8);
     // SAFETY: within the bytes, or their end.
-    unsafe { s.add(found.unwrap_or(n)) }.cast_mut()
+    unsafe { s.add(found.unwrap_or(n)) }
 }
 
 /// # Safety

@@ -6,8 +6,8 @@
 //! Differs from Linux: callbacks run on the kernel thread `ktimers`, with the marks of a soft interrupt.
 //! Used by DRBD for: `resync_timer`, `md_sync_timer`, `start_resync_timer`, `request_timer`.
 
-mod abi;
-mod hrtimer;
+pub(crate) mod abi;
+pub(crate) mod hrtimer;
 
 use std::collections::BTreeMap;
 use std::ptr;

@@ -6,7 +6,7 @@
 //! Differs from Linux: no freezer and no hrtimer variants.
 //! Used by DRBD for: `misc_wait`, `ee_wait`, `al_wait`, `seq_wait`, `ping_wait`, `state_wait`, `q_wait`, `drbd_pp_wait`.
 
-mod abi;
+pub(crate) mod abi;
 
 use std::ptr;
 use std::sync::atomic::{Ordering, fence};

@@ -8,7 +8,7 @@
 //! workers sleep. All queues of a kernel share one lock. Not provided: freezable and CPU-bound queues, attributes.
 //! Used by DRBD for: `drbd%u_submit`, `drbd-reissue`, `drbd_as_%s` (ack sender), the retry queue.
 
-mod abi;
+pub(crate) mod abi;
 mod cancel;
 mod worker;
 

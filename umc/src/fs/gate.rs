@@ -23,7 +23,7 @@ impl Gate {
 
     /// Enters, unless the gate is closed. Any context.
     pub(crate) fn enter(&self) -> Option<Pass<'_>> {
-        self.try_enter().then_some(Pass(self))
+        self.try_enter().then(|| Pass(self))
     }
 
     /// [`Gate::enter`] for C callers, who leave by [`Gate::leave`].

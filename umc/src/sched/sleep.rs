@@ -66,7 +66,7 @@ impl Drop for Sleeping<'_> {
             workqueue::worker_runs(task);
         }
         task.waits_since.store(0, Ordering::Relaxed);
-        task.waits_in.store(std::ptr::null_mut(), Ordering::Relaxed);
+        task.clear_wait();
     }
 }
 

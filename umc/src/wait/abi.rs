@@ -373,7 +373,9 @@ pub unsafe extern "C" fn prepare_to_wait_event(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn finish_wait(head: *mut Head, entry: *mut Entry) {
-    current_task().state().store(sys::TASK_RUNNING, Ordering::SeqCst);
+    let task = current_task();
+    task.state().store(sys::TASK_RUNNING, Ordering::SeqCst);
+    task.clear_wait();
     // SAFETY: the caller's contract. A waker that took the entry out wrote `next` last and does not touch it again.
     unsafe {
         if !is_alone(&raw mut (*entry).entry) {

@@ -46,7 +46,8 @@ unsafe extern "C" fn run(work: *mut sys::work_struct) {
     if let Some(gate) = item.gate {
         gate.wait();
     }
-    if item.requeues.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+    if item.requeues.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
+    {
         // SAFETY: the item outlives the queue.
         unsafe { queue_work_on(0, item.requeue_on, work) };
     }
