@@ -51,6 +51,10 @@ impl Sink for Outbox {
         self.client.ring();
         Ok(())
     }
+
+    fn has_room(&self) -> bool {
+        self.queue.lock().bytes < QUEUE_BYTES_MAX / 4
+    }
 }
 
 impl Outbox {
@@ -96,6 +100,9 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, creds: Creds, buf: &mut 
     loop {
         let bell = client.bell();
         let more = outbox.flush();
+        if !more {
+            portal.resume();
+        }
         match client.try_receive(buf) {
             Ok([]) => return,
             Ok(record) => match membership(record) {
@@ -107,7 +114,13 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, creds: Creds, buf: &mut 
                 Some((_, group)) => {
                     let _ = portal.leave_group(group);
                 }
-                None => portal.receive(record),
+                None => {
+                    // A device that a tool closed before it sent this is released before the driver looks.
+                    if !node.settle() {
+                        tracing::warn!("a release of a device takes long; going on without it");
+                    }
+                    portal.receive(record);
+                }
             },
             Err(nix::Error::EAGAIN) => {
                 let room = if more { libc::POLLOUT as u32 } else { 0 };

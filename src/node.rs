@@ -29,18 +29,26 @@ pub struct Node {
     pub disks: parking_lot::Mutex<Vec<(String, String)>>,
     /// Clients whose bell rings for every record of the log.
     pub log_followers: parking_lot::Mutex<Vec<Weak<Client>>>,
+    /// The tree, while it is mounted.
+    mount: parking_lot::RwLock<Option<fusefs::Mount>>,
     stop: crate::control::StopFd,
 }
 
 impl Node {
     /// Unloads every module. An error says what is still in use; the node then goes on.
     pub fn unload_modules(&self) -> Result<()> {
+        self.settle();
         for module in umc::module::list(self.kernel) {
             umc::module::remove(self.kernel, &module.name).with_context(|| {
                 format!("Cannot stop node {}", self.record.name)
             })?;
         }
         Ok(())
+    }
+
+    /// Waits until devices that were closed before this call are released by their drivers; false when that takes long.
+    pub fn settle(&self) -> bool {
+        self.mount.read().as_ref().is_none_or(fusefs::Mount::settle)
     }
 
     fn ring_log_followers(&self) {
@@ -159,6 +167,7 @@ pub fn run(args: Args) -> Result<()> {
         record,
         disks: Default::default(),
         log_followers: Default::default(),
+        mount: Default::default(),
         stop,
     }));
     kernel.set_console(Box::new(|record| {
@@ -173,13 +182,13 @@ pub fn run(args: Args) -> Result<()> {
         ("control".to_owned(), control_path.clone()),
         ("state".to_owned(), dirs.state.clone()),
     ];
-    let mount = fusefs::mount(kernel, &dirs.root, extra)?;
+    *node.mount.write() = Some(fusefs::mount(kernel, &dirs.root, extra)?);
     let control = match load_modules(node, &args).and_then(|()| Control::listen(node, &control_path)) {
         Ok(control) => control,
         Err(error) => {
             let _ = node.unload_modules();
             close_disks(node);
-            let _ = mount.unmount();
+            let _ = unmount(node);
             return Err(error);
         }
     };
@@ -192,7 +201,9 @@ pub fn run(args: Args) -> Result<()> {
     let _ = fs::remove_file(dirs.node.join(layout::RECORD));
     control.close();
     close_disks(node);
-    mount.unmount().context("Cannot unmount the node's root")?;
+    unmount(node).context("Cannot unmount the node's root")?;
+    umc::umh::shutdown(kernel);
+    handlers::shutdown();
     sched::shutdown(kernel);
     let _ = fs::remove_file(&control_path);
     Ok(())
@@ -202,6 +213,12 @@ fn load_modules(node: &Node, args: &Args) -> Result<()> {
     for module in &args.modules {
         crate::requests::modprobe(node, &module.name, &module.params)?;
     }
+    Ok(())
+}
+
+fn unmount(node: &Node) -> Result<()> {
+    let mount = node.mount.write().take();
+    mount.map_or(Ok(()), fusefs::Mount::unmount)?;
     Ok(())
 }
 

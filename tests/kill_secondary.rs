@@ -33,7 +33,7 @@ fn twenty_rounds() {
     }
     model.sync();
     model.check();
-    let content = model.content;
+    let content = model.close();
     cluster.down();
     for node in &cluster.nodes {
         let disk = fs::read(cluster.image(node, 0)).unwrap();

@@ -27,7 +27,7 @@ fn replicate(name: &str, layout: Layout) {
         .map(|model| {
             model.sync();
             model.check();
-            model.content
+            model.close()
         })
         .collect();
     cluster.down();

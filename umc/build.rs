@@ -82,6 +82,7 @@ fn main() {
     let include = root.join("include");
     println!("cargo:rerun-if-changed=include");
     println!("cargo:rerun-if-changed=glue");
+    println!("cargo::rustc-check-cfg=cfg(umc_signatures)");
     println!("cargo:include={}", include.display());
 
     let mut found = Vec::new();

@@ -212,14 +212,17 @@ impl Command {
                 After::Next
             }
             sts::NO_RESOURCE | sts::BUSY if self.retries < RETRIES_MAX => After::Again,
-            sts::NOT_HANDLED | sts::INVALID_CMD if stage != Stage::Data => {
-                // A disk that does not know the command has no cache to flush (as Linux takes it).
+            sts::NOT_HANDLED | sts::INVALID_CMD
+                if stage != Stage::Data && self.disk.limits.passthrough =>
+            {
+                // A disk that does not know the command has no cache to flush (as Linux takes it). From a callback
+                // the same values are failures: -1 is what handlers return for anything.
                 self.disk.say_once("the handler does not know SYNCHRONIZE CACHE: no flushes");
                 self.step_done(stage);
                 After::Next
             }
             sts::NOT_HANDLED | sts::INVALID_CMD
-                if self.request.kind == Kind::WriteZeroes && !self.write_zeros_plainly =>
+                if self.request.kind == Kind::WriteZeroes && self.uses_writesame() =>
             {
                 self.write_zeros_plainly = true;
                 After::Next

@@ -18,6 +18,7 @@ use dlopen2::raw::Library;
 use handlers::{Kind, Registry, open_disk};
 use node::{Disk, boot, registry, stress};
 use umc::Errno;
+use umc::bdev::Io;
 
 const SIZE: u64 = 16 << 20;
 
@@ -103,6 +104,12 @@ fn errors_arrive() {
         // All of them report a write error of the medium; scsi does it with sense data.
         assert_eq!(disk.write(0, &[0; 512], false), Err(Errno::ENODATA), "{spec}");
     }
+}
+
+#[test]
+fn a_failed_flush_is_a_failure() {
+    let disk = Disk::open_with(boot("a"), &kinds(), "d", "async/bad", Some(SIZE));
+    assert_eq!(disk.run(Io::Flush).map(|_| ()), Err(Errno::EOPNOTSUPP));
 }
 
 #[test]

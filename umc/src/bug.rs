@@ -211,4 +211,27 @@ mod tests {
             records[1].text
         );
     }
+
+    /// Run by the next test in a process of its own.
+    #[test]
+    #[ignore = "ends the process"]
+    fn dies() {
+        let kernel = Kernel::boot(Config { name: "alpha".to_owned(), ..Config::default() });
+        sched::attach(kernel, "test");
+        printk::emit(kernel, 6, "the last words");
+        // SAFETY: literals.
+        unsafe { umc_bug(c"d.c".as_ptr(), 9, c"f".as_ptr(), c"!x".as_ptr()) }
+    }
+
+    #[test]
+    fn a_bug_ends_the_process() {
+        let mut command = std::process::Command::new(std::env::current_exe().expect("test binary"));
+        command.args(["--exact", "bug::tests::dies", "--ignored", "--nocapture"]);
+        let output = command.output().expect("the test binary runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("kernel BUG at d.c:9 in f(): !x [test/"), "{text}");
+        assert!(text.contains("dies"), "{text}");
+        assert!(text.contains("of node alpha:") && text.contains("the last words"), "{text}");
+        assert!(!output.status.success());
+    }
 }

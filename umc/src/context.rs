@@ -101,7 +101,7 @@ pub(crate) fn irqs_off(task: &Task) -> bool {
 
 /// Depth of one kind of section.
 pub(crate) fn depth(task: &Task, unit: u64) -> u32 {
-    ((task.atomic.get() & !IRQ) / unit & FIELD) as u32
+    (((task.atomic.get() & !IRQ) / unit) & FIELD) as u32
 }
 
 /// Ends all sections of the calling task, after a report of the imbalance.
@@ -163,7 +163,7 @@ fn report_sleep(task: &Task) {
     let depth = task.atomic.replace(0);
     let (comm, pid) = (task.comm(), task.pid());
     let irqs = if depth & IRQ != 0 { "off" } else { "on" };
-    let count = |unit: u64| (depth & !IRQ) / unit & FIELD;
+    let count = |unit: u64| ((depth & !IRQ) / unit) & FIELD;
     let (preempt, softirq, rcu) = (count(PREEMPT), count(SOFTIRQ), count(RCU));
     printk::emit(task.kernel, 3, "BUG: sleeping function called from invalid context");
     printk::emit(

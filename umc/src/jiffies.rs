@@ -89,6 +89,42 @@ fn delay(kernel: &Kernel, nsecs: u64) {
     }
 }
 
+/// The date and time of a number of seconds since 1970, in the Gregorian calendar.
+fn calendar(seconds: i64) -> sys::tm {
+    const DAY: i64 = 86_400;
+    let (days, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    // Days before the first of January of `year`, counted from that of the year 1.
+    let before = |year: i64| {
+        let past = year - 1;
+        past * 365 + past.div_euclid(4) - past.div_euclid(100) + past.div_euclid(400)
+    };
+    let since_year_1 = days + before(1970);
+    let mut year = since_year_1.div_euclid(366) + 1;
+    while before(year + 1) <= since_year_1 {
+        year += 1;
+    }
+    let yday = since_year_1 - before(year);
+    let february = if leap(year) { 29 } else { 28 };
+    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let (mut month, mut mday) = (0, yday);
+    while mday >= lengths[month] {
+        mday -= lengths[month];
+        month += 1;
+    }
+    sys::tm {
+        tm_sec: (second % 60) as i32,
+        tm_min: (second / 60 % 60) as i32,
+        tm_hour: (second / 3600) as i32,
+        tm_mday: mday as i32 + 1,
+        tm_mon: month as i32,
+        tm_year: year - 1900,
+        // The first of January 1970 was a Thursday.
+        tm_wday: (days + 4).rem_euclid(7) as i32,
+        tm_yday: yday as i32,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +147,29 @@ mod tests {
         assert_eq!(round(1010, 1005, false), 1010);
         assert_eq!(round(1010, 900, true), 1250);
         assert_eq!(round(1100, 900, false), 1250);
+    }
+
+    #[test]
+    fn the_calendar_agrees_with_libc() {
+        for seconds in
+            [-1, 0, 951_782_400, 951_868_799, 1_700_000_000, 4_107_542_400, -2_203_891_200]
+        {
+            let ours = calendar(seconds);
+            // SAFETY: both are valid, and zeroed is a valid `tm`.
+            let theirs = unsafe {
+                let mut theirs = std::mem::zeroed::<libc::tm>();
+                libc::gmtime_r(&raw const seconds, &raw mut theirs);
+                theirs
+            };
+            let date = (ours.tm_year as i32, ours.tm_mon, ours.tm_mday, ours.tm_yday, ours.tm_wday);
+            let expected =
+                (theirs.tm_year, theirs.tm_mon, theirs.tm_mday, theirs.tm_yday, theirs.tm_wday);
+            assert_eq!(date, expected, "{seconds}");
+            assert_eq!(
+                (ours.tm_hour, ours.tm_min, ours.tm_sec),
+                (theirs.tm_hour, theirs.tm_min, theirs.tm_sec)
+            );
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use crate::completion::Completion;
 use crate::errno::{Errno, Result, err_ptr};
 use crate::sched::{self, Task, TaskRef, current_task, schedule, set_state, wake_up};
-use crate::{Kernel, cpumask, rcupdate, signal, sys};
+use crate::{Kernel, cpumask, signal, sys};
 
 const SHOULD_STOP: u32 = 1;
 const SHOULD_PARK: u32 = 2;
@@ -200,7 +200,6 @@ pub unsafe extern "C" fn umc_kthread_create(
     name: *const c_char,
 ) -> *mut sys::task_struct {
     let kernel = sched::current_kernel();
-    rcupdate::reap(kernel);
     // SAFETY: the caller's contract.
     let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
     let func = threadfn.expect("kthread_create needs a function");

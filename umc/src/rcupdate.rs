@@ -46,7 +46,25 @@ struct Callbacks {
     /// Tasks that ended: they go with the next grace period.
     dead: Vec<TaskRef>,
     thread: Option<Thread>,
+    starting: bool,
     stop: bool,
+}
+
+/// So many tasks that ended may wait for somebody else's grace period.
+const DEAD_MAX: usize = 32;
+
+impl Callbacks {
+    /// Whether the thread has something to do.
+    fn is_due(&self) -> bool {
+        !self.queue.is_empty() || self.dead.len() > DEAD_MAX
+    }
+
+    /// Whether the caller has to start the thread.
+    fn claim_start(&mut self) -> bool {
+        let start = self.is_due() && self.thread.is_none() && !self.starting && !self.stop;
+        self.starting |= start;
+        start
+    }
 }
 
 enum Callback {
@@ -148,39 +166,42 @@ pub(crate) fn put_task_later(task: TaskRef) {
     kernel.sched.rcu.callbacks.lock().dead.push(task);
 }
 
-/// Frees tasks that ended long ago, if there are many. May sleep.
+/// Has the tasks freed that ended long ago, if they are many. Called for each new task. Never sleeps.
 pub(crate) fn reap(kernel: &'static Kernel) {
-    const DEAD_MAX: usize = 32;
-    if kernel.sched.rcu.callbacks.lock().dead.len() > DEAD_MAX {
-        synchronize(kernel);
+    let (due, start) = {
+        let mut callbacks = kernel.sched.rcu.callbacks.lock();
+        (callbacks.is_due(), callbacks.claim_start())
+    };
+    if start {
+        start_thread(kernel);
+    } else if due && sched::try_current().is_some() {
+        kernel.sched.rcu.callbacks_wait.wake_up_all();
     }
 }
 
 fn enqueue(kernel: &'static Kernel, callback: Callback) {
-    let state = &kernel.sched.rcu;
     let start = {
-        let mut callbacks = state.callbacks.lock();
+        let mut callbacks = kernel.sched.rcu.callbacks.lock();
         callbacks.queue.push(callback);
-        callbacks.thread.is_none() && !callbacks.stop
+        callbacks.claim_start()
     };
     if start {
         start_thread(kernel);
     }
-    state.callbacks_wait.wake_up_all();
+    kernel.sched.rcu.callbacks_wait.wake_up_all();
 }
 
 fn start_thread(kernel: &'static Kernel) {
-    match kthread::spawn(kernel, "rcu", Box::new(move || run_callbacks(kernel))) {
-        Ok(thread) => {
-            let mut callbacks = kernel.sched.rcu.callbacks.lock();
-            if callbacks.thread.is_none() {
-                callbacks.thread = Some(thread);
-            }
-            // Else another caller was faster: two threads share the queue, and both stop at shutdown.
-        }
-        // The callbacks stay queued; the next one tries again, and rcu_barrier runs them itself.
+    let started = kthread::spawn(kernel, "rcu", Box::new(move || run_callbacks(kernel)));
+    let mut callbacks = kernel.sched.rcu.callbacks.lock();
+    callbacks.starting = false;
+    match started {
+        Ok(thread) => callbacks.thread = Some(thread),
         Err(error) => {
-            printk::emit(kernel, 3, &format!("rcu: cannot start the callback thread: {error}"))
+            drop(callbacks);
+            // The callbacks stay queued; the next one tries again, and rcu_barrier runs them itself.
+            let text = format!("rcu: cannot start the callback thread: {error}");
+            printk::emit(kernel, 3, &text);
         }
     }
 }
@@ -190,7 +211,7 @@ fn run_callbacks(kernel: &'static Kernel) {
     loop {
         state.callbacks_wait.wait_event_idle(|| {
             let callbacks = state.callbacks.lock();
-            !callbacks.queue.is_empty() || callbacks.stop
+            callbacks.is_due() || callbacks.stop
         });
         if !run_batch(kernel) {
             return;
@@ -198,12 +219,15 @@ fn run_callbacks(kernel: &'static Kernel) {
     }
 }
 
-/// Runs what is queued, after a grace period; false when nothing was.
+/// Runs what is queued, after a grace period; false when nothing was, and the thread is to end.
 fn run_batch(kernel: &'static Kernel) -> bool {
-    let batch = take(&mut kernel.sched.rcu.callbacks.lock().queue);
-    if batch.is_empty() {
-        return !kernel.sched.rcu.callbacks.lock().stop;
-    }
+    let batch = {
+        let mut callbacks = kernel.sched.rcu.callbacks.lock();
+        if !callbacks.is_due() {
+            return !callbacks.stop;
+        }
+        take(&mut callbacks.queue)
+    };
     synchronize(kernel);
     let task = sched::current_task();
     for callback in batch {

@@ -170,6 +170,7 @@ impl Task {
             (*raw).cpus_ptr = &raw const (*raw).cpus_mask;
         }
         task.set_comm(comm);
+        rcupdate::reap(kernel);
         kernel.sched.tasks.lock().insert(pid, TaskPtr(NonNull::from(&*task)));
         // SAFETY: the count was set to one for this reference.
         unsafe { TaskRef::from_raw(task) }

@@ -22,6 +22,8 @@ const SIGKILL: u64 = bit(libc::SIGKILL);
 /// The signals of one task.
 pub(crate) struct Signals {
     pending: AtomicU64,
+    /// Pending ones of these wait until they are unblocked.
+    blocked: AtomicU64,
     /// Accepted from anybody.
     allowed: AtomicU64,
     /// Accepted from the kernel.
@@ -35,6 +37,7 @@ impl Signals {
         let allowed = if kernel_thread { 0 } else { u64::MAX };
         Signals {
             pending: AtomicU64::new(0),
+            blocked: AtomicU64::new(0),
             allowed: AtomicU64::new(allowed),
             allowed_kernel: AtomicU64::new(allowed),
             notified: AtomicBool::new(false),
@@ -44,7 +47,12 @@ impl Signals {
     /// `signal_pending`.
     #[inline]
     pub(crate) fn pending(&self) -> bool {
-        self.pending.load(Ordering::SeqCst) != 0 || self.notified.load(Ordering::SeqCst)
+        self.deliverable() != 0 || self.notified.load(Ordering::SeqCst)
+    }
+
+    #[inline]
+    fn deliverable(&self) -> u64 {
+        self.pending.load(Ordering::SeqCst) & !self.blocked.load(Ordering::Relaxed)
     }
 
     /// `signal_pending_state`: whether a sleep in `state` ends now.
@@ -56,7 +64,7 @@ impl Signals {
     }
 
     fn killed(&self) -> bool {
-        self.pending.load(Ordering::SeqCst) & SIGKILL != 0
+        self.deliverable() & SIGKILL != 0
     }
 }
 
@@ -188,13 +196,13 @@ pub unsafe extern "C" fn flush_signals(task: *mut sys::task_struct) {
 /// Any context of a kernel thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kernel_dequeue_signal() -> c_int {
-    let pending = &current_task().signals.pending;
-    let mask = pending.load(Ordering::SeqCst);
+    let signals = &current_task().signals;
+    let mask = signals.deliverable();
     if mask == 0 {
         return 0;
     }
     let sig = mask.trailing_zeros() as c_int + 1;
-    pending.fetch_and(!bit(sig), Ordering::SeqCst);
+    signals.pending.fetch_and(!bit(sig), Ordering::SeqCst);
     sig
 }
 
@@ -238,6 +246,37 @@ pub unsafe extern "C" fn signal_pending_state(state: c_uint, task: *mut sys::tas
     unsafe { Task::from_sys(task) }.signals.interrupts(state)
 }
 
+/// Blocks signals of the calling task: they stay pending. SIGKILL and SIGSTOP cannot be blocked by a driver either.
+///
+/// # Safety
+/// `set` is NULL or valid, `old` as well.
+/// # Context
+/// Any.
+#[unsafe(export_name = "umc_sigprocmask")]
+pub unsafe extern "C" fn sigprocmask(
+    how: c_int,
+    set: *mut sys::sigset_t,
+    old: *mut sys::sigset_t,
+) -> c_int {
+    let blocked = &current_task().signals.blocked;
+    let before = blocked.load(Ordering::Relaxed);
+    // SAFETY: the caller's contract.
+    if let Some(set) = unsafe { set.as_ref() } {
+        let mask = match how as c_uint {
+            sys::SIG_BLOCK => before | set.sig[0],
+            sys::SIG_UNBLOCK => before & !set.sig[0],
+            sys::SIG_SETMASK => set.sig[0],
+            _ => return Errno::EINVAL.neg(),
+        };
+        blocked.store(mask & !(SIGKILL | bit(libc::SIGSTOP)), Ordering::SeqCst);
+    }
+    // SAFETY: the caller's contract.
+    if let Some(old) = unsafe { old.as_mut() } {
+        old.sig[0] = before;
+    }
+    0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,6 +297,8 @@ mod tests {
         assert!(!task.signals.interrupts(sys::TASK_UNINTERRUPTIBLE));
         assert!(!task.signals.interrupts(sys::TASK_UNINTERRUPTIBLE | sys::TASK_WAKEKILL));
         assert_eq!(send(65, &task, true), Err(Errno::EINVAL));
+        task.signals.blocked.store(bit(libc::SIGHUP), Ordering::Relaxed);
+        assert!(!task.signals.interrupts(sys::TASK_INTERRUPTIBLE));
         Task::exit(task);
     }
 }

@@ -328,11 +328,6 @@ impl Sock {
             .is_some_and(|flags| flags.load(Ordering::Acquire) & 1 << sys::SOCK_NOSPACE != 0)
     }
 
-    /// Lets a listener try again soon, after the host had no descriptor for a connection.
-    pub(crate) fn retry_later(&'static self) {
-        self.keep_refreshing();
-    }
-
     fn keep_refreshing(&'static self) {
         let mut refresh = self.refresh.lock();
         if refresh.armed.is_none() && !refresh.closing {
@@ -384,16 +379,19 @@ impl Sock {
 }
 
 /// Brings the members of a socket up to date that nobody sends on.
+///
+/// `armed` keeps this timer's id until the end, so that `destroy` finds it and waits.
 unsafe extern "C" fn refresh_tick(arg: *mut c_void) {
     // SAFETY: the timer's argument is the socket, and `destroy` waits for this callback.
     let sock: &'static Sock = unsafe { &*arg.cast::<Sock>() };
-    sock.refresh.lock().armed = None;
-    if sock.resume_listening() {
+    let mut refresh = sock.refresh.lock();
+    if refresh.closing {
         return;
     }
-    let mut refresh = sock.refresh.lock();
-    if !refresh.closing && refresh.armed.is_none() && sock.refresh_queued() > 0 {
+    if sock.refresh_queued() > 0 {
         sock.arm(&mut refresh);
+    } else {
+        refresh.armed = None;
     }
 }
 

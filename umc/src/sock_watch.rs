@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mte::ops::{FdEvents, WatchId};
 use parking_lot::Mutex;
@@ -22,6 +22,9 @@ use crate::{context, sched, sys};
 
 /// Connections that wait for accept are capped at this, whatever the driver asked for.
 const BACKLOG_MAX: usize = 4096;
+
+/// How soon a connection is tried again for which the host had no descriptor.
+const RETRY_NS: u64 = 10_000_000;
 
 /// The watches of one socket.
 #[derive(Default)]
@@ -39,6 +42,8 @@ struct State {
     unaccepted: VecDeque<Child>,
     /// Tasks inside accept that do the watch's work themselves.
     accepting: usize,
+    /// The callbacks of a connected socket are just being called; they decide at their end what to watch next.
+    calling: bool,
     /// The stream ended or broke: nothing more to call back about.
     ended: bool,
 }
@@ -71,13 +76,6 @@ impl Sock {
             };
             state.watch = watch.ok();
         }
-    }
-
-    /// Watches for connections again after the host had no descriptor left. True if this is a listener.
-    pub(crate) fn resume_listening(&'static self) -> bool {
-        let mut state = self.watches.state.lock();
-        self.watch_incoming(&mut state);
-        state.listening
     }
 
     /// Takes the oldest connection that is there already.
@@ -172,29 +170,14 @@ impl Sock {
 
     /// Watches a connected socket whose callbacks a driver replaced. Cheap when none was.
     pub(crate) fn sync_watches(&'static self) {
-        // SAFETY: plain members.
-        let sk = unsafe { &*self.sk() };
-        let reads = !is(sk.sk_data_ready, sock_def_readable)
-            || !is(sk.sk_state_change, sock_def_wakeup)
-            || !is(sk.sk_error_report, sock_def_error_report);
-        let writes = !is(sk.sk_write_space, sock_def_write_space);
+        let (reads, writes) = self.replaced();
         if !reads && !writes && !self.watches.data_watched.load(Ordering::Relaxed) {
             return;
         }
         self.watches.data_watched.store(reads || writes, Ordering::Relaxed);
-        let lacks_room = writes && self.lacks_room();
-        let unread = self.kernel.ops.queued(self.fd, libc::FIONREAD as c_int) > 0;
-        let mut events = 0;
-        // What lies unread was announced already; it is announced again when more comes after it was read.
-        if reads && !unread {
-            events |= (libc::POLLIN | libc::POLLRDHUP) as FdEvents;
-        }
-        if lacks_room {
-            events |= libc::POLLOUT as FdEvents;
-        }
         let old = {
             let mut state = self.watches.state.lock();
-            if state.listening || state.ended {
+            if state.listening || state.ended || state.calling {
                 return;
             }
             state.watch.take()
@@ -202,19 +185,37 @@ impl Sock {
         if let Some(old) = old {
             self.kernel.ops.fd_unwatch(old);
         }
-        let mut state = self.watches.state.lock();
-        if events != 0 && !state.ended && state.watch.is_none() {
-            // SAFETY: `destroy` ends the watch, and waits for it, before the socket goes.
-            state.watch =
-                unsafe { self.kernel.ops.fd_watch(self.fd, events, on_data, self.arg()) }.ok();
-        }
+        self.watch_data(&mut self.watches.state.lock());
     }
 
-    /// Ends the watch from inside its callback: it is level triggered, and what it saw may stay unread for long.
-    fn rest(&self) {
-        let watch = self.watches.state.lock().watch.take();
-        if let Some(watch) = watch {
-            self.kernel.ops.fd_unwatch(watch);
+    /// Whether the driver replaced what is called for reading, and for writing.
+    fn replaced(&self) -> (bool, bool) {
+        // SAFETY: plain members.
+        let sk = unsafe { &*self.sk() };
+        let reads = !is(sk.sk_data_ready, sock_def_readable)
+            || !is(sk.sk_state_change, sock_def_wakeup)
+            || !is(sk.sk_error_report, sock_def_error_report);
+        (reads, !is(sk.sk_write_space, sock_def_write_space))
+    }
+
+    /// Begins a watch for what the driver wants to hear of next.
+    fn watch_data(&'static self, state: &mut State) {
+        if state.ended || state.listening || state.watch.is_some() {
+            return;
+        }
+        let (reads, writes) = self.replaced();
+        let mut events = 0;
+        // What lies unread was announced already; it is announced again when more comes after it was read.
+        if reads && self.kernel.ops.queued(self.fd, libc::FIONREAD as c_int) <= 0 {
+            events |= (libc::POLLIN | libc::POLLRDHUP) as FdEvents;
+        }
+        if writes && self.lacks_room() {
+            events |= libc::POLLOUT as FdEvents;
+        }
+        if events != 0 {
+            // SAFETY: `destroy` ends the watch, and waits for it, before the socket goes.
+            let watch = unsafe { self.kernel.ops.fd_watch(self.fd, events, on_data, self.arg()) };
+            state.watch = watch.ok();
         }
     }
 
@@ -276,24 +277,33 @@ unsafe fn announce(child: *mut Sock) {
 unsafe extern "C" fn on_incoming(arg: *mut c_void, _seen: FdEvents) {
     // SAFETY: the watch's argument is the socket, and its release waits for this callback.
     let listener: &'static Sock = unsafe { &*arg.cast::<Sock>() };
+    let ops = listener.kernel.ops;
     sched::with_kernel(listener.kernel, || {
         loop {
-            let full = {
-                let state = listener.watches.state.lock();
-                !state.listening || state.unaccepted.len() >= state.backlog
-            };
-            if full {
-                // The next accept makes room and watches again.
-                return listener.rest();
+            {
+                let mut state = listener.watches.state.lock();
+                if !state.listening {
+                    return;
+                }
+                if state.unaccepted.len() >= state.backlog {
+                    // The next accept makes room and watches again. Ended under the lock, and last of all: whoever
+                    // finds no watch need not wait for this callback.
+                    if let Some(watch) = state.watch.take() {
+                        ops.fd_unwatch(watch);
+                    }
+                    return;
+                }
             }
-            let fd = listener.kernel.ops.accept(listener.fd);
+            let fd = ops.accept(listener.fd);
             if fd < 0 {
                 match Errno::new(fd) {
                     Errno::EAGAIN => return,
                     Errno::EINTR | Errno::ECONNABORTED => continue,
+                    // No descriptor or memory for it now: not at once again, although it still waits.
                     _ => {
-                        listener.rest();
-                        return listener.retry_later();
+                        let word = AtomicU32::new(0);
+                        ops.park(&word, 0, ops.now_ns() + RETRY_NS);
+                        return;
                     }
                 }
             }
@@ -313,8 +323,16 @@ unsafe extern "C" fn on_incoming(arg: *mut c_void, _seen: FdEvents) {
 unsafe extern "C" fn on_data(arg: *mut c_void, seen: FdEvents) {
     // SAFETY: as in `on_incoming`.
     let sock: &'static Sock = unsafe { &*arg.cast::<Sock>() };
+    let ops = sock.kernel.ops;
     sched::with_kernel(sock.kernel, || {
-        sock.rest();
+        {
+            let mut state = sock.watches.state.lock();
+            if state.watch.is_none() {
+                // Somebody ends this watch and waits for us.
+                return;
+            }
+            state.calling = true;
+        }
         // SAFETY: plain members.
         let sk = unsafe { &*sock.sk() };
         if seen & libc::POLLOUT as FdEvents != 0 {
@@ -322,12 +340,19 @@ unsafe extern "C" fn on_data(arg: *mut c_void, seen: FdEvents) {
             sock.call(sk.sk_write_space);
         }
         if seen & !(libc::POLLOUT as FdEvents) != 0 {
-            if sock.kernel.ops.queued(sock.fd, libc::FIONREAD as c_int) > 0 {
+            if ops.queued(sock.fd, libc::FIONREAD as c_int) > 0 {
                 sock.call(sk.sk_data_ready);
             } else {
                 sock.call_ended();
             }
         }
-        sock.sync_watches();
+        // Last of all, as in `on_incoming`. A watch is level triggered and what it saw may stay unread for long, so
+        // it is made anew for what is wanted now.
+        let mut state = sock.watches.state.lock();
+        state.calling = false;
+        if let Some(watch) = state.watch.take() {
+            ops.fd_unwatch(watch);
+            sock.watch_data(&mut state);
+        }
     });
 }

@@ -54,7 +54,7 @@ impl Default for Layout {
             ipv6: false,
             meta_disk: MetaDisk::Internal,
             net: String::new(),
-            disk: String::new(),
+            disk: "c-plan-ahead 0; resync-rate 1G;".into(),
             disk_mib: 32,
             handler: "file",
         }
@@ -99,7 +99,9 @@ impl Cluster {
             cluster.adm(node, &["create-md", "--force", "r0"]);
             cluster.adm(node, &["up", "r0"]);
         }
-        cluster.await_event(&cluster.nodes[0], "connection:Connected");
+        for node in &cluster.nodes {
+            cluster.await_connected(node);
+        }
         cluster
     }
 
@@ -226,9 +228,10 @@ impl Cluster {
     /// SIGKILL, and wait until the process is gone.
     pub fn kill(&self, node: &str) {
         let pid = self.pid(node).expect("the node runs");
-        let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
-        let gone = Command::new("tail").args([&format!("--pid={pid}"), "-f", "/dev/null"]).status();
-        assert!(gone.is_ok_and(|status| status.success()));
+        let ended = Command::new("sh")
+            .args(["-c", "kill -9 $0 && tail -s 0.02 --pid=$0 -f /dev/null", &pid.to_string()])
+            .status();
+        assert!(ended.is_ok_and(|status| status.success()));
     }
 
     /// A stock program on a node.
@@ -276,6 +279,12 @@ impl Cluster {
         let found = lines.map_while(Result::ok).any(|line| wanted(&line));
         end(&mut child);
         assert!(found, "{node}: no event \"{what}\" in {seconds} s\n{}", self.proc_drbd(node));
+    }
+
+    /// Waits until every volume of the resource is connected, and idle.
+    pub fn await_connected(&self, node: &str) {
+        let all = || self.adm(node, &["cstate", "r0"]).lines().all(|state| state == "Connected");
+        self.await_events(node, |_| all(), "Connected");
     }
 
     /// Waits until every volume of the resource has these disk states, as the first node sees them.
@@ -364,7 +373,7 @@ impl Random {
 /// A device and what it has to hold.
 pub struct Model {
     file: File,
-    pub content: Vec<u8>,
+    content: Vec<u8>,
 }
 
 impl Model {
@@ -390,6 +399,11 @@ impl Model {
 
     pub fn sync(&self) {
         self.file.sync_all().expect("fsync");
+    }
+
+    /// Closes the device: what it has to hold.
+    pub fn close(self) -> Vec<u8> {
+        self.content
     }
 
     /// Compares what the device gives with what it has to hold.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Width of a long: every supported host has 64 bits. */
 #ifndef UMC_ASM_GENERIC_BITSPERLONG_H
 #define UMC_ASM_GENERIC_BITSPERLONG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* BUG and WARN: all of it is in linux/bug.h. */
 #ifndef UMC_ASM_GENERIC_BUG_H
 #define UMC_ASM_GENERIC_BUG_H

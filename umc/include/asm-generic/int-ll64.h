@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Integer types by width; 64 bits are a `long long`, so `%llu` fits them everywhere. */
 #ifndef UMC_ASM_GENERIC_INT_LL64_H
 #define UMC_ASM_GENERIC_INT_LL64_H

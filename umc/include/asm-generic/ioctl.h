@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Layout of an ioctl number. */
 #ifndef UMC_ASM_GENERIC_IOCTL_H
 #define UMC_ASM_GENERIC_IOCTL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Atomic integers: all of it is in linux/atomic.h. */
 #ifndef UMC_ASM_ATOMIC_H
 #define UMC_ASM_ATOMIC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Memory barriers, as __atomic fences (API of 6.12).
  * Rust owner: none. Rust code uses `core::sync::atomic`.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Bits of arrays of longs (API of 6.12).
  * set_bit, clear_bit and change_bit are atomic and order nothing; the test_and_ forms are atomic and fully ordered;

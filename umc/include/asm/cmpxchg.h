@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Exchange and compare-and-exchange on words of 1 to 8 bytes, pointers included (API of 6.12).
  * The plain forms are fully ordered, the suffixed ones as their names say.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Division of 64-bit values; plain arithmetic on a 64-bit host (API of 6.12). */
 #ifndef UMC_ASM_DIV64_H
 #define UMC_ASM_DIV64_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Error numbers of the architecture. */
 #ifndef UMC_ASM_ERRNO_H
 #define UMC_ASM_ERRNO_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Types of the system call interface. */
 #ifndef UMC_ASM_POSIX_TYPES_H
 #define UMC_ASM_POSIX_TYPES_H

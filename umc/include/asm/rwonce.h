@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * READ_ONCE and WRITE_ONCE: one access that the compiler neither repeats, tears nor drops (API of 6.12).
  * Rust owner: none. Rust code uses `core::sync::atomic` on the same words.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The configuration that drivers are compiled for: an x86-64 SMP kernel of 6.12 with what the emulated kernel has.
  * Out-of-tree build systems read the same options from the build directory's copy.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Rounding to powers of two (API of 6.12). */
 #ifndef UMC_LINUX_ALIGN_H
 #define UMC_LINUX_ALIGN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Counting and pasting macro arguments (API of 6.12). */
 #ifndef UMC_LINUX_ARGS_H
 #define UMC_LINUX_ARGS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Atomic integers: atomic_t, atomic64_t and atomic_long_t (API of 6.12).
  * Functions that return a value are fully ordered, or as their suffix says; those that return nothing, and plain

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Bit maps of a given number of bits (API of 6.12).
  * Bits beyond that number in the last word are undefined on input; functions that fill a map leave them clear.

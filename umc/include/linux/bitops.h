@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Bits of words and of arrays (API of 6.12).
  * Rust owner: none, pure data.

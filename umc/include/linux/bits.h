@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Single bits and masks (API of 6.12). */
 #ifndef UMC_LINUX_BITS_H
 #define UMC_LINUX_BITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Checks at run time (API of 6.12). BUG ends the process, WARN writes a backtrace to the log and goes on.
  * Differs from Linux: the message shows the failed condition.

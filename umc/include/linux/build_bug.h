@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Conditions that must hold for the file to compile (API of 6.12). */
 #ifndef UMC_LINUX_BUILD_BUG_H
 #define UMC_LINUX_BUILD_BUG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Cache lines: alignment that keeps hot members apart (API of 6.12). */
 #ifndef UMC_LINUX_CACHE_H
 #define UMC_LINUX_CACHE_H

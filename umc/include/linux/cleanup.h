@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Actions at the end of a scope: freeing, unlocking (API of 6.12).
  * Rust owner: none, compile-time only.
@@ -50,13 +51,13 @@ static inline __must_check const volatile void *__must_check_fn(const volatile v
 	class_##name##_t var __cleanup(class_##name##_destructor) = class_##name##_constructor
 
 /* Locks that a scope holds: guard(mutex)(&lock); scoped_guard(mutex, &lock) { … } */
-#define DEFINE_GUARD(name, type, lock, unlock)                                                \
-	DEFINE_CLASS(name, type, if (_T) { unlock; }, ({ lock; _T; }), type _T)               \
+#define DEFINE_GUARD(name, type, do_lock, do_unlock)                                          \
+	DEFINE_CLASS(name, type, if (_T) { do_unlock; }, ({ do_lock; _T; }), type _T)         \
 	static inline void *class_##name##_lock_ptr(class_##name##_t *guard)                  \
 	{                                                                                     \
 		return (void *)(unsigned long)*guard;                                         \
 	}
-#define DEFINE_LOCK_GUARD_1(name, type, lock, unlock, members...)                             \
+#define DEFINE_LOCK_GUARD_1(name, type, do_lock, do_unlock, members...)                       \
 	typedef struct {                                                                      \
 		type *lock;                                                                   \
 		members;                                                                      \
@@ -64,7 +65,7 @@ static inline __must_check const volatile void *__must_check_fn(const volatile v
 	static inline void class_##name##_destructor(class_##name##_t *_T)                    \
 	{                                                                                     \
 		if (_T->lock) {                                                               \
-			unlock;                                                               \
+			do_unlock;                                                            \
 		}                                                                             \
 	}                                                                                     \
 	static inline void *class_##name##_lock_ptr(class_##name##_t *_T)                     \
@@ -74,10 +75,10 @@ static inline __must_check const volatile void *__must_check_fn(const volatile v
 	static inline class_##name##_t class_##name##_constructor(type *l)                    \
 	{                                                                                     \
 		class_##name##_t umc_guard_ = { .lock = l }, *_T = &umc_guard_;               \
-		lock;                                                                         \
+		do_lock;                                                                      \
 		return umc_guard_;                                                            \
 	}
-#define DEFINE_LOCK_GUARD_0(name, lock, unlock, members...)                                   \
+#define DEFINE_LOCK_GUARD_0(name, do_lock, do_unlock, members...)                             \
 	typedef struct {                                                                      \
 		void *lock;                                                                   \
 		members;                                                                      \
@@ -85,7 +86,7 @@ static inline __must_check const volatile void *__must_check_fn(const volatile v
 	static inline void class_##name##_destructor(class_##name##_t *_T)                    \
 	{                                                                                     \
 		if (_T->lock) {                                                               \
-			unlock;                                                               \
+			do_unlock;                                                            \
 		}                                                                             \
 	}                                                                                     \
 	static inline void *class_##name##_lock_ptr(class_##name##_t *_T)                     \
@@ -96,7 +97,7 @@ static inline __must_check const volatile void *__must_check_fn(const volatile v
 	{                                                                                     \
 		class_##name##_t umc_guard_ = { .lock = (void *)1 }, *_T = &umc_guard_;       \
 		(void)_T;                                                                     \
-		lock;                                                                         \
+		do_lock;                                                                      \
 		return umc_guard_;                                                            \
 	}
 #define guard(name) CLASS(name, __UNIQUE_ID(guard_))

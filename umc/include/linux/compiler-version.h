@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Force-included by Kbuild before every compile; Linux uses it to rebuild when the compiler changes.
  * Here Kbuild's own command line check is enough, so the header holds nothing.

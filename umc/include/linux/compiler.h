@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Hints, barriers and checks of the compiler (API of 6.12).
  * Differs from Linux: no branch profiling, no objtool annotations.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Attributes of gcc and clang under their kernel names (API of 6.12).
  * Differs from Linux: the sanitizer and stack-checker attributes are empty, a module is ordinary code here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Annotations and helpers of the compiler that every file sees: this header is force-included (API of 6.12).
  * Differs from Linux: `kmap_local_page` and `kunmap_local` are declared here, so that a file without any

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Constants for C and assembly. */
 #ifndef UMC_LINUX_CONST_H
 #define UMC_LINUX_CONST_H

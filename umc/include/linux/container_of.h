@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* From a member to the struct around it (API of 6.12). */
 #ifndef UMC_LINUX_CONTAINER_OF_H
 #define UMC_LINUX_CONTAINER_OF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Classes of characters, for ASCII (API of 6.12). */
 #ifndef UMC_LINUX_CTYPE_H
 #define UMC_LINUX_CTYPE_H

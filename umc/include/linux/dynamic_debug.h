@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Debug messages that can be switched one by one (API of 6.12, without CONFIG_DYNAMIC_DEBUG: they are off).
  * Rust owner: none.

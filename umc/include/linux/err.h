@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Errors inside pointers: the last page of addresses stands for negative error numbers (API of 6.12).
  * Rust owner: `errno.rs` (`err_ptr`).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Error numbers, those that never reach user space included (API of 6.12).
  * Rust owner: `errno.rs`.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Searches in bit maps (API of 6.12). All give `size` when they find nothing.
  * Rust owner: none, pure data.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Greatest common divisor (API of 6.12). Rust owner: `string.rs`. */
 #ifndef UMC_LINUX_GCD_H
 #define UMC_LINUX_GCD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Hexadecimal text (API of 6.12).
  * Rust owner: `string.rs`.

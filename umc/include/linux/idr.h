@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Small integers to pointers: idr, and ida, which only hands out the integers (API of 6.12).
  * Differs from Linux: each table has a lock of its own inside. Lookups may run beside changes, under rcu_read_lock as

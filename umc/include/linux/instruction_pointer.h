@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Where the code is, and where it was called from (API of 6.12). */
 #ifndef UMC_LINUX_INSTRUCTION_POINTER_H
 #define UMC_LINUX_INSTRUCTION_POINTER_H

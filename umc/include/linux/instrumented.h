@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Marks of memory accesses for sanitizers; a module's accesses are seen by the host's own sanitizers. */
 #ifndef UMC_LINUX_INSTRUMENTED_H
 #define UMC_LINUX_INSTRUMENTED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * IS_ENABLED and its relatives, and the configuration itself: this header is force-included (API of 6.12).
  * Rust owner: none, compile-time only.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Device numbers: 12 bits of major, 20 bits of minor (API of 6.12). */
 #ifndef UMC_LINUX_KDEV_T_H
 #define UMC_LINUX_KDEV_T_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Levels of the kernel log, as a prefix of the format (API of 6.12). */
 #ifndef UMC_LINUX_KERN_LEVELS_H
 #define UMC_LINUX_KERN_LEVELS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What most kernel code uses (API of 6.12).
  * Rust owner: `context.rs` for might_sleep(), the included headers say theirs.

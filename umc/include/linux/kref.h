@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Reference counts with a release function (API of 6.12). Rust owner: none, pure data. */
 #ifndef UMC_LINUX_KREF_H
 #define UMC_LINUX_KREF_H

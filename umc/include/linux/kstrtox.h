@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Text to numbers (API of 6.12). A final newline is allowed; base 0 looks at the prefix.
  * Rust owner: `string.rs`.

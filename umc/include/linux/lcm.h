@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Least common multiple (API of 6.12). Rust owner: `string.rs`. */
 #ifndef UMC_LINUX_LCM_H
 #define UMC_LINUX_LCM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Limits of the integer types and of names (API of 6.12). */
 #ifndef UMC_LINUX_LIMITS_H
 #define UMC_LINUX_LIMITS_H

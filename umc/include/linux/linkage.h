@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Linkage of functions (API of 6.12). */
 #ifndef UMC_LINUX_LINKAGE_H
 #define UMC_LINUX_LINKAGE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Doubly linked lists: rings with a head, and chains of hash buckets (API of 6.12).
  * A removed entry holds poisoned pointers, a reinitialized one points to itself.

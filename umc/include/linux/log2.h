@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Logarithms and powers of two; constants stay constants (API of 6.12). */
 #ifndef UMC_LINUX_LOG2_H
 #define UMC_LINUX_LOG2_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Rounding, division, absolute values (API of 6.12).
  * Rust owner: `string.rs` (`int_pow`, `int_sqrt`, `gcd`, `lcm`).

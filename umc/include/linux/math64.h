@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* 64-bit division as functions; plain arithmetic on a 64-bit host (API of 6.12). */
 #ifndef UMC_LINUX_MATH64_H
 #define UMC_LINUX_MATH64_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Minimum, maximum and clamping; each argument is evaluated once (API of 6.12).
  * min() and its relatives refuse to compare a signed with an unsigned value, unless one is a constant >= 0 or fits

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Doing something at most once a place (API of 6.12). */
 #ifndef UMC_LINUX_ONCE_H
 #define UMC_LINUX_ONCE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Arithmetic that notices an overflow; sizes that saturate at SIZE_MAX, so that an allocation of them fails
  * (API of 6.12).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The end of a kernel (API of 6.12).
  * Rust owner: `bug.rs`; the variadic functions are in glue/printf.c.

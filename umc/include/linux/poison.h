@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Values that show use after removal or free (API of 6.12). */
 #ifndef UMC_LINUX_POISON_H
 #define UMC_LINUX_POISON_H

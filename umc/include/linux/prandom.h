@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Pseudo-random numbers of a caller's own sequence (API of 6.12).
  * Rust owner: `random.rs`.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Hints to load a cache line (API of 6.12). */
 #ifndef UMC_LINUX_PREFETCH_H
 #define UMC_LINUX_PREFETCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The kernel log (API of 6.12).
  * Differs from Linux: each kernel of the process has its own; no console drivers, no dynamic debug.

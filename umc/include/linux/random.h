@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Random numbers, from the provider of the kernel (API of 6.12). Always ready.
  * Rust owner: `random.rs`.

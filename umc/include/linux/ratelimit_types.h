@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * State of a rate limit (API of 6.12).
  * Rust owner: `ratelimit.rs`.

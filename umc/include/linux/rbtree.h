@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Red-black trees inside the caller's structs (API of 6.12). The caller searches and links, these balance.
  * Rust owner: `rbtree.rs`.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Red-black trees whose nodes hold a value computed from their subtree (API of 6.12).
  * `propagate(node, stop)` recomputes from `node` up to, not including, `stop`; `copy(old, new)` hands the value of a

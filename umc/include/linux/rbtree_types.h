@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Layout of red-black trees (API of 6.12).
  * Rust owner: `rbtree.rs`.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Lists that are read under RCU while a writer changes them (API of 6.12).
  * A removed entry keeps its forward pointer, so a reader that stands on it finds its way back.

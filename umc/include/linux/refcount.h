@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Reference counts that never wrap: after an overflow or underflow the count is saturated, the object leaks, and a
  * warning is written (API of 6.12).

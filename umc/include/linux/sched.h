@@ -96,7 +96,6 @@ struct task_struct {
 	struct blk_plug *plug;
 	struct io_context *io_context;
 	void *journal_info;
-	sigset_t blocked;
 	u64 start_time;
 	unsigned int in_iowait;
 };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Formatted text, with the kernel's %p extensions (API of 6.12).
  * Rust owner: `string.rs`; the functions are in glue/printf.c.

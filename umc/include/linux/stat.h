@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Kinds of files and their permission bits (API of 6.12). */
 #ifndef UMC_LINUX_STAT_H
 #define UMC_LINUX_STAT_H

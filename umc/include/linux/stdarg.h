@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Variable arguments; the compiler's own header is out of reach under -nostdinc. */
 #ifndef UMC_LINUX_STDARG_H
 #define UMC_LINUX_STDARG_H

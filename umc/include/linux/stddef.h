@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* NULL, true, false, offsetof and what names parts of a struct (API of 6.12). */
 #ifndef UMC_LINUX_STDDEF_H
 #define UMC_LINUX_STDDEF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Strings and memory (API of 6.12). Functions that mean the same in libc are libc's.
  * Rust owner: `string.rs`.

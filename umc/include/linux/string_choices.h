@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Two words to choose from (API of 6.12). */
 #ifndef UMC_LINUX_STRING_CHOICES_H
 #define UMC_LINUX_STRING_CHOICES_H

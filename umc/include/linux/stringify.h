@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The text of a macro's value (API of 6.12). */
 #ifndef UMC_LINUX_STRINGIFY_H
 #define UMC_LINUX_STRINGIFY_H

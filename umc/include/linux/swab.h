@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Reversing the bytes of a word (API of 6.12). */
 #ifndef UMC_LINUX_SWAB_H
 #define UMC_LINUX_SWAB_H

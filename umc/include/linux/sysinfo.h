@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What sysinfo(2) fills. */
 #ifndef UMC_LINUX_SYSINFO_H
 #define UMC_LINUX_SYSINFO_H

@@ -1,12 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Time: constants and structs. API of Linux 6.12.
- * Differs: no time zone; time64_to_tm is not provided.
+ * Rust owner of time64_to_tm: jiffies.rs. Differs: no time zone of the system.
  */
 #ifndef UMC_LINUX_TIME_H
 #define UMC_LINUX_TIME_H
 
 #include <linux/time64.h>
+
+/* umc: shared */
+struct tm {
+	int tm_sec;
+	int tm_min;
+	int tm_hour;
+	int tm_mday;
+	int tm_mon;
+	long tm_year;
+	int tm_wday;
+	int tm_yday;
+};
+
+/* The calendar time `offset` seconds east of UTC; months and days of the year count from 0, years from 1900. */
+extern void time64_to_tm(time64_t totalsecs, int offset, struct tm *result);
 
 #define time_after32(a, b) ((s32)((u32)(b) - (u32)(a)) < 0)
 #define time_before32(b, a) time_after32(a, b)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Compile-time comparison of types; both macros are 1 (API of 6.12). */
 #ifndef UMC_LINUX_TYPECHECK_H
 #define UMC_LINUX_TYPECHECK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The basic types of the kernel (API of 6.12).
  * Rust owner: none, layouts only.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Words at any address (API of 6.12).
  * Rust owner: none. Rust code uses `ptr::read_unaligned` or `from_be_bytes`.

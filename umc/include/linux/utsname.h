@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Names of the system (API of 6.12). The node name is that of the kernel of the calling task.
  * Rust owner: `utsname.rs`.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The API level: Linux 6.12.117. Drivers for other levels are not supported, so nothing else in these headers
  * depends on it.

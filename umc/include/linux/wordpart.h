@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Halves of words, and bytes repeated over a word (API of 6.12). */
 #ifndef UMC_LINUX_WORDPART_H
 #define UMC_LINUX_WORDPART_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Sparse arrays of pointers (API of 6.12): the plain, unmarked part of the interface.
  * Differs from Linux: a tree behind a lock of its own; xa_lock is only for the caller's own exclusion, the functions

@@ -220,6 +220,20 @@ fn to_timespec(ns: i64) -> sys::timespec64 {
 }
 
 /// # Safety
+/// `result` is valid.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn time64_to_tm(
+    totalsecs: sys::time64_t,
+    offset: c_int,
+    result: *mut sys::tm,
+) {
+    // SAFETY: the caller's contract.
+    unsafe { result.write(super::calendar(totalsecs + i64::from(offset))) }
+}
+
+/// # Safety
 /// `ts` is valid.
 /// # Context
 /// Any.

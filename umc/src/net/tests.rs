@@ -48,6 +48,7 @@ impl Owned {
         Owned(socket)
     }
 
+    #[allow(clippy::mut_from_ref)]
     fn sk(&self) -> &mut sys::sock {
         // SAFETY: alive; tests use members as drivers do.
         unsafe { &mut *(*self.0).sk }
@@ -351,6 +352,76 @@ fn listener_rings_once_per_connection() {
     settle(kernel);
     drop(thread_listener);
     assert_eq!(client.recv(&mut [0u8; 1], 0), -libc::ECONNRESET);
+}
+
+/// Counters of the callbacks of a connected socket.
+#[derive(Default)]
+struct Calls {
+    ready: AtomicUsize,
+    changed: AtomicUsize,
+    space: AtomicUsize,
+}
+
+impl Calls {
+    unsafe fn of<'a>(sk: *mut sys::sock) -> &'a Calls {
+        // SAFETY: the test put it there and outlives the socket.
+        unsafe { &*(*sk).sk_user_data.cast::<Calls>() }
+    }
+}
+
+unsafe extern "C" fn ready(sk: *mut sys::sock) {
+    // SAFETY: as in `of`.
+    unsafe { Calls::of(sk) }.ready.fetch_add(1, Ordering::Release);
+}
+
+unsafe extern "C" fn changed(sk: *mut sys::sock) {
+    // SAFETY: as in `of`.
+    unsafe { Calls::of(sk) }.changed.fetch_add(1, Ordering::Release);
+}
+
+unsafe extern "C" fn space(sk: *mut sys::sock) {
+    // SAFETY: as in `of`.
+    unsafe { Calls::of(sk) }.space.fetch_add(1, Ordering::Release);
+}
+
+#[test]
+fn replaced_callbacks_are_called() {
+    let kernel = boot();
+    let calls = Calls::default();
+    let (a, b) = pair();
+    let reaches = |counter: &AtomicUsize, value: usize| {
+        for _ in 0..100 {
+            if counter.load(Ordering::Acquire) >= value {
+                break;
+            }
+            settle(kernel);
+        }
+        assert_eq!(counter.load(Ordering::Acquire), value);
+    };
+    a.sk().sk_user_data = (&raw const calls).cast_mut().cast();
+    a.sk().sk_data_ready = Some(ready);
+    a.sk().sk_state_change = Some(changed);
+    a.sk().sk_write_space = Some(space);
+    let mut buf = vec![0u8; 1 << 20];
+    assert_eq!(a.recv(&mut buf, libc::MSG_DONTWAIT), -libc::EAGAIN);
+    for round in 1..=3 {
+        assert_eq!(b.send(b"abc", 0), 3);
+        reaches(&calls.ready, round);
+        settle(kernel);
+        assert_eq!(calls.ready.load(Ordering::Acquire), round, "not while it lies unread");
+        assert_eq!(a.recv(&mut buf[..3], WAITALL), 3);
+    }
+    let data = vec![0u8; 1 << 20];
+    while a.send(&data, libc::MSG_DONTWAIT) > 0 {}
+    settle(kernel);
+    assert_eq!(calls.space.load(Ordering::Acquire), 0);
+    while b.recv(&mut buf, libc::MSG_DONTWAIT) > 0 {
+        settle(kernel);
+    }
+    reaches(&calls.space, 1);
+    drop(b);
+    reaches(&calls.changed, 1);
+    assert_eq!(u32::from(a.sk().sk_state), sys::TCP_CLOSE_WAIT);
 }
 
 #[test]

@@ -118,3 +118,18 @@ fn cookies() {
         assert!(!abi::poll_state_synchronize_rcu(abi::get_state_synchronize_rcu()));
     }
 }
+
+#[test]
+fn ended_tasks_do_not_pile_up() {
+    let kernel = boot();
+    for _ in 0..5 * DEAD_MAX {
+        kthread::spawn(kernel, "short", Box::new(|| ())).unwrap().join();
+    }
+    let dead = || kernel.sched.rcu.callbacks.lock().dead.len();
+    while dead() > DEAD_MAX + 1 {
+        kthread::spawn(kernel, "short", Box::new(|| ())).unwrap().join();
+        kernel.ops.yield_now();
+    }
+    shutdown(kernel);
+    assert_eq!(sched::tasks(kernel).len(), 1);
+}

@@ -139,7 +139,7 @@ unsafe extern "C" fn tick(timer: *mut sys::hrtimer) -> sys::hrtimer_restart {
     }
     let now = current_task().kernel.ops.now_ns() as i64;
     // SAFETY: the timer is valid and not pending.
-    assert_eq!(unsafe { hrtimer::hrtimer_forward(timer, now, 50_000) != 0 }, true);
+    assert_ne!(unsafe { hrtimer::hrtimer_forward(timer, now, 50_000) }, 0);
     sys::HRTIMER_RESTART
 }
 

@@ -47,7 +47,6 @@ pub unsafe extern "C" fn umc_alloc_workqueue(
     max_active: c_int,
 ) -> *mut Handle {
     let kernel = current_kernel();
-    rcupdate::reap(kernel);
     // SAFETY: the caller's contract.
     let name = unsafe { CStr::from_ptr(name) };
     create(kernel, name, flags, max_active).map_or(ptr::null_mut(), to_pointer)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Conversions between the byte order of the host and that of a wire or a disk (API of 6.12). */
 #ifndef UMC_LINUX_BYTEORDER_GENERIC_H
 #define UMC_LINUX_BYTEORDER_GENERIC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Byte order of a little-endian host. */
 #ifndef UMC_LINUX_BYTEORDER_LITTLE_ENDIAN_H
 #define UMC_LINUX_BYTEORDER_LITTLE_ENDIAN_H

@@ -25,6 +25,8 @@ extern void force_sig(int sig);
 extern void flush_signals(struct task_struct *task);
 extern int kernel_dequeue_signal(void);
 
+extern int sigprocmask(int how, sigset_t *set, sigset_t *old) __asm__("umc_sigprocmask");
+
 static inline int restart_syscall(void)
 {
 	return -ERESTARTNOINTR;

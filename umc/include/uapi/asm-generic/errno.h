@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Error numbers: the rest. */
 #ifndef UMC_UAPI_ASM_GENERIC_ERRNO_H
 #define UMC_UAPI_ASM_GENERIC_ERRNO_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Integer types by width, as user space sees them. */
 #ifndef UMC_UAPI_ASM_GENERIC_INT_LL64_H
 #define UMC_UAPI_ASM_GENERIC_INT_LL64_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Layout of an ioctl number: direction, size of the argument, type, number. */
 #ifndef UMC_UAPI_ASM_GENERIC_IOCTL_H
 #define UMC_UAPI_ASM_GENERIC_IOCTL_H

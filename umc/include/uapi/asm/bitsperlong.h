@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Width of a long. */
 #ifndef UMC_UAPI_ASM_BITSPERLONG_H
 #define UMC_UAPI_ASM_BITSPERLONG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Ticks: the frequency of the configuration inside, 100 outside. */
 #ifndef UMC_UAPI_ASM_PARAM_H
 #define UMC_UAPI_ASM_PARAM_H

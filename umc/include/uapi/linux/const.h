@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Constants with a type in C and without one in assembly. */
 #ifndef UMC_UAPI_LINUX_CONST_H
 #define UMC_UAPI_LINUX_CONST_H

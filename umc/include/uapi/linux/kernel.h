@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Alignment and division helpers shared with user space, and what sysinfo(2) fills. */
 #ifndef UMC_UAPI_LINUX_KERNEL_H
 #define UMC_UAPI_LINUX_KERNEL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Limits of names and lists. */
 #ifndef UMC_UAPI_LINUX_LIMITS_H
 #define UMC_UAPI_LINUX_LIMITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Major numbers of devices: those of block devices, and a few others. */
 #ifndef UMC_UAPI_LINUX_MAJOR_H
 #define UMC_UAPI_LINUX_MAJOR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Kinds of files and their permission bits. */
 #ifndef UMC_UAPI_LINUX_STAT_H
 #define UMC_UAPI_LINUX_STAT_H

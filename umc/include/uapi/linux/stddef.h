@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Groups of members with a name, and flexible arrays in unions. */
 #ifndef UMC_UAPI_LINUX_STDDEF_H
 #define UMC_UAPI_LINUX_STDDEF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Integer types of the interfaces to user space. */
 #ifndef UMC_UAPI_LINUX_TYPES_H
 #define UMC_UAPI_LINUX_TYPES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Names of the system. */
 #ifndef UMC_UAPI_LINUX_UTSNAME_H
 #define UMC_UAPI_LINUX_UTSNAME_H

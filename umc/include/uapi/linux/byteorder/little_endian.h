@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Byte order of a little-endian host: conversions as user space sees them. */
 #ifndef UMC_UAPI_LINUX_BYTEORDER_LITTLE_ENDIAN_H
 #define UMC_UAPI_LINUX_BYTEORDER_LITTLE_ENDIAN_H
