@@ -29,12 +29,15 @@ fn main() {
     println!("cargo:rerun-if-changed={}", include.display());
     println!("cargo:rerun-if-changed={}", umc.join("src").display());
 
-    let mut code = String::from("/// Path below `include/` and text of every shim header.\npub const HEADERS: &[(&str, &str)] = &[\n");
+    let mut code = String::from(
+        "/// Path below `include/` and text of every shim header.\npub const HEADERS: &[(&str, &str)] = &[\n",
+    );
     let mut headers = Vec::new();
     files(&include, "h", &mut headers);
     for header in headers {
         let name = header.strip_prefix(&include).expect("below include");
-        writeln!(code, "    ({:?}, include_str!({header:?})),", name.display().to_string()).expect("string");
+        writeln!(code, "    ({:?}, include_str!({header:?})),", name.display().to_string())
+            .expect("string");
     }
     code.push_str("];\n\n/// Exported functions whose documentation says `Stub:`, and the reason that makes them safe.\npub const STUBS: &[(&str, &str)] = &[\n");
 

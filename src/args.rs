@@ -36,7 +36,10 @@ pub struct Args {
 }
 
 fn host_name() -> String {
-    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "umc".into())
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "umc".into())
 }
 
 /// `NAME[,param=value…]`.
@@ -51,7 +54,8 @@ impl std::str::FromStr for ModuleSpec {
 
     fn from_str(text: &str) -> Result<ModuleSpec, String> {
         let mut parts = text.split(',').map(str::to_owned);
-        let name = parts.next().filter(|name| !name.is_empty()).ok_or("the module's name is missing")?;
+        let name =
+            parts.next().filter(|name| !name.is_empty()).ok_or("the module's name is missing")?;
         Ok(ModuleSpec { name, params: parts.collect() })
     }
 }
@@ -68,15 +72,17 @@ impl std::str::FromStr for DiskSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<DiskSpec, String> {
-        let (name, rest) = text
-            .split_once('=')
-            .ok_or("expected NAME=HANDLER/CONFIG, for example r0=ram/,size=1G or r0=file//srv/r0.img")?;
+        let (name, rest) = text.split_once('=').ok_or(
+            "expected NAME=HANDLER/CONFIG, for example r0=ram/,size=1G or r0=file//srv/r0.img",
+        )?;
         let (spec, size) = match rest.rsplit_once(",size=") {
             Some((spec, size)) => (spec, Some(umc_protocol::size::parse(size)?)),
             None => (rest, None),
         };
         if name.is_empty() || !spec.contains('/') {
-            return Err(format!("\"{text}\" is not NAME=HANDLER/CONFIG, for example r0=ram/,size=1G"));
+            return Err(format!(
+                "\"{text}\" is not NAME=HANDLER/CONFIG, for example r0=ram/,size=1G"
+            ));
         }
         Ok(DiskSpec { name: name.into(), spec: spec.into(), size })
     }

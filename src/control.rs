@@ -143,18 +143,27 @@ impl Control {
     /// Starts to serve. A socket left by a node that was killed is replaced: the node's lock is ours.
     pub fn listen(node: &'static Node, path: &Path) -> Result<Control> {
         let _ = fs::remove_file(path);
-        let listener =
-            socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)
-                .context("Cannot make the control socket")?;
+        let listener = socket(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            None,
+        )
+        .context("Cannot make the control socket")?;
         let address = UnixAddr::new(path)
             .with_context(|| format!("Cannot make the control socket: the path {} is too long. Use a shorter UMC_RUNTIME_DIR", path.display()))?;
         bind(listener.as_raw_fd(), &address)
             .with_context(|| format!("Cannot make the control socket {}", path.display()))?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))
             .with_context(|| format!("Cannot protect the control socket {}", path.display()))?;
-        listen(&listener, Backlog::new(64).unwrap_or(Backlog::MAXCONN)).context("Cannot listen on the control socket")?;
-        let shared =
-            Arc::new(Shared { node, listener, closing: AtomicU32::new(0), clients: Default::default() });
+        listen(&listener, Backlog::new(64).unwrap_or(Backlog::MAXCONN))
+            .context("Cannot listen on the control socket")?;
+        let shared = Arc::new(Shared {
+            node,
+            listener,
+            closing: AtomicU32::new(0),
+            clients: Default::default(),
+        });
         let accept = umc::kthread::spawn(node.kernel, "control", {
             let shared = Arc::clone(&shared);
             Box::new(move || accept_loop(&shared))
@@ -182,7 +191,13 @@ fn accept_loop(shared: &Arc<Shared>) {
     let ops = mte::current();
     let mut number = 0;
     loop {
-        let wake = ops.fd_wait(shared.listener.as_raw_fd(), libc::POLLIN as u32, &shared.closing, 0, NEVER);
+        let wake = ops.fd_wait(
+            shared.listener.as_raw_fd(),
+            libc::POLLIN as u32,
+            &shared.closing,
+            0,
+            NEVER,
+        );
         if shared.closing.load(Ordering::SeqCst) != 0 {
             return;
         }
@@ -230,7 +245,11 @@ fn admit(client: &Client) -> Option<Creds> {
     let peer = getsockopt(&client.fd, sockopt::PeerCredentials).ok()?;
     let mine = nix::unistd::geteuid().as_raw();
     if peer.uid() != mine && peer.uid() != 0 {
-        tracing::warn!("refused a client of the control socket: pid {} of user {}", peer.pid(), peer.uid());
+        tracing::warn!(
+            "refused a client of the control socket: pid {} of user {}",
+            peer.pid(),
+            peer.uid()
+        );
         return None;
     }
     // The node's owner is its root.

@@ -111,9 +111,7 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, creds: Creds, buf: &mut 
                         tracing::debug!("join of netlink group {group}: {errno}");
                     }
                 }
-                Some((_, group)) => {
-                    let _ = portal.leave_group(group);
-                }
+                Some((_, group)) => portal.leave_group(group),
                 None => {
                     // A device that a tool closed before it sent this is released before the driver looks.
                     if !node.settle() {

@@ -19,7 +19,8 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("UMC_LOG").unwrap_or_else(|_| "info".into()),
+            tracing_subscriber::EnvFilter::try_from_env("UMC_LOG")
+                .unwrap_or_else(|_| "info".into()),
         )
         .init();
     match node::run(args) {

@@ -8,7 +8,6 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
@@ -39,9 +38,8 @@ impl Node {
     pub fn unload_modules(&self) -> Result<()> {
         self.settle();
         for module in umc::module::list(self.kernel) {
-            umc::module::remove(self.kernel, &module.name).with_context(|| {
-                format!("Cannot stop node {}", self.record.name)
-            })?;
+            umc::module::remove(self.kernel, &module.name)
+                .with_context(|| format!("Cannot stop node {}", self.record.name))?;
         }
         Ok(())
     }
@@ -106,7 +104,8 @@ fn directories(args: &Args) -> Result<Directories> {
     ];
     // A node that was killed leaves its mount: the path cannot even be looked at before that is gone.
     fusefs::clear_stale(&args.root)?;
-    fs::create_dir_all(&args.root).with_context(|| format!("Cannot create {}", args.root.display()))?;
+    fs::create_dir_all(&args.root)
+        .with_context(|| format!("Cannot create {}", args.root.display()))?;
     let root = args
         .root
         .canonicalize()
@@ -143,10 +142,14 @@ pub fn run(args: Args) -> Result<()> {
     sched::attach(kernel, "umcd");
     kernel
         .tree
-        .add_file("/proc/sys/kernel/hostname", 0o444, umc::tree::text({
-            let line = format!("{}\n", args.name);
-            move || line.clone()
-        }))
+        .add_file(
+            "/proc/sys/kernel/hostname",
+            0o444,
+            umc::tree::text({
+                let line = format!("{}\n", args.name);
+                move || line.clone()
+            }),
+        )
         .context("Cannot make /proc/sys/kernel/hostname")?;
 
     let control_path = dirs.node.join(layout::CONTROL);
@@ -157,7 +160,7 @@ pub fn run(args: Args) -> Result<()> {
         root: dirs.root.clone(),
         state: dirs.state.clone(),
         control: control_path.clone(),
-        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+        started: mte::current().realtime_ns() / 1_000_000_000,
     };
     let stop = crate::control::StopFd::new()?;
     let stop_fd = stop.clone();
@@ -183,15 +186,16 @@ pub fn run(args: Args) -> Result<()> {
         ("state".to_owned(), dirs.state.clone()),
     ];
     *node.mount.write() = Some(fusefs::mount(kernel, &dirs.root, extra)?);
-    let control = match load_modules(node, &args).and_then(|()| Control::listen(node, &control_path)) {
-        Ok(control) => control,
-        Err(error) => {
-            let _ = node.unload_modules();
-            close_disks(node);
-            let _ = unmount(node);
-            return Err(error);
-        }
-    };
+    let control =
+        match load_modules(node, &args).and_then(|()| Control::listen(node, &control_path)) {
+            Ok(control) => control,
+            Err(error) => {
+                let _ = node.unload_modules();
+                close_disks(node);
+                let _ = unmount(node);
+                return Err(error);
+            }
+        };
     node.record.publish(&dirs.node).context("Cannot write the node's record")?;
     tracing::info!("node {} is up, root {}", args.name, dirs.root.display());
 
@@ -255,7 +259,10 @@ fn wait_for_end(node: &Node, signal_fd: &SignalFd, stop_fd: &crate::control::Sto
 /// Refuses early, with a name, what would fail late without one.
 pub fn check_module_path(path: &Path) -> Result<()> {
     if !path.is_absolute() || !path.is_file() {
-        bail!("Cannot load {}: there is no such file. Give the path of a .so that umc build made.", path.display());
+        bail!(
+            "Cannot load {}: there is no such file. Give the path of a .so that umc build made.",
+            path.display()
+        );
     }
     Ok(())
 }

@@ -18,7 +18,8 @@ const LOG_CHUNK_BYTES: usize = 64 * 1024;
 pub fn modprobe(node: &Node, name: &str, params: &[String]) -> Result<()> {
     let path = cdrivers::modules::find(name)?;
     for dependency in cdrivers::modules::load_order(&path)? {
-        let is_loaded = module::list(node.kernel).iter().any(|loaded| Path::new(&loaded.path) == dependency);
+        let is_loaded =
+            module::list(node.kernel).iter().any(|loaded| Path::new(&loaded.path) == dependency);
         if is_loaded {
             continue;
         }
@@ -163,7 +164,8 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, buf: &mut [u8]) {
         let request = match serde_json::from_slice::<Request>(record) {
             Ok(request) => request,
             Err(error) => {
-                if !reply::<()>(client, Err(anyhow::anyhow!("not a request of this node: {error}"))) {
+                if !reply::<()>(client, Err(anyhow::anyhow!("not a request of this node: {error}")))
+                {
                     return;
                 }
                 continue;
@@ -185,7 +187,9 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, buf: &mut [u8]) {
                 reply(client, module::remove(node.kernel, &name).map_err(anyhow::Error::from))
             }
             Request::Lsmod {} => reply(client, Ok(modules(node))),
-            Request::DiskAdd { name, spec, size } => reply(client, disk_add(node, &name, &spec, size)),
+            Request::DiskAdd { name, spec, size } => {
+                reply(client, disk_add(node, &name, &spec, size))
+            }
             Request::DiskDel { name } => reply(client, disk_del(node, &name)),
             Request::DiskLs {} => reply(client, Ok(disks(node))),
             Request::Dmesg { follow } => dmesg(node, client, follow),

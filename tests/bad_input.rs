@@ -41,7 +41,8 @@ fn no_fuse_device() {
 fn package_missing() {
     let output = in_namespace("mount -t tmpfs none /usr/src; umc build drbd");
     refused(&output, &["6.12", "apt-get install"]);
-    let output = Command::new(bin_dir().join("umc")).args(["build", "no-such-driver"]).output().unwrap();
+    let output =
+        Command::new(bin_dir().join("umc")).args(["build", "no-such-driver"]).output().unwrap();
     refused(&output, &["no-such-driver", "drbd"]);
 }
 
@@ -63,7 +64,10 @@ fn root_in_use() {
     let busy = cluster.dir.join("busy");
     fs::create_dir(&busy).unwrap();
     fs::write(busy.join("precious"), "data").unwrap();
-    refused(&cluster.umc(&["start", "third", "--root", &busy.display().to_string()]), &["busy", "empty"]);
+    refused(
+        &cluster.umc(&["start", "third", "--root", &busy.display().to_string()]),
+        &["busy", "empty"],
+    );
     assert_eq!(fs::read_to_string(busy.join("precious")).unwrap(), "data");
 }
 
@@ -95,7 +99,8 @@ fn disks() {
     let small = cluster.dir.join("small.img");
     fs::File::create(&small).unwrap().set_len(64 << 10).unwrap();
     cluster.umc_ok(&["disk", "--node", node, "add", "small", &format!("file/{}", small.display())]);
-    let output = cluster.on(node, &["drbdmeta", "--force", "9", "v08", "/dev/small", "internal", "create-md"]);
+    let output = cluster
+        .on(node, &["drbdmeta", "--force", "9", "v08", "/dev/small", "internal", "create-md"]);
     refused(&output, &["small"]);
     cluster.umc_ok(&["run", node, "--", "cat", "/proc/drbd"]);
 }
@@ -126,8 +131,14 @@ fn module_with_missing_symbols() {
     .unwrap();
     cluster.umc_ok(&["build", &dir.display().to_string()]);
     let file = dir.join("wanting.so").display().to_string();
-    refused(&cluster.umc(&["insmod", "--node", cluster.a(), &file]), &["wanting", "nobody_has_this", "nor_this"]);
-    refused(&cluster.umc(&["symbols", &dir.join("wanting.ko").display().to_string()]), &["nobody_has_this"]);
+    refused(
+        &cluster.umc(&["insmod", "--node", cluster.a(), &file]),
+        &["wanting", "nobody_has_this", "nor_this"],
+    );
+    refused(
+        &cluster.umc(&["symbols", &dir.join("wanting.ko").display().to_string()]),
+        &["nobody_has_this"],
+    );
     refused(&cluster.umc(&["insmod", "--node", cluster.a(), "/etc/passwd"]), &["/etc/passwd"]);
     cluster.umc_ok(&["run", cluster.a(), "--", "cat", "/proc/drbd"]);
 }

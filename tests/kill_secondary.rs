@@ -11,7 +11,8 @@ use cluster::{Cluster, Layout, Model, Random, assert_same};
 
 #[test]
 fn twenty_rounds() {
-    let rounds = std::env::var("UMC_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
+    let rounds =
+        std::env::var("UMC_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     let mut random = Random::new("kill_secondary");
     let cluster = Cluster::in_sync("kill", Layout::default());
     let mut model = Model::open(&cluster.device(cluster.a(), 0));
@@ -40,4 +41,3 @@ fn twenty_rounds() {
         assert_same(&disk, &content, &format!("lower disk of {node}"));
     }
 }
-

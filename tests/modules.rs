@@ -11,7 +11,8 @@ fn modinfo_compares_with_the_package() {
     let shown = text(&output);
     assert!(output.status.success(), "{shown}");
     assert!(shown.contains("linux-source-6.12 6.12"), "{shown}");
-    let differs = shown.lines().find_map(|line| line.strip_prefix("source differs:")).expect("a comparison");
+    let differs =
+        shown.lines().find_map(|line| line.strip_prefix("source differs:")).expect("a comparison");
     let (differing, compared) = differs.trim().split_once(" of ").expect("N of M");
     assert_eq!(differing, "0", "{shown}");
     assert!(compared.parse::<u32>().unwrap() > 30, "{shown}");
@@ -20,7 +21,8 @@ fn modinfo_compares_with_the_package() {
 #[test]
 fn every_symbol_has_a_provider() {
     for module in ["lru_cache", "drbd"] {
-        let output = Command::new(bin_dir().join("umc")).args(["symbols", module]).output().unwrap();
+        let output =
+            Command::new(bin_dir().join("umc")).args(["symbols", module]).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
     }
 }
@@ -29,7 +31,9 @@ fn every_symbol_has_a_provider() {
 fn parameters_proc_and_debugfs() {
     let cluster = Cluster::up("modules", Layout::default());
     let root = cluster.root(cluster.a());
-    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let read = |path: &str| {
+        fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
 
     assert!(read("proc/drbd").starts_with("version: 8.4.11"));
     assert!(read("proc/modules").contains("drbd "));
@@ -39,13 +43,23 @@ fn parameters_proc_and_debugfs() {
     assert_eq!(read("sys/module/drbd/parameters/usermode_helper").trim(), "/bin/true");
     // Mode 0444: nobody writes it.
     assert!(fs::metadata(parameters.join("minor_count")).unwrap().permissions().readonly());
-    assert!(root.join("sys/module/drbd/parameters/fault_rate").exists(), "fault injection is built in");
+    assert!(
+        root.join("sys/module/drbd/parameters/fault_rate").exists(),
+        "fault injection is built in"
+    );
     assert!(root.join("sys/module/lru_cache/holders/drbd").exists());
 
     let debugfs = root.join("sys/kernel/debug/drbd");
     assert!(fs::read_to_string(debugfs.join("version")).unwrap().contains("VERSION=8.4.11"));
     let resource = debugfs.join("resources/r0");
-    for file in ["in_flight_summary", "connections/peer/callback_history", "volumes/0/oldest_requests", "volumes/0/act_log_extents", "volumes/0/data_gen_id", "volumes/0/ed_gen_id"] {
+    for file in [
+        "in_flight_summary",
+        "connections/peer/callback_history",
+        "volumes/0/oldest_requests",
+        "volumes/0/act_log_extents",
+        "volumes/0/data_gen_id",
+        "volumes/0/ed_gen_id",
+    ] {
         fs::read_to_string(resource.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
     }
     assert!(fs::read_to_string(debugfs.join("minors/0/data_gen_id")).is_ok());

@@ -13,13 +13,18 @@ fn out_of_sync_kib(cluster: &Cluster) -> u64 {
 
 fn verify(cluster: &Cluster) -> u64 {
     cluster.adm(cluster.a(), &["verify", "r0"]);
-    cluster.await_events(cluster.a(), |line| line.contains("peer-device") && line.contains("replication:Established"), "end of verify");
+    cluster.await_events(
+        cluster.a(),
+        |line| line.contains("peer-device") && line.contains("replication:Established"),
+        "end of verify",
+    );
     out_of_sync_kib(cluster)
 }
 
 fn verify_and_repair(algorithm: &str) {
     let net = format!("verify-alg {algorithm}; csums-alg {algorithm};");
-    let cluster = Cluster::in_sync(&format!("verify-{algorithm}"), Layout { net, ..Layout::default() });
+    let cluster =
+        Cluster::in_sync(&format!("verify-{algorithm}"), Layout { net, ..Layout::default() });
     let mut random = Random::new(algorithm);
     let mut model = Model::open(&cluster.device(cluster.a(), 0));
     for _ in 0..50 {

@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The flags a driver is compiled with, as far as they matter for a layout.
-const KERNEL_FLAGS: &[&str] = &["-nostdinc", "-D__KERNEL__", "-DMODULE", "-DUMC_BINDGEN", "-std=gnu11", "-fshort-wchar"];
+const KERNEL_FLAGS: &[&str] =
+    &["-nostdinc", "-D__KERNEL__", "-DMODULE", "-DUMC_BINDGEN", "-std=gnu11", "-fshort-wchar"];
 
 fn headers(dir: &Path, found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> =
-        fs::read_dir(dir).expect("include directory").map(|entry| entry.expect("entry").path()).collect();
+    let mut entries: Vec<PathBuf> = fs::read_dir(dir)
+        .expect("include directory")
+        .map(|entry| entry.expect("entry").path())
+        .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -82,7 +85,6 @@ fn main() {
     let include = root.join("include");
     println!("cargo:rerun-if-changed=include");
     println!("cargo:rerun-if-changed=glue");
-    println!("cargo::rustc-check-cfg=cfg(umc_signatures)");
     println!("cargo:include={}", include.display());
 
     let mut found = Vec::new();

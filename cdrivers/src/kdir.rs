@@ -43,7 +43,10 @@ fn find_kbuild() -> Result<Kbuild> {
         .filter(|version| version.starts_with("6.12"))
         .collect();
     versions.sort_by_key(|version| {
-        version.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0)).collect::<Vec<u32>>()
+        version
+            .split(|c: char| !c.is_ascii_digit())
+            .map(|n| n.parse().unwrap_or(0))
+            .collect::<Vec<u32>>()
     });
     while let Some(version) = versions.pop() {
         let makefile = PathBuf::from(format!("/usr/src/linux-headers-{version}-common/Makefile"));
@@ -52,12 +55,15 @@ fn find_kbuild() -> Result<Kbuild> {
             return Ok(Kbuild { makefile, scripts });
         }
     }
-    Err(missing("/usr/lib/linux-kbuild-6.12*/scripts or /usr/src/linux-headers-6.12*-common/Makefile"))
+    Err(missing(
+        "/usr/lib/linux-kbuild-6.12*/scripts or /usr/src/linux-headers-6.12*-common/Makefile",
+    ))
 }
 
 /// `CONFIG_X=y|m|value` lines for make, from the C macros of `generated/autoconf.h`.
 fn auto_conf(autoconf: &str) -> String {
-    let mut text = String::from("CONFIG_MODULES=y\nCONFIG_FRAME_WARN=2048\nCONFIG_FUNCTION_ALIGNMENT=16\n");
+    let mut text =
+        String::from("CONFIG_MODULES=y\nCONFIG_FRAME_WARN=2048\nCONFIG_FUNCTION_ALIGNMENT=16\n");
     for line in autoconf.lines() {
         let mut words = line.split_whitespace();
         if words.next() != Some("#define") {
@@ -139,7 +145,9 @@ pub fn make(umcd: &Path) -> Result<PathBuf> {
 mod tests {
     #[test]
     fn config_for_make() {
-        let text = super::auto_conf("#define CONFIG_A 1\n#define CONFIG_B_MODULE 1\n#define CONFIG_HZ 250\n");
+        let text = super::auto_conf(
+            "#define CONFIG_A 1\n#define CONFIG_B_MODULE 1\n#define CONFIG_HZ 250\n",
+        );
         assert!(text.ends_with("CONFIG_A=y\nCONFIG_B=m\nCONFIG_HZ=250\n"), "{text}");
     }
 }

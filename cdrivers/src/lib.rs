@@ -23,13 +23,19 @@ use std::path::{Path, PathBuf};
 /// What can go wrong between a driver's name and its module file. Each text names object, cause and next step.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no driver is called \"{name}\" in the catalogue ({known}), and no directory either. Name one of them, or a directory with a Kbuild file.")]
+    #[error(
+        "no driver is called \"{name}\" in the catalogue ({known}), and no directory either. Name one of them, or a directory with a Kbuild file."
+    )]
     UnknownDriver { name: String, known: String },
-    #[error("package {package} is not installed: {missing} is missing. Install it: apt-get install {package}")]
+    #[error(
+        "package {package} is not installed: {missing} is missing. Install it: apt-get install {package}"
+    )]
     PackageMissing { package: String, missing: String },
     #[error("Cannot {operation} {path}: {source}.")]
     Io { operation: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("{path}: the package's archive has no such member: {member}. Is it another version of the package?")]
+    #[error(
+        "{path}: the package's archive has no such member: {member}. Is it another version of the package?"
+    )]
     MemberMissing { path: PathBuf, member: String },
     #[error("{command} failed:\n{output}")]
     Command { command: String, output: String },
@@ -37,7 +43,9 @@ pub enum Error {
     NotAModule { path: PathBuf, reason: String },
     #[error("{path}: no such module file. Build it first: umc build {name}")]
     NotBuilt { path: PathBuf, name: String },
-    #[error("{path} has no record of where it came from ({record} is missing or unreadable). Build it again with umc build.")]
+    #[error(
+        "{path} has no record of where it came from ({record} is missing or unreadable). Build it again with umc build."
+    )]
     NoManifest { path: PathBuf, record: PathBuf },
 }
 

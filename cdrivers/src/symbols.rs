@@ -10,14 +10,42 @@ use crate::{Error, Result, embedded, io};
 
 /// Names that mean the same in libc and in Linux: a driver's call lands in libc.
 pub const FROM_LIBC: &[&str] = &[
-    "memchr", "memcmp", "memcpy", "memmove", "memset", "strcasecmp", "strcat", "strchr", "strcmp", "strcpy",
-    "strcspn", "strlen", "strncasecmp", "strncat", "strncmp", "strncpy", "strnlen", "strpbrk", "strrchr", "strsep",
-    "strspn", "strstr", "__stack_chk_fail",
+    "memchr",
+    "memcmp",
+    "memcpy",
+    "memmove",
+    "memset",
+    "strcasecmp",
+    "strcat",
+    "strchr",
+    "strcmp",
+    "strcpy",
+    "strcspn",
+    "strlen",
+    "strncasecmp",
+    "strncat",
+    "strncmp",
+    "strncpy",
+    "strnlen",
+    "strpbrk",
+    "strrchr",
+    "strsep",
+    "strspn",
+    "strstr",
+    "__stack_chk_fail",
 ];
 
 /// Made by the linker for position-independent code, or the compiler's own library, which is linked into the module.
-const FROM_TOOLCHAIN: &[&str] =
-    &["_GLOBAL_OFFSET_TABLE_", "__popcountdi2", "__popcountsi2", "__clzdi2", "__ctzdi2", "__divti3", "__udivti3", "__umodti3"];
+const FROM_TOOLCHAIN: &[&str] = &[
+    "_GLOBAL_OFFSET_TABLE_",
+    "__popcountdi2",
+    "__popcountsi2",
+    "__clzdi2",
+    "__ctzdi2",
+    "__divti3",
+    "__udivti3",
+    "__umodti3",
+];
 
 /// What stands behind a symbol that a module needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

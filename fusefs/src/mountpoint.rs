@@ -292,11 +292,11 @@ fn receive_fd(socket: &UnixStream) -> io::Result<OwnedFd> {
     let message =
         recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), MsgFlags::empty())?;
     for part in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(fds) = part {
-            if let Some(fd) = fds.first() {
-                // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-                return Ok(unsafe { OwnedFd::from_raw_fd(*fd) });
-            }
+        if let ControlMessageOwned::ScmRights(fds) = part
+            && let Some(fd) = fds.first()
+        {
+            // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+            return Ok(unsafe { OwnedFd::from_raw_fd(*fd) });
         }
     }
     Err(io::Error::other("fusermount3 sent no descriptor"))

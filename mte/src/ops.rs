@@ -64,8 +64,13 @@ pub struct Ops {
     pub random: unsafe extern "C" fn(*mut c_void, *mut u8, usize),
 
     // Threads.
-    pub thread_start:
-        unsafe extern "C" fn(*mut c_void, *const c_char, ThreadMain, *mut c_void, *mut u64) -> c_int,
+    pub thread_start: unsafe extern "C" fn(
+        *mut c_void,
+        *const c_char,
+        ThreadMain,
+        *mut c_void,
+        *mut u64,
+    ) -> c_int,
     pub thread_join: unsafe extern "C" fn(*mut c_void, u64) -> c_int,
     pub yield_now: unsafe extern "C" fn(*mut c_void),
 
@@ -81,7 +86,8 @@ pub struct Ops {
     // Readiness.
     pub fd_wait:
         unsafe extern "C" fn(*mut c_void, c_int, FdEvents, *const AtomicU32, u32, u64) -> Wake,
-    pub fd_watch: unsafe extern "C" fn(*mut c_void, c_int, FdEvents, FdCallback, *mut c_void) -> i64,
+    pub fd_watch:
+        unsafe extern "C" fn(*mut c_void, c_int, FdEvents, FdCallback, *mut c_void) -> i64,
     pub fd_unwatch: unsafe extern "C" fn(*mut c_void, i64),
 
     // Sockets: non-blocking always; the arguments are those of the system calls of the same name.
@@ -90,8 +96,10 @@ pub struct Ops {
     pub listen: unsafe extern "C" fn(*mut c_void, c_int, c_int) -> c_int,
     pub connect: unsafe extern "C" fn(*mut c_void, c_int, *const libc::sockaddr, u32) -> c_int,
     pub accept: unsafe extern "C" fn(*mut c_void, c_int, *mut libc::sockaddr, *mut u32) -> c_int,
-    pub getsockname: unsafe extern "C" fn(*mut c_void, c_int, *mut libc::sockaddr, *mut u32) -> c_int,
-    pub getpeername: unsafe extern "C" fn(*mut c_void, c_int, *mut libc::sockaddr, *mut u32) -> c_int,
+    pub getsockname:
+        unsafe extern "C" fn(*mut c_void, c_int, *mut libc::sockaddr, *mut u32) -> c_int,
+    pub getpeername:
+        unsafe extern "C" fn(*mut c_void, c_int, *mut libc::sockaddr, *mut u32) -> c_int,
     pub setsockopt:
         unsafe extern "C" fn(*mut c_void, c_int, c_int, c_int, *const c_void, u32) -> c_int,
     pub getsockopt:
@@ -223,6 +231,7 @@ impl Ops {
 
     /// Wakes up to `count` threads that are parked on the word; returns how many. Any context, never blocks.
     /// The word is only compared by address: it may be gone already.
+    #[allow(clippy::not_unsafe_ptr_arg_deref)] // compared, never followed
     #[inline]
     pub fn unpark(&self, word: *const AtomicU32, count: u32) -> u32 {
         // SAFETY: providers use the address only as a key.
@@ -233,7 +242,12 @@ impl Ops {
     ///
     /// # Safety
     /// `arg` must stay valid for the callback until it ran or [`Ops::timer_cancel`] returned.
-    pub unsafe fn timer_arm(&self, deadline_ns: u64, callback: Callback, arg: *mut c_void) -> TimerId {
+    pub unsafe fn timer_arm(
+        &self,
+        deadline_ns: u64,
+        callback: Callback,
+        arg: *mut c_void,
+    ) -> TimerId {
         // SAFETY: the caller's contract.
         TimerId(unsafe { (self.timer_arm)(self.ctx, deadline_ns, callback, arg) })
     }

@@ -101,7 +101,7 @@ pub(crate) unsafe fn load(map: *const c_ulong, nbits: usize) -> Words {
     let mut words = zero(nbits);
     for (at, word) in words.iter_mut().enumerate() {
         // SAFETY: the caller's contract: a map is whole longs.
-        let long = unsafe { *map.add(at / 2) } as u64;
+        let long = unsafe { *map.add(at / 2) };
         *word = (long >> (32 * (at % 2))) as u32;
         let bits = nbits - 32 * at;
         if bits < 32 {

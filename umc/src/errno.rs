@@ -54,6 +54,7 @@ impl Errno {
     }
 
     /// The negative value, as kernel functions return it.
+    #[allow(clippy::should_implement_trait)] // not an operator: the result is no Errno
     pub fn neg(self) -> c_int {
         -self.0.get()
     }

@@ -254,7 +254,7 @@ pub unsafe extern "C" fn idr_alloc_u32(
 ) -> c_int {
     // SAFETY: the caller's contract.
     let (table, from) = unsafe { (table(idr), u64::from(*id)) };
-    let max = (max as u64).min(u64::from(u32::MAX));
+    let max = max.min(u64::from(u32::MAX));
     match table.alloc(from.max(table.base()), max, ptr) {
         Some(found) => {
             // SAFETY: the caller's contract.
@@ -300,7 +300,7 @@ pub unsafe extern "C" fn idr_alloc_cyclic(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn idr_remove(idr: *mut sys::idr, id: c_ulong) -> *mut c_void {
     // SAFETY: the caller's contract.
-    unsafe { table(idr) }.put(id as u64, None).unwrap_or(ptr::null_mut())
+    unsafe { table(idr) }.put(id, None).unwrap_or(ptr::null_mut())
 }
 
 /// # Safety
@@ -310,7 +310,7 @@ pub unsafe extern "C" fn idr_remove(idr: *mut sys::idr, id: c_ulong) -> *mut c_v
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn idr_find(idr: *const sys::idr, id: c_ulong) -> *mut c_void {
     // SAFETY: the caller's contract.
-    unsafe { table(idr) }.get(id as u64)
+    unsafe { table(idr) }.get(id)
 }
 
 /// # Safety
@@ -367,7 +367,7 @@ pub unsafe extern "C" fn idr_get_next(idr: *mut sys::idr, nextid: *mut c_int) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn idr_get_next_ul(idr: *mut sys::idr, nextid: *mut c_ulong) -> *mut c_void {
     // SAFETY: the caller's contract.
-    match unsafe { table(idr).next(*nextid as u64, u64::MAX) } {
+    match unsafe { table(idr).next(*nextid, u64::MAX) } {
         Some((id, value)) => {
             // SAFETY: the caller's contract.
             unsafe { *nextid = id as c_ulong };
@@ -388,7 +388,7 @@ pub unsafe extern "C" fn idr_replace(
     id: c_ulong,
 ) -> *mut c_void {
     // SAFETY: the caller's contract.
-    let seen = unsafe { table(idr) }.exchange(id as u64, |seen| seen.is_some(), Some(ptr));
+    let seen = unsafe { table(idr) }.exchange(id, |seen| seen.is_some(), Some(ptr));
     seen.unwrap_or_else(|| err_ptr(Errno::ENOENT))
 }
 

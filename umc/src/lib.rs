@@ -103,15 +103,26 @@ pub use kernel::{Config, Kernel};
 /// The layouts of the shim headers, made by bindgen.
 #[allow(missing_docs, non_camel_case_types, non_snake_case, non_upper_case_globals, clippy::all)]
 #[allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
-#[allow(unnecessary_transmutes, dead_code, unpredictable_function_pointer_comparisons)]
+#[allow(
+    unnecessary_transmutes,
+    dead_code,
+    unpredictable_function_pointer_comparisons,
+    improper_ctypes
+)]
 pub mod sys {
     include!(concat!(env!("OUT_DIR"), "/sys.rs"));
 }
 
 /// Compares the signature of every exported function with its C prototype, at compile time.
-#[allow(dead_code, non_camel_case_types, non_snake_case, clippy::all, improper_ctypes, unnecessary_transmutes)]
+#[allow(
+    dead_code,
+    non_camel_case_types,
+    non_snake_case,
+    clippy::all,
+    improper_ctypes,
+    unnecessary_transmutes
+)]
 #[allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
-#[cfg(umc_signatures)]
 mod signatures {
     mod prototypes {
         use crate::sys::*;

@@ -24,7 +24,9 @@ use image::{Elf, Image};
 /// Why a module was not loaded or unloaded. Each text names object, cause and next step.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("Cannot load {path}: not a module that can be loaded: {reason}. Build it with umc build.")]
+    #[error(
+        "Cannot load {path}: not a module that can be loaded: {reason}. Build it with umc build."
+    )]
     NotAModule { path: PathBuf, reason: String },
     #[error("Cannot load module {name}: nobody provides {}. umc symbols lists what it needs.", symbols.join(", "))]
     MissingSymbols { name: String, symbols: Vec<String> },
@@ -43,7 +45,11 @@ pub enum Error {
 }
 
 fn by(used_by: &[String], refs: i64) -> String {
-    if used_by.is_empty() { format!(" ({refs} references)") } else { format!(" by {}", used_by.join(", ")) }
+    if used_by.is_empty() {
+        format!(" ({refs} references)")
+    } else {
+        format!(" by {}", used_by.join(", "))
+    }
 }
 
 /// A loaded module, as lsmod shows it.
@@ -140,8 +146,9 @@ fn proc_modules(kernel: &Kernel) -> String {
 fn bind_imports(kernel: &Kernel, image: &Image) -> Result<Vec<String>, Error> {
     let (start, len) = image.section("__umc_imports");
     // SAFETY: the section holds an array of pairs, writable, and nobody else looks at it yet.
-    let imports =
-        unsafe { std::slice::from_raw_parts_mut(start.cast::<Import>(), len / size_of::<Import>()) };
+    let imports = unsafe {
+        std::slice::from_raw_parts_mut(start.cast::<Import>(), len / size_of::<Import>())
+    };
     let loaded = kernel.modules.loaded.read();
     let (mut uses, mut missing) = (Vec::new(), Vec::new());
     for import in imports {
@@ -149,7 +156,10 @@ fn bind_imports(kernel: &Kernel, image: &Image) -> Result<Vec<String>, Error> {
         let wanted = unsafe { std::ffi::CStr::from_ptr(import.name) };
         let found = loaded.iter().find_map(|module| {
             // SAFETY: as above.
-            let export = module.exports().iter().find(|e| unsafe { std::ffi::CStr::from_ptr(e.name) } == wanted)?;
+            let export = module
+                .exports()
+                .iter()
+                .find(|e| unsafe { std::ffi::CStr::from_ptr(e.name) } == wanted)?;
             Some((module.name().to_owned(), export.value))
         });
         match found {
@@ -224,7 +234,9 @@ pub fn remove(kernel: &'static Kernel, name: &str) -> Result<(), Error> {
         return Err(Error::Permanent { name });
     }
     // From 0 to a value that no try_module_get accepts, in one step.
-    if let Err(refs) = module.refcnt().compare_exchange(0, GOING, Ordering::SeqCst, Ordering::SeqCst) {
+    if let Err(refs) =
+        module.refcnt().compare_exchange(0, GOING, Ordering::SeqCst, Ordering::SeqCst)
+    {
         let info = list(kernel).into_iter().find(|info| info.name == name);
         let used_by = info.map(|info| info.used_by).unwrap_or_default();
         return Err(Error::InUse { name, refs: refs.into(), used_by });

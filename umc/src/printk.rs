@@ -101,7 +101,7 @@ impl Ring {
         closed
     }
 
-    fn from_seq(&self, seq: u64) -> impl Iterator<Item = &Record> {
+    fn since(&self, seq: u64) -> impl Iterator<Item = &Record> {
         let first = self.next_seq - self.records.len() as u64;
         self.records.iter().skip(seq.saturating_sub(first) as usize)
     }
@@ -232,7 +232,7 @@ impl Log {
             let record = {
                 let mut ring = self.ring.lock();
                 let seq = ring.console_seq;
-                let record = ring.from_seq(seq).next().cloned();
+                let record = ring.since(seq).next().cloned();
                 ring.console_seq = record.as_ref().map_or(ring.next_seq, |record| record.seq + 1);
                 record
             };
@@ -274,7 +274,7 @@ impl Kernel {
     /// The records from number `from_seq` on that are still there, oldest first.
     pub fn log_records(&'static self, from_seq: u64) -> Vec<Record> {
         self.log.close_open(self);
-        self.log.ring.lock().from_seq(from_seq).cloned().collect()
+        self.log.ring.lock().since(from_seq).cloned().collect()
     }
 
     /// Waits for the record with the number `seq`. May sleep.

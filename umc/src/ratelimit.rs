@@ -92,7 +92,7 @@ pub unsafe extern "C" fn ___ratelimit(rs: *mut sys::ratelimit_state, func: *cons
     let mut counters =
         Counters { begin: state.begin, printed: state.printed, missed: state.missed };
     let mut verdict = counters.check(jiffies::now(sched::current_kernel()), interval, burst);
-    if flags & sys::RATELIMIT_MSG_ON_RELEASE as u32 != 0 {
+    if flags & sys::RATELIMIT_MSG_ON_RELEASE != 0 {
         counters.missed += verdict.suppressed;
         verdict.suppressed = 0;
     }
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn ___ratelimit(rs: *mut sys::ratelimit_state, func: *cons
 pub unsafe extern "C" fn ratelimit_state_exit(rs: *mut sys::ratelimit_state) {
     // SAFETY: the caller's contract.
     let state = unsafe { &mut *rs };
-    if state.flags & sys::RATELIMIT_MSG_ON_RELEASE as u32 != 0 && state.missed > 0 {
+    if state.flags & sys::RATELIMIT_MSG_ON_RELEASE != 0 && state.missed > 0 {
         let comm = sched::current_task().comm();
         let text = format!("{comm}: {} output lines suppressed due to ratelimiting", state.missed);
         printk::emit(sched::current_kernel(), 4, &text);

@@ -33,7 +33,7 @@ fn value(entry: *mut c_void) -> Option<*mut c_void> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xa_load(xa: *mut sys::xarray, index: c_ulong) -> *mut c_void {
     // SAFETY: the caller's contract.
-    unsafe { table(xa) }.get(index as u64)
+    unsafe { table(xa) }.get(index)
 }
 
 /// # Safety
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn __xa_store(
     _gfp: sys::gfp_t,
 ) -> *mut c_void {
     // SAFETY: the caller's contract.
-    unsafe { table(xa) }.put(index as u64, value(entry)).unwrap_or(ptr::null_mut())
+    unsafe { table(xa) }.put(index, value(entry)).unwrap_or(ptr::null_mut())
 }
 
 /// # Safety
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn __xa_store(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __xa_erase(xa: *mut sys::xarray, index: c_ulong) -> *mut c_void {
     // SAFETY: the caller's contract.
-    unsafe { table(xa) }.put(index as u64, None).unwrap_or(ptr::null_mut())
+    unsafe { table(xa) }.put(index, None).unwrap_or(ptr::null_mut())
 }
 
 /// # Safety
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn __xa_cmpxchg(
 ) -> *mut c_void {
     let is_old = |seen: Option<*mut c_void>| seen.unwrap_or(ptr::null_mut()) == old;
     // SAFETY: the caller's contract.
-    let seen = unsafe { table(xa) }.exchange(index as u64, is_old, value(entry));
+    let seen = unsafe { table(xa) }.exchange(index, is_old, value(entry));
     seen.unwrap_or(ptr::null_mut())
 }
 
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn __xa_insert(
     _gfp: sys::gfp_t,
 ) -> c_int {
     // SAFETY: the caller's contract.
-    match unsafe { table(xa) }.exchange(index as u64, |seen| seen.is_none(), Some(entry)) {
+    match unsafe { table(xa) }.exchange(index, |seen| seen.is_none(), Some(entry)) {
         None => 0,
         Some(_) => Errno::EBUSY.neg(),
     }
@@ -168,7 +168,7 @@ unsafe fn find(
     max: c_ulong,
 ) -> *mut c_void {
     // SAFETY: the caller's contract.
-    match unsafe { table(xa) }.next(from, max as u64) {
+    match unsafe { table(xa) }.next(from, max) {
         Some((found, entry)) => {
             // SAFETY: the caller's contract.
             unsafe { *index = found as c_ulong };
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn xa_find(
     _filter: sys::xa_mark_t,
 ) -> *mut c_void {
     // SAFETY: the caller's contract.
-    unsafe { find(xa, *index as u64, index, max) }
+    unsafe { find(xa, *index, index, max) }
 }
 
 /// # Safety
@@ -205,7 +205,7 @@ pub unsafe extern "C" fn xa_find_after(
     _filter: sys::xa_mark_t,
 ) -> *mut c_void {
     // SAFETY: the caller's contract.
-    let after = unsafe { (*index as u64).checked_add(1) };
+    let after = unsafe { (*index).checked_add(1) };
     // SAFETY: the caller's contract.
     after.map_or(ptr::null_mut(), |from| unsafe { find(xa, from, index, max) })
 }

@@ -84,7 +84,8 @@ fn events() -> &'static Events {
         }
     });
     STARTED.get_or_init(|| {
-        let ret = events.control(libc::EPOLL_CTL_ADD, events.work_fd, libc::EPOLLIN as u32, WORK_KEY);
+        let ret =
+            events.control(libc::EPOLL_CTL_ADD, events.work_fd, libc::EPOLLIN as u32, WORK_KEY);
         assert!(ret == 0, "epoll: {}", std::io::Error::from_raw_os_error(-ret));
         for number in 0..EVENT_THREADS {
             std::thread::Builder::new()
@@ -104,7 +105,11 @@ impl Events {
     fn control(&self, op: c_int, fd: c_int, events: u32, key: u64) -> c_int {
         let mut event = libc::epoll_event { events, u64: key };
         // SAFETY: `event` lives through the call.
-        if unsafe { libc::epoll_ctl(self.epoll, op, fd, &raw mut event) } < 0 { neg_errno() } else { 0 }
+        if unsafe { libc::epoll_ctl(self.epoll, op, fd, &raw mut event) } < 0 {
+            neg_errno()
+        } else {
+            0
+        }
     }
 
     fn run(&self) {
@@ -185,8 +190,7 @@ pub(super) unsafe extern "C" fn fd_watch(
     // Keys are never used again: an event of an old watch must not reach a new one.
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     let key = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let ret =
-        events.control(libc::EPOLL_CTL_ADD, fd, wanted | libc::EPOLLONESHOT as u32, key);
+    let ret = events.control(libc::EPOLL_CTL_ADD, fd, wanted | libc::EPOLLONESHOT as u32, key);
     if ret < 0 {
         return ret.into();
     }

@@ -228,8 +228,13 @@ mod tests {
                 Box::new(move || {
                     for _ in 0..ROUNDS {
                         while TURN.load(SeqCst) != 1 {
-                            let wake =
-                                ops().fd_wait(quiet.as_raw_fd(), libc::POLLIN as u32, &TURN, 0, NEVER);
+                            let wake = ops().fd_wait(
+                                quiet.as_raw_fd(),
+                                libc::POLLIN as u32,
+                                &TURN,
+                                0,
+                                NEVER,
+                            );
                             assert_eq!(wake, Wake::Unparked);
                         }
                         TURN.store(0, SeqCst);

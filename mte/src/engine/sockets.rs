@@ -103,7 +103,9 @@ pub(super) unsafe extern "C" fn sendmsg(
     flags: c_int,
 ) -> isize {
     // SAFETY: the caller's message describes readable memory.
-    size_or_errno(unsafe { libc::sendmsg(fd, msg, flags | libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) })
+    size_or_errno(unsafe {
+        libc::sendmsg(fd, msg, flags | libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+    })
 }
 
 pub(super) unsafe extern "C" fn recvmsg(

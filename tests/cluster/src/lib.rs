@@ -4,6 +4,8 @@
 //! start`, controlled with the binaries of Debian's drbd-utils, and taken down when the cluster is dropped, also when
 //! the test fails. Nodes listen on loopback addresses of the cluster's own, so tests run side by side.
 
+#![allow(clippy::disallowed_methods)] // a test program, not part of a node
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -11,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// No wait of a test is longer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -180,7 +182,10 @@ impl Cluster {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env("UMC_RUNTIME_DIR", self.dir.join("run")).env_remove("UMC_FS_ROOT").stdin(Stdio::null());
+        command
+            .env("UMC_RUNTIME_DIR", self.dir.join("run"))
+            .env_remove("UMC_FS_ROOT")
+            .stdin(Stdio::null());
         command
     }
 
@@ -198,7 +203,8 @@ impl Cluster {
     }
 
     pub fn start(&self, node: &str) {
-        let mut args: Vec<String> = vec!["start".into(), node.into(), "--modprobe".into(), "drbd".into()];
+        let mut args: Vec<String> =
+            vec!["start".into(), node.into(), "--modprobe".into(), "drbd".into()];
         let handler = self.layout.handler;
         let size = self.layout.disk_mib;
         for volume in 0..self.layout.volumes {
@@ -271,7 +277,17 @@ impl Cluster {
         let seconds = PATIENCE.as_secs().to_string();
         let mut child = self
             .command(&umc.display().to_string())
-            .args(["run", node, "--", "timeout", &seconds, "drbdsetup", "events2", "--statistics", "r0"])
+            .args([
+                "run",
+                node,
+                "--",
+                "timeout",
+                &seconds,
+                "drbdsetup",
+                "events2",
+                "--statistics",
+                "r0",
+            ])
             .stdout(Stdio::piped())
             .spawn()
             .expect("umc runs");
@@ -312,14 +328,20 @@ fn end(child: &mut Child) {
 
 /// Both outputs of a command, for messages.
 pub fn text(output: &Output) -> String {
-    format!("{}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
         for node in &self.nodes {
             if std::thread::panicking() {
-                let log = fs::read_to_string(self.dir.join("run").join(node).join("log")).unwrap_or_default();
+                let log = fs::read_to_string(self.dir.join("run").join(node).join("log"))
+                    .unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(25).collect();
                 eprintln!("--- end of the log of {node}");
                 tail.iter().rev().for_each(|line| eprintln!("{line}"));
@@ -332,7 +354,11 @@ impl Drop for Cluster {
                     let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
                 }
             }
-            let _ = Command::new("umount").args(["-l", "-q"]).arg(self.root(node)).stderr(Stdio::null()).status();
+            let _ = Command::new("umount")
+                .args(["-l", "-q"])
+                .arg(self.root(node))
+                .stderr(Stdio::null())
+                .status();
         }
         let _ = fs::remove_dir_all(&self.dir);
     }
@@ -344,15 +370,18 @@ pub struct Random(u64);
 impl Random {
     /// A seed from `UMC_SEED`, or of the day; printed, so that a failure can be run again.
     pub fn new(what: &str) -> Random {
-        let seed = std::env::var("UMC_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            now.map_or(1, |now| now.as_nanos() as u64)
-        });
+        let seed = std::env::var("UMC_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok())
+            .unwrap_or_else(|| {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                now.map_or(1, |now| now.as_nanos() as u64)
+            });
         println!("{what}: UMC_SEED={seed}");
         Random(seed | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -360,12 +389,12 @@ impl Random {
     }
 
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+        self.number() % end
     }
 
     pub fn fill(&mut self, buf: &mut [u8]) {
         for chunk in buf.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+            chunk.copy_from_slice(&self.number().to_le_bytes()[..chunk.len()]);
         }
     }
 }
@@ -420,14 +449,5 @@ pub fn assert_same(found: &[u8], wanted: &[u8], what: &str) {
     if let Some(at) = (0..wanted.len()).find(|at| found[*at] != wanted[*at]) {
         let count = (0..wanted.len()).filter(|at| found[*at] != wanted[*at]).count();
         panic!("{what}: {count} bytes differ, the first at {at} (sector {})", at / 512);
-    }
-}
-
-/// Waits for a condition that no event announces; bounded, and short-tempered.
-pub fn eventually(what: &str, mut test: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !test() {
-        assert!(Instant::now() < end, "never: {what}");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -3,6 +3,8 @@
 //! Three repetitions of each, the median counts. The load is fio against the DRBD device as FUSE shows it, without a
 //! file system between. Both nodes, and fio, share the processors of this machine.
 
+#![allow(clippy::disallowed_methods)] // measures with the host's clock
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -56,14 +58,16 @@ fn ram(net: &str, disk: &str, disk_mib: u64) -> Layout {
 fn resident_mb(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
-    line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or_default() / 1000.0
+    line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or_default()
+        / 1000.0
 }
 
 fn resync(figures: &mut Vec<Figure>) {
     let mut values = Vec::new();
     for _ in 0..REPETITIONS {
         const MIB: u64 = 1024;
-        let layout = ram("max-buffers 80000; max-epoch-size 20000;", "c-plan-ahead 0; resync-rate 4G;", MIB);
+        let layout =
+            ram("max-buffers 80000; max-epoch-size 20000;", "c-plan-ahead 0; resync-rate 4G;", MIB);
         let cluster = Cluster::up("resync", layout);
         let start = Instant::now();
         cluster.adm(cluster.a(), &["primary", "--force", "r0"]);
@@ -71,17 +75,52 @@ fn resync(figures: &mut Vec<Figure>) {
         values.push((MIB << 20) as f64 / 1e6 / start.elapsed().as_secs_f64());
         cluster.down();
     }
-    figures.push(Figure { name: "resync, ram, max-buffers 80000", unit: "MB/s", wanted: "> 500", values });
+    figures.push(Figure {
+        name: "resync, ram, max-buffers 80000",
+        unit: "MB/s",
+        wanted: "> 500",
+        values,
+    });
 }
 
+/// Name, unit, what is wanted, arguments of fio, side of its result, what is taken from it.
+type Load = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    &'static str,
+    fn(&serde_json::Value, &str) -> f64,
+);
+
 fn load(figures: &mut Vec<Figure>) {
-    type Pick = fn(&serde_json::Value, &str) -> f64;
-    let loads: &[(&str, &str, &str, &[&str], &str, Pick)] = &[
-        ("4k sync write, C, depth 1", "1/s", "> 5000", &["--rw=randwrite", "--bs=4k", "--sync=1"], "write", iops),
+    let loads: &[Load] = &[
+        (
+            "4k sync write, C, depth 1",
+            "1/s",
+            "> 5000",
+            &["--rw=randwrite", "--bs=4k", "--sync=1"],
+            "write",
+            iops,
+        ),
         ("4k write, C, depth 1", "1/s", "", &["--rw=randwrite", "--bs=4k"], "write", iops),
-        ("4k write, C, depth 32", "1/s", "", &["--rw=randwrite", "--bs=4k", "--ioengine=io_uring", "--iodepth=32"], "write", iops),
+        (
+            "4k write, C, depth 32",
+            "1/s",
+            "",
+            &["--rw=randwrite", "--bs=4k", "--ioengine=io_uring", "--iodepth=32"],
+            "write",
+            iops,
+        ),
         ("4k read, depth 1", "1/s", "", &["--rw=randread", "--bs=4k"], "read", iops),
-        ("128k sequential write, C, depth 8", "MB/s", "", &["--rw=write", "--bs=128k", "--ioengine=io_uring", "--iodepth=8"], "write", mb_per_second),
+        (
+            "128k sequential write, C, depth 8",
+            "MB/s",
+            "",
+            &["--rw=write", "--bs=128k", "--ioengine=io_uring", "--iodepth=8"],
+            "write",
+            mb_per_second,
+        ),
     ];
     let cluster = Cluster::in_sync("load", ram("", "", 256));
     let device = cluster.device(cluster.a(), 0);
@@ -104,8 +143,18 @@ fn idle(figures: &mut Vec<Figure>) {
         cluster.stop(cluster.a());
         cluster.stop(cluster.b());
     }
-    figures.push(Figure { name: "start of a node with DRBD", unit: "s", wanted: "< 0.5", values: start_s });
-    figures.push(Figure { name: "resident memory of an idle node", unit: "MB", wanted: "< 40", values: rss });
+    figures.push(Figure {
+        name: "start of a node with DRBD",
+        unit: "s",
+        wanted: "< 0.5",
+        values: start_s,
+    });
+    figures.push(Figure {
+        name: "resident memory of an idle node",
+        unit: "MB",
+        wanted: "< 40",
+        values: rss,
+    });
 }
 
 fn main() {
@@ -120,10 +169,15 @@ fn main() {
         let runs: Vec<String> = figure.values.iter().map(|value| format!("{value:.1}")).collect();
         println!(
             "{:<36} {:>12.2} {:<5} {:>8}   {}",
-            figure.name, figure.median(), figure.unit, figure.wanted, runs.join(" ")
+            figure.name,
+            figure.median(),
+            figure.unit,
+            figure.wanted,
+            runs.join(" ")
         );
         let value = serde_json::json!({ "unit": figure.unit, "median": figure.median(), "runs": figure.values });
         json.insert(figure.name.into(), value);
     }
-    fs::write("target/bench.json", serde_json::Value::Object(json).to_string()).expect("target/bench.json");
+    fs::write("target/bench.json", serde_json::Value::Object(json).to_string())
+        .expect("target/bench.json");
 }

@@ -13,7 +13,10 @@ fn umcd() -> Result<PathBuf> {
     let me = std::env::current_exe().context("Cannot find out where umc itself is")?;
     let umcd = me.with_file_name("umcd");
     if !umcd.exists() {
-        bail!("{}: not there. umcd has to be beside umc; build both: cargo build --release --workspace", umcd.display());
+        bail!(
+            "{}: not there. umcd has to be beside umc; build both: cargo build --release --workspace",
+            umcd.display()
+        );
     }
     Ok(umcd)
 }
@@ -61,7 +64,12 @@ pub fn modinfo(what: &str) -> Result<()> {
             );
         }
         let comparison = package::compare(driver, &manifest.built_in)?;
-        println!("{:<17}{} of {}", "source differs:", comparison.differing.len(), comparison.compared);
+        println!(
+            "{:<17}{} of {}",
+            "source differs:",
+            comparison.differing.len(),
+            comparison.compared
+        );
         for name in &comparison.differing {
             println!("{:<17}{}", "", name.display());
         }
@@ -72,7 +80,8 @@ pub fn modinfo(what: &str) -> Result<()> {
 /// `umc symbols FILE`: the ledger. Fails when something is missing.
 pub fn print_symbols(what: &str) -> Result<()> {
     let path = Path::new(what);
-    let module = if path.exists() { path.to_owned() } else { modules::find(what)?.with_extension("ko") };
+    let module =
+        if path.exists() { path.to_owned() } else { modules::find(what)?.with_extension("ko") };
     let beside = module.with_file_name("Module.symvers");
     let exports = if beside.exists() { symbols::module_exports(&beside) } else { BTreeMap::new() };
     let ledger = symbols::ledger(&module, &symbols::kernel_exports(&umcd()?)?, &exports)?;
@@ -91,7 +100,11 @@ pub fn print_symbols(what: &str) -> Result<()> {
         println!("{name:<40} {text}");
     }
     if missing > 0 {
-        bail!("{}: {missing} of {} symbols are missing: insmod will refuse it.", module.display(), ledger.len());
+        bail!(
+            "{}: {missing} of {} symbols are missing: insmod will refuse it.",
+            module.display(),
+            ledger.len()
+        );
     }
     Ok(())
 }

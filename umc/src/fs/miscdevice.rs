@@ -57,6 +57,7 @@ pub unsafe extern "C" fn misc_deregister(misc: *mut sys::miscdevice) {
     let kernel = Kernel::current();
     // SAFETY: the caller's contract.
     if let Some(node) =
+        // SAFETY: as above: the caller's device, which is registered.
         unsafe { name(misc) }.ok().and_then(|name| kernel.fs.dev(kernel).child(name))
     {
         node.remove();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use crate::{Config, Errno, debugfs, proc_fs, sched, seq_file};
 
+#[allow(improper_ctypes)] // an empty struct inside, as in Linux
 unsafe extern "C" {
     fn seq_printf(m: *mut sys::seq_file, fmt: *const c_char, ...);
 }

@@ -12,9 +12,29 @@ use super::Error;
 /// Names that mean the same in libc and in Linux: a driver's call may land in libc. Any other name that only libc has
 /// is a missing symbol.
 const FROM_LIBC: &[&str] = &[
-    "memchr", "memcmp", "memcpy", "memmove", "memset", "strcasecmp", "strcat", "strchr", "strcmp",
-    "strcpy", "strcspn", "strlen", "strncasecmp", "strncat", "strncmp", "strncpy", "strnlen",
-    "strpbrk", "strrchr", "strsep", "strspn", "strstr", "__stack_chk_fail",
+    "memchr",
+    "memcmp",
+    "memcpy",
+    "memmove",
+    "memset",
+    "strcasecmp",
+    "strcat",
+    "strchr",
+    "strcmp",
+    "strcpy",
+    "strcspn",
+    "strlen",
+    "strncasecmp",
+    "strncat",
+    "strncmp",
+    "strncpy",
+    "strnlen",
+    "strpbrk",
+    "strrchr",
+    "strsep",
+    "strspn",
+    "strstr",
+    "__stack_chk_fail",
 ];
 
 /// A range of the image, relative to its base.
@@ -125,8 +145,10 @@ pub struct Image {
 impl Image {
     /// Maps the file and binds its symbols. Each kernel of a process gets globals of its own.
     pub fn map(path: &Path, elf: Elf) -> Result<Image, Error> {
-        let refuse =
-            |error: &dyn std::fmt::Display| Error::NotAModule { path: path.into(), reason: error.to_string() };
+        let refuse = |error: &dyn std::fmt::Display| Error::NotAModule {
+            path: path.into(),
+            reason: error.to_string(),
+        };
         let mapped = path.to_owned();
         let copy = if is_mapped(path) {
             let copy = private_copy(path).map_err(|error| refuse(&error))?;
@@ -136,7 +158,8 @@ impl Image {
         };
         let file = copy.as_ref().unwrap_or(&mapped);
         let flags = libc::RTLD_NOW | libc::RTLD_LOCAL;
-        let library = Library::open_with_flags(file, Some(flags)).map_err(|error| refuse(&error))?;
+        let library =
+            Library::open_with_flags(file, Some(flags)).map_err(|error| refuse(&error))?;
         // SAFETY: the symbol is an object; only its address is used here.
         let this_module = unsafe { library.symbol::<*const c_void>("__this_module") }
             .map_err(|error| refuse(&error))?;
@@ -202,7 +225,8 @@ fn is_mapped(path: &Path) -> bool {
 fn private_copy(path: &Path) -> std::io::Result<PathBuf> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     for number in 0u32.. {
-        let copy = std::env::temp_dir().join(format!("umc-{}-{stem}.{number}.so", std::process::id()));
+        let copy =
+            std::env::temp_dir().join(format!("umc-{}-{stem}.{number}.so", std::process::id()));
         let mut to = match fs::File::options().write(true).create_new(true).open(&copy) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
