@@ -9,5 +9,6 @@
 
 pub mod engine;
 pub mod ops;
+pub mod sim;
 
 pub use ops::{FdEvents, NEVER, Ops, Wake, current, set_current};
