@@ -13,7 +13,7 @@ use std::ffi::{c_int, c_uint};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::bio::{bio_init, copy_for_clone};
 use crate::wait::WaitQueue;

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, RwLock};
+use mte::sim::lock::{Mutex, RwLock};
 
 use crate::bio_alloc::FsBioSet;
 use crate::gendisk::{self, DiskRecord};

@@ -94,6 +94,8 @@ pub(crate) fn die(text: &str, marker: &str) -> ! {
         // Another thread reports and will abort.
         mte::current().yield_now();
     }
+    // In a simulation this ends the run, not the process.
+    mte::sim::fail(text);
     eprintln!("{text} [{}]", task_name());
     stack_lines(marker).iter().for_each(|line| eprintln!("{line}"));
     if let Some(task) = sched::try_current() {

@@ -14,7 +14,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use backtrace::Backtrace;
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::sched::{self, Task};
 use crate::{Kernel, printk, rcupdate};
@@ -202,6 +202,7 @@ pub(crate) fn warn(kernel: &'static Kernel, text: &str) {
 pub(crate) fn fatal(kernel: &'static Kernel, text: &str) -> ! {
     printk::emit(kernel, 0, &format!("BUG: {text}"));
     emit_trace(kernel, &Backtrace::new());
+    mte::sim::fail(text);
     panic!("BUG: {text}");
 }
 

@@ -16,7 +16,7 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::RwLock;
+use mte::sim::lock::RwLock;
 
 use crate::context::might_sleep;
 use crate::errno::{Errno, Result, err_ptr, to_ret};

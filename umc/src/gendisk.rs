@@ -13,7 +13,7 @@ use std::ffi::{CStr, c_int};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::blkdev::{self, Disk};
 use crate::mutex::RawMutex;

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::ffi::c_int;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::genl_family::{FamilyRef, Table};

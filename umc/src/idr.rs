@@ -13,8 +13,8 @@ use std::ffi::{c_int, c_uint, c_ulong, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::RawRwLock;
-use parking_lot::lock_api::RawRwLock as _;
+use mte::sim::lock::RawRwLock;
+use mte::sim::lock::lock_api::RawRwLock as _;
 
 use crate::errno::{Errno, err_ptr};
 use crate::sys;

@@ -24,7 +24,7 @@ pub const MAX_OFFSET: u64 = (i64::MAX as u64 >> 1) - 1;
 
 /// When the kernel booted, on the monotonic clock.
 fn boot_ns(kernel: &Kernel) -> u64 {
-    *kernel.timer.boot_ns.get_or_init(|| kernel.ops.now_ns())
+    *mte::sim::lock::get_or_init(&kernel.timer.boot_ns, || kernel.ops.now_ns())
 }
 
 /// The ticks of `kernel` now.

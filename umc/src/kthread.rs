@@ -11,7 +11,7 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::completion::Completion;
 use crate::errno::{Errno, Result, err_ptr};

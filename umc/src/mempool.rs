@@ -13,7 +13,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::context::might_sleep;
 use crate::errno::{Errno, Result, to_ret};

@@ -110,7 +110,7 @@ impl Module {
 pub struct State {
     /// Serialises load and unload; `init` and `exit` run inside.
     change: KMutex<()>,
-    loaded: parking_lot::RwLock<Vec<Arc<Module>>>,
+    loaded: mte::sim::lock::RwLock<Vec<Arc<Module>>>,
 }
 
 /// The loaded modules, the latest first: in this order they can be unloaded.

@@ -72,6 +72,7 @@ impl RawMutex {
     #[inline]
     pub(crate) fn lock(&self, task: &'static Task, state: u32) -> Result<()> {
         context::check_sleep(task);
+        task.preempt_point();
         if self.try_lock(task) { Ok(()) } else { self.lock_slow(task, state) }
     }
 
@@ -125,6 +126,7 @@ impl RawMutex {
         if self.queue.word.swap(FREE, Ordering::Release) == CONTENDED {
             self.queue.lock(task.kernel.ops).wake_first();
         }
+        task.preempt_point();
     }
 
     #[cold]

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mte::NEVER;
-use parking_lot::{Mutex, RwLock};
+use mte::sim::lock::{Mutex, RwLock};
 
 use crate::kernel::Kernel;
 use crate::{jiffies, ratelimit, sched, string};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::completion::Completion;
 use crate::kthread::{self, Thread};

@@ -19,7 +19,7 @@ use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::kthread::Kthread;
 use crate::signal::Signals;
@@ -287,6 +287,15 @@ impl Task {
             CURRENT.set(ptr::null());
         }
         rcupdate::put_task_later(task);
+    }
+
+    /// In a simulation, a place where another task may get its turn: primitives whose fast path does not call the table
+    /// would otherwise be atomic, and hide races.
+    #[inline]
+    pub(crate) fn preempt_point(&self) {
+        if self.kernel.ops.is_simulated != 0 {
+            mte::sim::preempt_point();
+        }
     }
 
     fn info(&self) -> TaskInfo {

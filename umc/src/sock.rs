@@ -12,7 +12,7 @@ use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use mte::ops::TimerId;
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;

@@ -12,7 +12,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mte::ops::{FdEvents, WatchId};
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::sock::{

@@ -105,6 +105,7 @@ impl KernelSpin {
     /// Locks for `task`, which is in an atomic section from here to [`KernelSpin::unlock`].
     #[inline]
     pub(crate) fn lock(&self, task: &Task) {
+        task.preempt_point();
         context::enter(task, context::PREEMPT);
         if !self.raw.try_lock() {
             self.check_recursion(task);
@@ -133,6 +134,7 @@ impl KernelSpin {
         self.owner.store(0, Ordering::Relaxed);
         self.raw.unlock(task.kernel.ops);
         context::leave(task, context::PREEMPT);
+        task.preempt_point();
     }
 
     #[cold]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::errno::to_ret;
 use crate::fs::gate::Gate;

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mte::NEVER;
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::kthread::{self, Thread};
 use crate::sched::{Task, current_task};

@@ -21,7 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::context::might_sleep;
 use crate::errno::{Errno, Result};

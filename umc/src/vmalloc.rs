@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::ffi::{c_int, c_ulong, c_void};
 use std::ptr;
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::context::might_sleep;
 use crate::mm::{self, PAGE_SIZE, gfp};

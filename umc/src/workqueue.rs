@@ -18,7 +18,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::errno::Result;
 use crate::sched::{current_task, wake_up};

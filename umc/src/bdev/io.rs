@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use super::{Open, by_devt};
 use crate::bio::{STS_OK, bio_put, status_to_errno};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use super::gate::Gate;
 use super::open::{DriverFile, Open, Operations};

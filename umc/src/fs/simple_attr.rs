@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_longlong, c_void};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::errno::from_ret;
 use crate::fs::open::count;

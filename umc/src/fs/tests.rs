@@ -178,7 +178,7 @@ fn a_removal_waits_for_the_call_inside() {
         proc_fs::proc_create_single_data(c"slow".as_ptr(), 0, null, Some(slow_show), data);
     }
     let read = || kernel.tree.read_to_string("/proc/slow");
-    let text = Arc::new(parking_lot::Mutex::new(None));
+    let text = Arc::new(mte::sim::lock::Mutex::new(None));
     let result = text.clone();
     let reader = move || *result.lock() = Some(read());
     let reader = crate::kthread::spawn(kernel, "reader", Box::new(reader)).unwrap();

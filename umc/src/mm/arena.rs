@@ -10,7 +10,7 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use super::frame::{self, Frame, state};
 use super::{PAGE_SHIFT, PAGE_SIZE, cache};

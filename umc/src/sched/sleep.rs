@@ -20,6 +20,7 @@ const MAX_SCHEDULE_TIMEOUT: c_long = c_long::MAX;
 pub(crate) fn set_state(task: &Task, state: u32) {
     task.state().store(state, Ordering::SeqCst);
     fence(Ordering::SeqCst);
+    task.preempt_point();
 }
 
 /// Wakes `task` if its state is in `mask`. Everything the caller did before is visible to the task afterwards.

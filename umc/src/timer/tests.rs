@@ -16,7 +16,7 @@ struct Probe {
     fired: AtomicU64,
     rearm: AtomicU64,
     done: Completion,
-    order: *const parking_lot::Mutex<Vec<u64>>,
+    order: *const mte::sim::lock::Mutex<Vec<u64>>,
 }
 
 unsafe extern "C" fn fire(timer: *mut sys::timer_list) {
@@ -55,7 +55,7 @@ fn probe() -> Box<Probe> {
 #[test]
 fn timers_fire_in_order_and_never_early() {
     let kernel = boot();
-    let order = parking_lot::Mutex::new(Vec::new());
+    let order = mte::sim::lock::Mutex::new(Vec::new());
     let mut probes: Vec<_> = (0..5).map(|_| probe()).collect();
     let now = jiffies::now(kernel);
     for (probe, delay) in probes.iter_mut().zip([3, 1, 4, 2, 0]) {

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use mte::ops::WatchId;
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use crate::kernel::Kernel;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use mte::ops::WatchId;
-use parking_lot::Mutex;
+use mte::sim::lock::Mutex;
 
 use super::Request;
 use super::output::Output;
