@@ -9,31 +9,7 @@ use object::{Object, ObjectSection, ObjectSymbol};
 use crate::{Error, Result, embedded, io};
 
 /// Names that mean the same in libc and in Linux: a driver's call lands in libc.
-pub const FROM_LIBC: &[&str] = &[
-    "memchr",
-    "memcmp",
-    "memcpy",
-    "memmove",
-    "memset",
-    "strcasecmp",
-    "strcat",
-    "strchr",
-    "strcmp",
-    "strcpy",
-    "strcspn",
-    "strlen",
-    "strncasecmp",
-    "strncat",
-    "strncmp",
-    "strncpy",
-    "strnlen",
-    "strpbrk",
-    "strrchr",
-    "strsep",
-    "strspn",
-    "strstr",
-    "__stack_chk_fail",
-];
+const FROM_LIBC: &str = include_str!("../../umc/src/module/libc-symbols.txt");
 
 /// Made by the linker for position-independent code, or the compiler's own library, which is linked into the module.
 const FROM_TOOLCHAIN: &[&str] = &[
@@ -76,7 +52,7 @@ pub fn kernel_exports(umcd: &Path) -> Result<BTreeSet<String>> {
         .filter(|symbol| symbol.is_definition() && symbol.is_global())
         .filter_map(|symbol| symbol.name().ok())
         .filter(|name| !name.starts_with("_ZN") && !name.starts_with("_R"))
-        .chain(FROM_LIBC.iter().copied())
+        .chain(FROM_LIBC.lines())
         .chain(FROM_TOOLCHAIN.iter().copied())
         .map(str::to_owned)
         .collect())
@@ -138,7 +114,7 @@ pub fn ledger(
         .map(|name| {
             let provider = if let Some((_, reason)) = stub(&name) {
                 Provider::Stub(reason)
-            } else if FROM_LIBC.contains(&name.as_str()) {
+            } else if FROM_LIBC.lines().any(|known| known == name) {
                 Provider::Libc
             } else if kernel.contains(&name) {
                 Provider::Implemented

@@ -11,31 +11,7 @@ use super::Error;
 
 /// Names that mean the same in libc and in Linux: a driver's call may land in libc. Any other name that only libc has
 /// is a missing symbol.
-const FROM_LIBC: &[&str] = &[
-    "memchr",
-    "memcmp",
-    "memcpy",
-    "memmove",
-    "memset",
-    "strcasecmp",
-    "strcat",
-    "strchr",
-    "strcmp",
-    "strcpy",
-    "strcspn",
-    "strlen",
-    "strncasecmp",
-    "strncat",
-    "strncmp",
-    "strncpy",
-    "strnlen",
-    "strpbrk",
-    "strrchr",
-    "strsep",
-    "strspn",
-    "strstr",
-    "__stack_chk_fail",
-];
+const FROM_LIBC: &str = include_str!("libc-symbols.txt");
 
 /// A range of the image, relative to its base.
 #[derive(Clone, Copy, Default)]
@@ -109,7 +85,7 @@ impl Elf {
     /// The undefined symbols that this program does not provide.
     pub fn missing(&self) -> Vec<String> {
         let provided = |name: &&String| {
-            FROM_LIBC.contains(&name.as_str())
+            FROM_LIBC.lines().any(|known| known == name.as_str())
                 || CString::new(name.as_str()).is_ok_and(|name| exported_by_us(&name))
         };
         self.undefined.iter().filter(|name| !provided(name)).cloned().collect()
