@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long = "disk", value_name = "NAME=HANDLER/CONFIG[,size=N]")]
     pub disks: Vec<DiskSpec>,
 
-    /// Where to look for handler_*.so files, before the default directories
+    /// Where else to look for handler_*.so files, before the directory of Debian's tcmu-runner
     #[arg(long = "handler-dir", value_name = "DIR")]
     pub handler_dirs: Vec<PathBuf>,
 }

@@ -166,7 +166,7 @@ pub fn run(args: Args) -> Result<()> {
     let stop_fd = stop.clone();
     let node: &'static Node = Box::leak(Box::new(Node {
         kernel,
-        registry: handlers::Registry::new(args.handler_dirs.clone()),
+        registry: handlers::Registry::new(args.handler_dirs.iter().cloned().chain([handlers::DEBIAN_DIR.into()])),
         record,
         disks: Default::default(),
         log_followers: Default::default(),

@@ -12,6 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -39,6 +40,22 @@ pub struct Layout {
     pub disk_mib: u64,
     /// Handler of the lower disks: `file` survives the node, `ram` does not.
     pub handler: &'static str,
+    /// For lower disks that are more than a handler and a file: what stands behind one. Asked at each start of a node,
+    /// and makes the image when it is asked for the first time.
+    pub lower: Option<Arc<LowerSpec>>,
+    /// More arguments of `umc start`.
+    pub start_args: Vec<String>,
+}
+
+/// Says `HANDLER/CONFIG[,size=N]` of a lower disk.
+pub type LowerSpec = dyn Fn(&Lower) -> String + Send + Sync;
+
+/// A lower disk that a node is about to be given.
+pub struct Lower<'a> {
+    pub node: &'a str,
+    pub volume: usize,
+    /// Where its image is, if it has one of its own.
+    pub image: &'a Path,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,6 +76,8 @@ impl Default for Layout {
             disk: "c-plan-ahead 0; resync-rate 1G;".into(),
             disk_mib: 32,
             handler: "file",
+            lower: None,
+            start_args: Vec::new(),
         }
     }
 }
@@ -81,7 +100,7 @@ impl Cluster {
         let cluster = Cluster { dir, layout, nodes };
         fs::write(cluster.conf(), cluster.configuration(number)).expect("drbd.conf");
         for node in &cluster.nodes {
-            for volume in 0..cluster.layout.volumes {
+            for volume in (0..cluster.layout.volumes).filter(|_| cluster.layout.lower.is_none()) {
                 let image = File::create(cluster.image(node, volume)).expect("image");
                 image.set_len(cluster.layout.disk_mib << 20).expect("image size");
             }
@@ -208,15 +227,18 @@ impl Cluster {
         let handler = self.layout.handler;
         let size = self.layout.disk_mib;
         for volume in 0..self.layout.volumes {
-            let spec = match handler {
-                "ram" => format!("low{volume}=ram/,size={size}M"),
-                _ => format!("low{volume}={handler}/{}", self.image(node, volume).display()),
+            let image = self.image(node, volume);
+            let spec = match (&self.layout.lower, handler) {
+                (Some(lower), _) => format!("low{volume}={}", lower(&Lower { node, volume, image: &image })),
+                (None, "ram") => format!("low{volume}=ram/,size={size}M"),
+                (None, _) => format!("low{volume}={handler}/{}", image.display()),
             };
             args.extend(["--disk".into(), spec]);
         }
         if self.layout.meta_disk != MetaDisk::Internal {
             args.extend(["--disk".into(), format!("md=file/{}", self.meta_image(node).display())]);
         }
+        args.extend(self.layout.start_args.iter().cloned());
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         self.umc_ok(&args);
     }

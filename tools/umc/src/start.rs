@@ -48,7 +48,7 @@ pub struct Start {
     #[arg(long, value_name = "NAME=HANDLER/CONFIG[,size=N]")]
     disk: Vec<OsString>,
 
-    /// Where to look for handler_*.so files, before the default directories
+    /// Where else to look for handler_*.so files, before the directory of Debian's tcmu-runner
     #[arg(long, value_name = "DIR")]
     handler_dir: Vec<PathBuf>,
 }
