@@ -17,4 +17,5 @@ fn main() {
     println!("cargo:rustc-link-lib=static:+whole-archive=handlers_glue");
     // Handlers find the ABI in the executable that loads them.
     println!("cargo:rustc-link-arg-tests=-rdynamic");
+    println!("cargo:rustc-link-arg-bins=-rdynamic");
 }

@@ -5,10 +5,10 @@ use umc::bio;
 use crate::abi::{Status, sts};
 
 /// Bytes of the longest CDB built here.
-pub(crate) const CDB_BYTES: usize = 16;
+pub const CDB_BYTES: usize = 16;
 
 /// The most blocks of one command, so that the 10-byte forms reach: fbo knows no others.
-pub(crate) const BLOCKS_MAX: u32 = u16::MAX as u32;
+pub const BLOCKS_MAX: u32 = u16::MAX as u32;
 
 const READ_10: u8 = 0x28;
 const READ_16: u8 = 0x88;
@@ -17,7 +17,7 @@ const WRITE_16: u8 = 0x8a;
 const SYNCHRONIZE_CACHE_10: u8 = 0x35;
 
 /// READ or WRITE of `blocks` from `lba` on: 10 bytes when the address fits, else 16.
-pub(crate) fn transfer(write: bool, lba: u64, blocks: u32) -> [u8; CDB_BYTES] {
+pub fn transfer(write: bool, lba: u64, blocks: u32) -> [u8; CDB_BYTES] {
     debug_assert!(blocks <= BLOCKS_MAX);
     let mut cdb = [0; CDB_BYTES];
     if let Ok(lba) = u32::try_from(lba) {
@@ -33,7 +33,7 @@ pub(crate) fn transfer(write: bool, lba: u64, blocks: u32) -> [u8; CDB_BYTES] {
 }
 
 /// SYNCHRONIZE CACHE of the whole disk.
-pub(crate) fn synchronize_cache() -> [u8; CDB_BYTES] {
+pub fn synchronize_cache() -> [u8; CDB_BYTES] {
     let mut cdb = [0; CDB_BYTES];
     cdb[0] = SYNCHRONIZE_CACHE_10;
     cdb

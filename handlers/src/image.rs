@@ -17,7 +17,7 @@ const QCOW_SIZE_AT: usize = 24;
 /// The image that a config names: the existing file among its possible readings, else the likeliest.
 ///
 /// Handlers write their options before the path (`ro/…`, `model-HA/…@…`) or behind it (`…;sync`).
-pub(crate) fn path_of(config: &str) -> Option<PathBuf> {
+pub fn path_of(config: &str) -> Option<PathBuf> {
     let plain = config.split(';').next().unwrap_or_default();
     let behind = |at: char| plain.split_once(at).map(|(_, rest)| rest);
     let readings = [Some(plain), behind('@'), behind('/')];
@@ -30,7 +30,7 @@ pub(crate) fn path_of(config: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// Of the host; `InvalidData` when it is neither a file nor a block device.
-pub(crate) fn size_of(path: &Path, subtype: &str) -> io::Result<u64> {
+pub fn size_of(path: &Path, subtype: &str) -> io::Result<u64> {
     let meta = fs::metadata(path)?;
     if meta.file_type().is_block_device() {
         let mut size = 0_u64;
@@ -84,7 +84,7 @@ pub(crate) fn claim(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// The text that is no size.
-pub(crate) fn size_option(config: &str) -> Result<Option<u64>, String> {
+pub fn size_option(config: &str) -> Result<Option<u64>, String> {
     let Some(text) = config.split(';').skip(1).find_map(|option| option.strip_prefix("size="))
     else {
         return Ok(None);

@@ -8,9 +8,11 @@
 //! `disk` and `command` the way of a bio through a handler; `command` has the rules of completion. What a handler may
 //! call is in [`exports`] and [`helpers`] and, because it is variadic, in `glue/log.c`.
 //!
+//! `umc-handler-check`, the program behind `umc handler check`, drives a handler without a node.
+//!
 //! The executable must export these symbols (`-rdynamic`): handlers are not linked to a library that has them.
 
-mod cdb;
+pub mod cdb;
 mod command;
 pub mod device;
 mod disk;
@@ -18,7 +20,7 @@ mod elf;
 pub mod error;
 pub mod exports;
 pub mod helpers;
-mod image;
+pub mod image;
 mod log;
 mod open;
 mod queue;

@@ -206,8 +206,19 @@ fn text(text: *const std::ffi::c_char) -> &'static str {
 }
 
 /// What disks call the handler.
-pub(crate) fn subtype(handler: &Handler) -> &'static str {
+pub fn subtype(handler: &Handler) -> &'static str {
     text(handler.subtype)
+}
+
+/// Loads one file: the handlers it registers, at least one.
+///
+/// # Errors
+/// What was wrong with it.
+///
+/// # Context
+/// May block: runs the handler's initialisation.
+pub fn load_file(path: &Path) -> Result<Vec<&'static Handler>, Error> {
+    load(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
 }
 
 /// The handlers of a file.

@@ -6,6 +6,7 @@
 mod build_cmd;
 mod client;
 mod disk_cmd;
+mod handler_cmd;
 mod ls;
 mod module_cmd;
 mod nodes;
@@ -96,6 +97,11 @@ enum Command {
         #[command(subcommand)]
         command: disk_cmd::DiskCommand,
     },
+    /// Handlers, which keep disks
+    Handler {
+        #[command(subcommand)]
+        command: handler_cmd::HandlerCommand,
+    },
     /// Build a driver of the catalogue, or a Kbuild directory, to NAME.ko and NAME.so
     Build {
         /// Name in the catalogue, or a directory with a Kbuild file
@@ -153,6 +159,7 @@ impl Command {
             Command::Disk { on, command } => command.run(on.node.as_deref()),
             Command::Build { what, verbose } => build_cmd::build(&what, verbose),
             Command::Kdir => build_cmd::print_kdir(),
+            Command::Handler { command } => match command.run()? {},
             Command::Modinfo { module } => build_cmd::modinfo(&module),
             Command::Symbols { module } => build_cmd::print_symbols(&module),
         }
