@@ -15,6 +15,9 @@ const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
 /// `_IO(0x12, 104)`: its logical block size.
 const BLKSSZGET: libc::c_ulong = 0x1268;
 
+/// `_IO(0x12, 94)`: is it read-only? Linux opens such a device for writing, and fails the writes.
+const BLKROGET: libc::c_ulong = 0x125e;
+
 /// What direct I/O must be aligned to when the kernel does not say.
 const ALIGN_DEFAULT: Align = Align { memory: 512, offset: 512 };
 
@@ -67,7 +70,11 @@ impl Image {
             // The kernel's own claim: refused while mounted or used by another.
             drop(file);
             let claimed = options(config).custom_flags(flags(config) | libc::O_EXCL).open(path);
-            claimed.map_err(|error| wrong("cannot claim", error))?
+            let file = claimed.map_err(|error| wrong("cannot claim", error))?;
+            if is_read_only(&file).map_err(|error| wrong("cannot look at", error))? {
+                return Err(Failed(libc::EROFS, format!("{} is read-only", path.display())));
+            }
+            file
         } else {
             // SAFETY: an open descriptor.
             if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } < 0 {
@@ -106,6 +113,16 @@ impl Image {
     /// The descriptor for direct I/O, and what it needs.
     pub(crate) fn direct(&self) -> Option<(RawFd, Align)> {
         self.direct.as_ref().map(|(file, align)| (file.as_raw_fd(), *align))
+    }
+}
+
+/// Does the block device refuse writes?
+fn is_read_only(file: &File) -> io::Result<bool> {
+    let mut read_only: libc::c_int = 0;
+    // SAFETY: the request writes one int.
+    match unsafe { libc::ioctl(file.as_raw_fd(), BLKROGET, &raw mut read_only) } {
+        ..0 => Err(io::Error::last_os_error()),
+        _ => Ok(read_only != 0),
     }
 }
 
