@@ -403,6 +403,11 @@ impl Random {
         Random(seed | 1)
     }
 
+    /// A generator of its own for a thread: what it gives depends on this one's seed, not on the thread's timing.
+    pub fn fork(&mut self) -> Random {
+        Random(self.number() | 1)
+    }
+
     pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
