@@ -1,13 +1,15 @@
 //! `umcd`: one emulated kernel, one node, in the foreground.
 //!
 //! [`node`] brings the parts up and takes them down in order; [`control`] is the node's socket with its two services,
-//! [`genl`] and [`requests`].
+//! [`genl`] and [`requests`];
+//! [`takedown`] ends what drivers still have up.
 
 mod args;
 mod control;
 mod genl;
 mod node;
 mod requests;
+mod takedown;
 
 use std::process::ExitCode;
 

@@ -31,12 +31,18 @@ pub struct Node {
     /// The tree, while it is mounted.
     mount: parking_lot::RwLock<Option<fusefs::Mount>>,
     stop: crate::control::StopFd,
+    /// Held by whoever tries to end the node.
+    ending: umc::mutex::KMutex<()>,
 }
 
 impl Node {
-    /// Unloads every module. An error says what is still in use; the node then goes on.
+    /// Takes down what drivers have up, and unloads every module. An error says what is still in use; the node then
+    /// goes on.
     pub fn unload_modules(&self) -> Result<()> {
+        let _one_at_a_time = self.ending.lock();
         self.settle();
+        crate::takedown::everything(self.kernel)
+            .with_context(|| format!("Cannot stop node {}", self.record.name))?;
         for module in umc::module::list(self.kernel) {
             umc::module::remove(self.kernel, &module.name)
                 .with_context(|| format!("Cannot stop node {}", self.record.name))?;
@@ -172,6 +178,7 @@ pub fn run(args: Args) -> Result<()> {
         log_followers: Default::default(),
         mount: Default::default(),
         stop,
+        ending: umc::mutex::KMutex::new(()),
     }));
     kernel.set_console(Box::new(|record| {
         eprintln!("{record}");

@@ -20,6 +20,16 @@ pub struct Driver {
     pub kbuild: &'static [(&'static str, &'static str)],
     /// The modules that come out, in load order: name, and path below the build directory without extension.
     pub modules: &'static [(&'static str, &'static str)],
+    /// How a node that ends takes down what the driver has up; `None` when unloading it is enough.
+    pub take_down: Option<TakeDown>,
+}
+
+/// The way to take down what a driver has up, one by one.
+pub struct TakeDown {
+    /// A directory of the node's tree with an entry for everything that is up.
+    pub each_in: &'static str,
+    /// The stock command that takes one of them down: program and arguments, `{}` stands for the entry's name.
+    pub command: &'static [&'static str],
 }
 
 const fn file(from: &'static str) -> Files {
@@ -48,6 +58,10 @@ pub const DRIVERS: &[Driver] = &[Driver {
         ("lib/Kbuild", include_str!("../lru_cache/Kbuild")),
     ],
     modules: &[("lru_cache", "lib/lru_cache"), ("drbd", "drivers/block/drbd/drbd")],
+    take_down: Some(TakeDown {
+        each_in: "/sys/kernel/debug/drbd/resources",
+        command: &["drbdsetup", "down", "{}"],
+    }),
 }];
 
 /// The driver of that name.

@@ -16,6 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+mod foreground;
+
+pub use foreground::Foreground;
+
 /// No wait of a test is longer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -1,0 +1,99 @@
+//! A node whose `umcd` is a child of the test: its exit status and its log can be seen.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+
+use crate::{Cluster, PATIENCE};
+
+#[derive(Default)]
+struct Log {
+    lines: Mutex<(Vec<String>, bool)>,
+    changed: Condvar,
+}
+
+/// See the module.
+pub struct Foreground {
+    child: Option<Child>,
+    log: Arc<Log>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Foreground {
+    /// Starts `program` (umcd, or something that runs it) as a node of the cluster with DRBD and its first disk, and
+    /// waits until it is up.
+    pub fn start(cluster: &Cluster, node: &str, mut program: Command, args: &[&str]) -> Foreground {
+        let dir = cluster.dir.join("run").join(node);
+        let disk = format!("low0=file/{}", cluster.image(node, 0).display());
+        let mut child = program
+            .args(["--name", node, "--modprobe", "drbd", "--disk", &disk])
+            .arg("--root")
+            .arg(dir.join("root"))
+            .arg("--state")
+            .arg(dir.join("state"))
+            .args(args)
+            .env("UMC_RUNTIME_DIR", cluster.dir.join("run"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("umcd starts");
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let log = Arc::new(Log::default());
+        let reader = std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                for line in stderr.split(b'\n').map_while(Result::ok) {
+                    log.lines.lock().unwrap().0.push(String::from_utf8_lossy(&line).into_owned());
+                    log.changed.notify_all();
+                }
+                log.lines.lock().unwrap().1 = true;
+                log.changed.notify_all();
+            }
+        });
+        let foreground = Foreground { child: Some(child), log, reader: Some(reader) };
+        foreground.await_line(" is up, root ");
+        foreground
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Waits until a line of the log holds the text.
+    pub fn await_line(&self, wanted: &str) -> String {
+        let guard = self.log.lines.lock().unwrap();
+        let found = |lines: &[String]| lines.iter().find(|line| line.contains(wanted)).cloned();
+        // A node under a tool is slow.
+        let (guard, _) = self
+            .log
+            .changed
+            .wait_timeout_while(guard, 3 * PATIENCE, |(lines, ended)| found(lines).is_none() && !*ended)
+            .unwrap();
+        found(&guard.0).unwrap_or_else(|| panic!("no line \"{wanted}\" in the log:\n{}", guard.0.join("\n")))
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()));
+    }
+
+    /// Waits for its end: the status, and the whole log.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let status = self.child.take().expect("not waited for yet").wait().expect("its status");
+        self.reader.take().expect("not joined yet").join().expect("the reader");
+        let lines = self.log.lines.lock().unwrap();
+        (status, lines.0.join("\n"))
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
