@@ -172,7 +172,9 @@ pub fn run(args: Args) -> Result<()> {
     let stop_fd = stop.clone();
     let node: &'static Node = Box::leak(Box::new(Node {
         kernel,
-        registry: handlers::Registry::new(args.handler_dirs.iter().cloned().chain([handlers::DEBIAN_DIR.into()])),
+        registry: handlers::Registry::new(
+            args.handler_dirs.iter().cloned().chain([handlers::DEBIAN_DIR.into()]),
+        ),
         record,
         disks: Default::default(),
         log_followers: Default::default(),

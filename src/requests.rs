@@ -105,6 +105,15 @@ fn disk_add(node: &Node, name: &str, spec: &str, size: Option<u64>) -> Result<Di
     }
 }
 
+fn disk_resize(node: &Node, name: &str, size: Option<u64>) -> Result<Disk> {
+    umc::blkdev::resize_disk(node.kernel, name, size)
+        .map_err(|cause| anyhow::anyhow!("Cannot resize disk {name}: {cause}"))?;
+    match disks(node).into_iter().find(|disk| disk.name == name) {
+        Some(disk) => Ok(disk),
+        None => bail!("disk {name} was deleted meanwhile"),
+    }
+}
+
 fn disk_del(node: &Node, name: &str) -> Result<()> {
     if !node.disks.lock().iter().any(|(disk, _)| disk == name) {
         bail!("Cannot delete disk {name}: the node has no such disk. See umc disk ls.");
@@ -190,6 +199,7 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, buf: &mut [u8]) {
             Request::DiskAdd { name, spec, size } => {
                 reply(client, disk_add(node, &name, &spec, size))
             }
+            Request::DiskResize { name, size } => reply(client, disk_resize(node, &name, size)),
             Request::DiskDel { name } => reply(client, disk_del(node, &name)),
             Request::DiskLs {} => reply(client, Ok(disks(node))),
             Request::Dmesg { follow } => dmesg(node, client, follow),

@@ -44,7 +44,10 @@ pub fn everything(kernel: &'static Kernel) -> Result<()> {
 /// Names in a directory of the node's tree; none when it is not there.
 fn names(kernel: &'static Kernel, dir: &str) -> Vec<String> {
     let entries = kernel.tree.resolve(dir).and_then(|attr| kernel.tree.read_dir(attr.ino));
-    entries.map_or_else(|_| Vec::new(), |(_, entries)| entries.into_iter().map(|entry| entry.name).collect())
+    entries.map_or_else(
+        |_| Vec::new(),
+        |(_, entries)| entries.into_iter().map(|entry| entry.name).collect(),
+    )
 }
 
 /// What is up now.
@@ -58,9 +61,15 @@ fn refuse_open_devices(kernel: &'static Kernel) -> Result<()> {
         .into_iter()
         .filter(|disk| !disk.driver.is_empty() && disk.openers > 0)
         // One that another driver stands on is released when that one is taken down.
-        .filter(|disk| names(kernel, &format!("/sys/devices/virtual/block/{}/holders", disk.name)).is_empty())
+        .filter(|disk| {
+            names(kernel, &format!("/sys/devices/virtual/block/{}/holders", disk.name)).is_empty()
+        })
         .map(|disk| {
-            let by = if disk.holder.is_empty() { String::new() } else { format!(", claimed by {}", disk.holder) };
+            let by = if disk.holder.is_empty() {
+                String::new()
+            } else {
+                format!(", claimed by {}", disk.holder)
+            };
             let openers = if disk.openers == 1 { "opener" } else { "openers" };
             format!("/dev/{} is open ({} {openers}{by})", disk.name, disk.openers)
         })
@@ -130,7 +139,11 @@ fn run(kernel: &'static Kernel, rule: &TakeDown, name: &str) -> Result<()> {
     let _ = output.rewind().and_then(|()| output.read_to_string(&mut text));
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if !in_time {
-        bail!("{}: it did not end within {} s, and was killed. {text}", failed(), COMMAND_NS_MAX / 1_000_000_000);
+        bail!(
+            "{}: it did not end within {} s, and was killed. {text}",
+            failed(),
+            COMMAND_NS_MAX / 1_000_000_000
+        );
     }
     if !status.success() {
         bail!("{}: {status}. {text}", failed());

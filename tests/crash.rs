@@ -129,9 +129,15 @@ impl Progress {
         let guard = self.writes.lock().unwrap();
         let (guard, timeout) = self
             .changed
-            .wait_timeout_while(guard, PATIENCE, |(writes, ended)| *writes < wanted && *ended < WRITERS as usize)
+            .wait_timeout_while(guard, PATIENCE, |(writes, ended)| {
+                *writes < wanted && *ended < WRITERS as usize
+            })
             .unwrap();
-        assert!(!timeout.timed_out(), "{} of {wanted} writes in {PATIENCE:?}: the device hangs", guard.0);
+        assert!(
+            !timeout.timed_out(),
+            "{} of {wanted} writes in {PATIENCE:?}: the device hangs",
+            guard.0
+        );
     }
 }
 
@@ -152,13 +158,20 @@ fn writer(region: &mut Region, file: &File, progress: &Progress) -> io::Result<(
 }
 
 /// Writes, and calls `disturb` after a random number of writes. Returns the errors that writers met.
-fn under_load(regions: &mut [Region], device: &Path, after: u64, disturb: impl FnOnce()) -> Vec<io::Error> {
+fn under_load(
+    regions: &mut [Region],
+    device: &Path,
+    after: u64,
+    disturb: impl FnOnce(),
+) -> Vec<io::Error> {
     let file = File::options().read(true).write(true).open(device).expect("the device opens");
     let progress = Progress::default();
     std::thread::scope(|scope| {
         let (file, progress) = (&file, &progress);
-        let writers: Vec<_> =
-            regions.iter_mut().map(|region| scope.spawn(move || writer(region, file, progress))).collect();
+        let writers: Vec<_> = regions
+            .iter_mut()
+            .map(|region| scope.spawn(move || writer(region, file, progress)))
+            .collect();
         progress.await_writes(after);
         disturb();
         progress.stop.store(true, Ordering::Relaxed);
@@ -244,7 +257,10 @@ impl Test {
         });
         self.regions = regions;
         let primary_died = victims.contains(&primary);
-        assert!(primary_died || errors.is_empty(), "the Secondary was killed, and writes failed: {errors:?}");
+        assert!(
+            primary_died || errors.is_empty(),
+            "the Secondary was killed, and writes failed: {errors:?}"
+        );
 
         if victims == [primary] && self.random.below(2) == 0 {
             self.fail_over(secondary);
@@ -268,7 +284,8 @@ impl Test {
 
 #[test]
 fn no_flushed_write_is_lost() {
-    let rounds: u64 = std::env::var("UMC_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(10);
+    let rounds: u64 =
+        std::env::var("UMC_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(10);
     let mut random = Random::new("crash");
     let cluster = Cluster::in_sync("crash", Layout { disk_mib: 16, ..Layout::default() });
     let device = cluster.device(cluster.a(), 0);
@@ -287,7 +304,11 @@ fn no_flushed_write_is_lost() {
     for round in 0..rounds {
         let before = Instant::now();
         test.round();
-        println!("round {round}: {:.1} s, killed so far {:?}", before.elapsed().as_secs_f64(), test.kills);
+        println!(
+            "round {round}: {:.1} s, killed so far {:?}",
+            before.elapsed().as_secs_f64(),
+            test.kills
+        );
     }
     let [secondaries, primaries] = test.kills;
     println!(
@@ -299,10 +320,16 @@ fn no_flushed_write_is_lost() {
         test.promote(0);
     }
     test.cluster.down();
-    let disks: Vec<Vec<u8>> =
-        test.cluster.nodes.iter().map(|node| fs::read(test.cluster.image(node, 0)).expect("its image")).collect();
+    let disks: Vec<Vec<u8>> = test
+        .cluster
+        .nodes
+        .iter()
+        .map(|node| fs::read(test.cluster.image(node, 0)).expect("its image"))
+        .collect();
     for (disk, node) in disks.iter().zip(&test.cluster.nodes) {
-        test.regions.iter_mut().for_each(|region| region.check(disk, &format!("lower disk of {node}")));
+        test.regions
+            .iter_mut()
+            .for_each(|region| region.check(disk, &format!("lower disk of {node}")));
     }
     // Behind the device is the metadata, which differs.
     let size = sectors as usize * WRITERS as usize * SECTOR;

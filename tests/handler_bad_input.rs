@@ -41,7 +41,11 @@ impl Node {
         let bare = spec.split(",size=").next().unwrap_or(spec);
         refused(&output, &[&[name, bare], says].concat());
         assert_eq!(text(&output).matches("Cannot ").count(), 1, "one error: {}", text(&output));
-        assert!(!self.list().lines().any(|line| line.starts_with(&format!("{name} "))), "{}", self.list());
+        assert!(
+            !self.list().lines().any(|line| line.starts_with(&format!("{name} "))),
+            "{}",
+            self.list()
+        );
         assert!(fs::read_to_string(self.cluster.root(self.cluster.a()).join("proc/drbd")).is_ok());
     }
 
@@ -60,7 +64,11 @@ fn images() {
     let node = Node::new("images");
     let missing = node.path("missing");
     for handler in ["file", "qcow", "fbo"] {
-        node.refuses("gone", &format!("{handler}/{missing}"), &[&missing, "there is no", "create the image"]);
+        node.refuses(
+            "gone",
+            &format!("{handler}/{missing}"),
+            &[&missing, "there is no", "create the image"],
+        );
     }
     assert!(!Path::new(&missing).exists(), "nothing is created without a size");
 
@@ -80,7 +88,11 @@ fn images() {
 
     let folder = node.path("folder");
     fs::create_dir(&folder).expect("a directory");
-    node.refuses("folder", &format!("file/{folder}"), &["neither a regular file nor a block device"]);
+    node.refuses(
+        "folder",
+        &format!("file/{folder}"),
+        &["neither a regular file nor a block device"],
+    );
 
     let other = node.path("no-such-directory/image");
     node.refuses("nowhere", &format!("file/{other},size=1M"), &[&other]);
@@ -102,7 +114,8 @@ fn read_only_images() {
     fs::set_permissions(&image, fs::Permissions::from_mode(0o444)).expect("chmod");
     // Where the host's file system knows immutable files.
     if Command::new("chattr").args(["+i", &image]).status().is_ok_and(|status| status.success()) {
-        let outputs = ["file", "qcow"].map(|handler| node.add("fixed", &format!("{handler}/{image}")));
+        let outputs =
+            ["file", "qcow"].map(|handler| node.add("fixed", &format!("{handler}/{image}")));
         run(Command::new("chattr").args(["-i", &image]));
         for output in outputs {
             refused(&output, &["fixed", &image]);
@@ -117,11 +130,27 @@ fn images_in_use() {
     let image = node.path("one.img");
     sparse(Path::new(&image), 8 * MIB);
     for handler in ["file", "qcow", "fbo"] {
-        node.cluster.umc_ok(&["disk", "--node", node.cluster.a(), "add", "first", &format!("{handler}/{image}")]);
+        node.cluster.umc_ok(&[
+            "disk",
+            "--node",
+            node.cluster.a(),
+            "add",
+            "first",
+            &format!("{handler}/{image}"),
+        ]);
         for second in ["file", "qcow", "fbo"] {
-            node.refuses("second", &format!("{second}/{image}"), &[&image, "in use by another disk"]);
+            node.refuses(
+                "second",
+                &format!("{second}/{image}"),
+                &[&image, "in use by another disk"],
+            );
             let there = node.cluster.umc(&[
-                "disk", "--node", node.cluster.b(), "add", "there", &format!("{second}/{image}"),
+                "disk",
+                "--node",
+                node.cluster.b(),
+                "add",
+                "there",
+                &format!("{second}/{image}"),
             ]);
             refused(&there, &["there", &image, "in use by another disk"]);
         }
@@ -134,7 +163,11 @@ fn images_in_use() {
 fn handlers_that_refuse() {
     let node = Node::new("refusers");
     compile(node.dir.path(), "refuser.c", "refuser", &[]);
-    node.refuses("d", "refuser/config,size=1M", &["the word config is not to its taste", "Refuser takes no config"]);
+    node.refuses(
+        "d",
+        "refuser/config,size=1M",
+        &["the word config is not to its taste", "Refuser takes no config"],
+    );
     node.refuses("d", "refuser/open,size=1M", &["no open today", "Refuser takes no config"]);
     node.refuses("d", "refuser/silent,size=1M", &["did not open it and does not say why"]);
     node.refuses("d", "refuser/errno,size=1M", &["refuser/errno"]);
@@ -157,9 +190,17 @@ fn disks_of_a_running_node() {
     let node = Node::new("running");
     let (a, cluster) = (node.cluster.a(), &node.cluster);
     cluster.umc_ok(&["disk", "--node", a, "add", "extra", "ram/,size=16M"]);
-    let line = |name: &str| node.list().lines().find(|line| line.starts_with(name)).map(str::to_owned);
-    assert!(line("extra").is_some_and(|line| line.contains("16M") && line.contains("ram/")), "{}", node.list());
-    assert_eq!(fs::metadata(cluster.root(a).join("dev/extra")).expect("the device").len(), 16 * MIB);
+    let line =
+        |name: &str| node.list().lines().find(|line| line.starts_with(name)).map(str::to_owned);
+    assert!(
+        line("extra").is_some_and(|line| line.contains("16M") && line.contains("ram/")),
+        "{}",
+        node.list()
+    );
+    assert_eq!(
+        fs::metadata(cluster.root(a).join("dev/extra")).expect("the device").len(),
+        16 * MIB
+    );
     refused(&node.add("extra", "ram/,size=16M"), &["extra", "has a disk of this name"]);
 
     // An open file holds it, and so does DRBD: the refusal says so, and nothing changes.

@@ -14,7 +14,11 @@ const MEMORY: &str = "touches no memory but the request's";
 const KEEPS: &str = "keeps what was written, and nothing else changes";
 
 fn check(args: &[&str]) -> Output {
-    Command::new(bin_dir().join("umc")).args(["handler", "check"]).args(args).output().expect("umc runs")
+    Command::new(bin_dir().join("umc"))
+        .args(["handler", "check"])
+        .args(args)
+        .output()
+        .expect("umc runs")
 }
 
 fn image(dir: &Path) -> String {
@@ -59,7 +63,11 @@ fn our_own_handlers() {
     passes(&[&own("file"), &format!("{};engine=threads", image(dir.path()))]);
     // A ram disk that is not declared as one has lost everything.
     let output = check(&[&own("ram"), "label,size=16M"]);
-    assert!(text(&output).contains("broken  keeps its content over close and open"), "{}", text(&output));
+    assert!(
+        text(&output).contains("broken  keeps its content over close and open"),
+        "{}",
+        text(&output)
+    );
 }
 
 #[test]
@@ -73,7 +81,8 @@ fn debians_handlers() {
     passes(&[&debian("qcow"), &qcow2]);
     run(Command::new("qemu-img").args(["check", "-q", &qcow2]));
     // Formats at each open with options: known, and found.
-    let zbc = format!("model-HA/lba-512/zsize-16/conv-2@{},size=64M", dir.path().join("zoned").display());
+    let zbc =
+        format!("model-HA/lba-512/zsize-16/conv-2@{},size=64M", dir.path().join("zoned").display());
     let said = text(&check(&[&debian("file_zbc"), &zbc]));
     assert!(said.contains("broken  keeps its content over close and open"), "{said}");
     assert_eq!(said.matches("broken ").count(), 1, "{said}");
@@ -116,7 +125,10 @@ fn more_bytes_than_asked() {
 fn more_bytes_written_than_asked() {
     // The stray bytes stay where they are, so what compares later finds them as well.
     let many = "answers many requests in flight: after";
-    found("FAULT_SPILL", &[&format!("{KEEPS}: around a write"), many, "keeps its content over close and open"]);
+    found(
+        "FAULT_SPILL",
+        &[&format!("{KEEPS}: around a write"), many, "keeps its content over close and open"],
+    );
 }
 
 #[test]
@@ -156,7 +168,10 @@ fn what_cannot_be_checked() {
 fn templates() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let dir = tempfile::tempdir().expect("a directory");
-    run(Command::new("make").args(["-s", "-C"]).arg(examples.join("handler-template-c")).arg(format!("O={}", dir.path().display())));
+    run(Command::new("make")
+        .args(["-s", "-C"])
+        .arg(examples.join("handler-template-c"))
+        .arg(format!("O={}", dir.path().display())));
     passes(&[&dir.path().join("handler_template.so").display().to_string(), &image(dir.path())]);
 
     run(Command::new(env!("CARGO"))

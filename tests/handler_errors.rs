@@ -54,7 +54,12 @@ fn command(cluster: &Cluster, node: &str, what: &str) {
 /// The replicated device of the first node, past the page cache.
 fn device(cluster: &Cluster) -> File {
     let path = cluster.device(cluster.a(), 0);
-    File::options().read(true).write(true).custom_flags(O_DIRECT).open(path).expect("the replicated device")
+    File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(O_DIRECT)
+        .open(path)
+        .expect("the replicated device")
 }
 
 /// Memory that direct I/O takes.
@@ -118,7 +123,8 @@ fn failure(name: &str, policy: &str, what: &str, state: &str, says: &[&str]) {
     }
     check(&device, 0, 0x33);
 
-    fs::remove_file(command_file(&cluster, a, &format!("fail-{what}"))).expect("the end of the fault");
+    fs::remove_file(command_file(&cluster, a, &format!("fail-{what}")))
+        .expect("the end of the fault");
     if state == "Inconsistent" {
         cluster.adm(a, &["detach", "r0"]);
     }
@@ -126,23 +132,39 @@ fn failure(name: &str, policy: &str, what: &str, state: &str, says: &[&str]) {
     cluster.await_dstate("UpToDate/UpToDate");
     drop(device);
     cluster.down();
-    let disks = cluster.nodes.iter().map(|node| fs::read(cluster.image(node, 0)).expect("the image"));
+    let disks =
+        cluster.nodes.iter().map(|node| fs::read(cluster.image(node, 0)).expect("the image"));
     for (node, disk) in cluster.nodes.iter().zip(disks) {
         assert!(disk[..LEN].iter().all(|byte| *byte == 0x33), "{node}: the last write is missing");
         if what == "write" {
-            assert!(disk[LEN..2 * LEN].iter().all(|byte| *byte == 0x22), "{node}: the failed write is missing");
+            assert!(
+                disk[LEN..2 * LEN].iter().all(|byte| *byte == 0x22),
+                "{node}: the failed write is missing"
+            );
         }
     }
 }
 
 #[test]
 fn a_failed_write_detaches() {
-    failure("werr-detach", "detach", "write", "Diskless", &["drbd0", "Local IO failed", "Detaching"]);
+    failure(
+        "werr-detach",
+        "detach",
+        "write",
+        "Diskless",
+        &["drbd0", "Local IO failed", "Detaching"],
+    );
 }
 
 #[test]
 fn a_failed_read_detaches() {
-    failure("rerr-detach", "detach", "read", "Diskless", &["drbd0", "Local IO failed", "Detaching"]);
+    failure(
+        "rerr-detach",
+        "detach",
+        "read",
+        "Diskless",
+        &["drbd0", "Local IO failed", "Detaching"],
+    );
 }
 
 #[test]
@@ -199,7 +221,11 @@ fn a_delay_is_only_slow() {
     let start = Instant::now();
     write(&device, 0, 0x55).expect("a write");
     check(&device, 0, 0x55);
-    assert!(start.elapsed() >= Duration::from_millis(600), "both were delayed: {:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_millis(600),
+        "both were delayed: {:?}",
+        start.elapsed()
+    );
     assert_eq!(cluster.adm(cluster.a(), &["dstate", "r0"]), "UpToDate/UpToDate");
     drop(device);
     cluster.down();

@@ -79,7 +79,10 @@ fn drbd_on_qcow2() {
     let lower = |lower: &cluster::Lower| {
         if !lower.image.exists() {
             let size = format!("{MIB}M");
-            run(Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(lower.image).arg(size));
+            run(Command::new("qemu-img")
+                .args(["create", "-q", "-f", "qcow2"])
+                .arg(lower.image)
+                .arg(size));
         }
         format!("qcow/{}", lower.image.display())
     };
@@ -90,7 +93,9 @@ fn drbd_on_qcow2() {
         let said = run(Command::new("qemu-img").arg("check").arg(&image));
         assert!(said.contains("No errors were found"), "{node}: {said}");
         let raw = image.with_extension("raw");
-        run(Command::new("qemu-img").args(["convert", "-f", "qcow2", "-O", "raw"]).args([&image, &raw]));
+        run(Command::new("qemu-img")
+            .args(["convert", "-f", "qcow2", "-O", "raw"])
+            .args([&image, &raw]));
         let found = fs::read(raw).expect("the converted image");
         assert_eq!(found.len() as u64, MIB << 20, "{node}: what qemu says of the size");
         assert_same(&found, &content, &format!("image of {node}, read by qemu"));
@@ -117,8 +122,12 @@ fn drbd_on_conventional_zones() {
         assert_same(&found, &content, &format!("zoned disk of {node}"));
         cluster.stop(node);
         let image = fs::read(cluster.image(node, 0)).expect("the image");
-        let wanted = content.chunks(4096).find(|block| block.iter().any(|byte| *byte != 0)).expect("data");
-        assert!(image.chunks(4096).any(|block| block == wanted), "{node}: the data is not in the image");
+        let wanted =
+            content.chunks(4096).find(|block| block.iter().any(|byte| *byte != 0)).expect("data");
+        assert!(
+            image.chunks(4096).any(|block| block == wanted),
+            "{node}: the data is not in the image"
+        );
     }
 }
 
@@ -134,7 +143,10 @@ fn drbd_on_file_over_a_loop_device() {
     let cluster = Cluster::in_sync("loop", layout(lower));
     // A block device has one user.
     let spec = format!("file/{}", devices[0].path.display());
-    refused(&cluster.umc(&["disk", "--node", cluster.b(), "add", "twice", &spec]), &["twice", "in use"]);
+    refused(
+        &cluster.umc(&["disk", "--node", cluster.b(), "add", "twice", &spec]),
+        &["twice", "in use"],
+    );
     let content = ext4_and_failover("loop", &cluster);
     for device in &devices {
         run(Command::new("sync").arg(&device.path));

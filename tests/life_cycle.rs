@@ -33,7 +33,11 @@ fn stop_takes_resources_down() {
         nothing_is_left(&cluster, node);
     }
     for node in &cluster.nodes {
-        assert_same(&fs::read(cluster.image(node, 0)).unwrap(), &content, &format!("lower disk of {node}"));
+        assert_same(
+            &fs::read(cluster.image(node, 0)).unwrap(),
+            &content,
+            &format!("lower disk of {node}"),
+        );
         cluster.start(node);
         cluster.adm(node, &["up", "r0"]);
     }
@@ -75,7 +79,8 @@ fn sigterm_ends_with_status_0() {
     let cluster = Cluster::new("sigterm", small());
     let node = cluster.a();
     cluster.stop(node);
-    let umcd = Foreground::start(&cluster, node, Command::new(cluster::bin_dir().join("umcd")), &[]);
+    let umcd =
+        Foreground::start(&cluster, node, Command::new(cluster::bin_dir().join("umcd")), &[]);
     cluster.adm(node, &["create-md", "--force", "r0"]);
     cluster.adm(node, &["up", "r0"]);
     cluster.adm(node, &["primary", "--force", "r0"]);

@@ -56,7 +56,7 @@ pub struct Device {
     /// An identifier that stays the same for the same node and name.
     pub wwn: CString,
     /// The size that was asked for, in bytes; what configfs would show as `Size`.
-    pub size: u64,
+    pub size: AtomicU64,
     /// See [`Attributes`].
     pub attributes: Attributes,
     /// The handler's own pointer.
@@ -87,7 +87,7 @@ impl Device {
             name: name.to_owned(),
             cfgstring,
             wwn,
-            size,
+            size: size.into(),
             attributes: Attributes {
                 block_size: block_size.into(),
                 num_lbas: (size / u64::from(block_size)).into(),
@@ -131,6 +131,13 @@ impl Device {
     pub fn size_bytes(&self) -> Option<u64> {
         let blocks = self.attributes.num_lbas.load(Relaxed);
         blocks.checked_mul(self.attributes.block_size.load(Relaxed).into())
+    }
+
+    /// Notes a new size, in bytes, whole blocks.
+    pub fn set_size_bytes(&self, bytes: u64) {
+        let block = u64::from(self.attributes.block_size.load(Relaxed)).max(1);
+        self.size.store(bytes, Relaxed);
+        self.attributes.num_lbas.store(bytes / block, Relaxed);
     }
 
     /// Writes a line about this device to its node's log.

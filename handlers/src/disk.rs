@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 use mte::Ops;
 use parking_lot::Mutex;
@@ -23,10 +23,11 @@ const ZEROES_MAX_BYTES: u64 = 256 << 20;
 const FAILURES_LOGGED: u32 = 20;
 const FAILURES_SAMPLE: u32 = 1000;
 
-/// What bounds a request, fixed at open.
+/// What bounds a request, fixed at open but for the size.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    pub size_bytes: u64,
+    /// Grows when the disk is resized; never shrinks.
+    pub size_bytes: AtomicU64,
     pub block_size: u32,
     pub transfer_max_bytes: u64,
     pub unmap_max_bytes: u64,
@@ -49,7 +50,7 @@ impl Limits {
         let most = u64::from(attributes.max_xfer_len.load(Relaxed).min(cdb::BLOCKS_MAX)) * block;
         let whole = |bytes: u64| (bytes - bytes % block).max(block);
         Limits {
-            size_bytes,
+            size_bytes: size_bytes.into(),
             block_size,
             transfer_max_bytes: whole(most.min(TRANSFER_MAX_BYTES.into())),
             unmap_max_bytes: whole(u64::from(attributes.max_unmap_len.load(Relaxed)) * block),
@@ -65,7 +66,7 @@ impl Limits {
         let block = u64::from(self.block_size);
         offset.is_multiple_of(block)
             && len.is_multiple_of(block)
-            && offset.checked_add(len).is_some_and(|end| end <= self.size_bytes)
+            && offset.checked_add(len).is_some_and(|end| end <= self.size_bytes.load(SeqCst))
     }
 }
 
@@ -141,7 +142,7 @@ impl HandlerDisk {
         let (limits, attributes) = (&self.inner.limits, &self.inner.device.attributes);
         let granule = attributes.opt_unmap_gran.load(Relaxed).max(1);
         DiskLimits {
-            sectors: limits.size_bytes >> 9,
+            sectors: limits.size_bytes.load(SeqCst) >> 9,
             logical_block_size: limits.block_size,
             physical_block_size: limits.block_size,
             max_hw_sectors: (limits.transfer_max_bytes >> 9) as u32,
@@ -214,6 +215,10 @@ impl Disk for HandlerDisk {
                 inner.request_ended();
             }
         }
+    }
+
+    fn resize(&self, size: Option<u64>) -> Result<u64, String> {
+        crate::resize::resize(&self.inner, size)
     }
 
     fn close(&self) {

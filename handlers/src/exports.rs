@@ -251,7 +251,8 @@ pub unsafe extern "C" fn tcmu_cfgfs_dev_get_info_u64(
 ) -> u64 {
     // SAFETY: the caller's contract.
     let (device, name) = unsafe { (device(dev), CStr::from_ptr(name)) };
-    let (value, ret) = if name == c"Size" { (device.size, 0) } else { (0, -libc::ENOENT) };
+    let (value, ret) =
+        if name == c"Size" { (device.size.load(Relaxed), 0) } else { (0, -libc::ENOENT) };
     // SAFETY: the caller's contract.
     if let Some(result) = unsafe { result.as_mut() } {
         *result = ret;

@@ -25,6 +25,7 @@ mod log;
 mod open;
 mod queue;
 pub mod registry;
+mod resize;
 
 pub use handler_abi as abi;
 

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use handlers::{Kind, open_disk};
 use node::{Disk, boot, pattern, registry, stress};
 use umc::bdev::Io;
+use umc::blkdev;
 
 const SIZE: u64 = 32 << 20;
 const OPTIONS: &[&str] =
@@ -113,4 +114,55 @@ fn a_shortened_image_fails_its_reads() {
     file.set_len(4096).expect("truncated");
     assert!(disk.read(0, 4096).is_ok());
     assert!(disk.read(8192, 4096).is_err());
+}
+
+#[test]
+fn a_disk_grows_while_it_is_used() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("image");
+    for options in OPTIONS {
+        fs::remove_file(&path).ok();
+        let kernel = boot("a");
+        let spec = format!("file/{}{options}", path.display());
+        let disk = Disk::open(kernel, "d", &spec, Some(SIZE));
+        disk.write(SIZE - 4096, &pattern(4096, 1), true).expect("write");
+        disk.write(SIZE, &pattern(4096, 2), true).expect_err("behind the end");
+
+        // By the number: the file is extended.
+        blkdev::resize_disk(kernel, "d", Some(2 * SIZE)).expect("it grows");
+        assert_eq!(disk.bdev().size_bytes(), 2 * SIZE);
+        assert_eq!(fs::metadata(&path).expect("metadata").len(), 2 * SIZE);
+        disk.write(SIZE, &pattern(4096, 2), true).expect("write");
+
+        // By the file: somebody else extended it.
+        File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_len(3 * SIZE))
+            .expect("extend");
+        disk.write(2 * SIZE, &pattern(4096, 3), true).expect_err("nobody told the disk");
+        blkdev::resize_disk(kernel, "d", None).expect("it grows");
+        disk.write(3 * SIZE - 4096, &pattern(4096, 3), true).expect("write");
+
+        assert!(disk.read(SIZE - 4096, 4096).expect("read") == pattern(4096, 1), "{options:?}");
+        assert!(disk.read(SIZE, 4096).expect("read") == pattern(4096, 2), "{options:?}");
+        assert!(disk.read(3 * SIZE - 4096, 4096).expect("read") == pattern(4096, 3), "{options:?}");
+    }
+}
+
+#[test]
+fn a_disk_does_not_shrink_and_memory_does_not_grow() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("image");
+    let kernel = boot("a");
+    let disk = Disk::open(kernel, "d", &format!("file/{}", path.display()), Some(SIZE));
+    let refused = |name, size| blkdev::resize_disk(kernel, name, size).expect_err("refused");
+    assert!(refused("d", Some(SIZE / 2)).contains("are less"));
+    assert!(refused("d", Some(SIZE + 1)).contains("no whole blocks"));
+    assert!(refused("x", None).contains("no such disk"));
+    assert_eq!(disk.bdev().size_bytes(), SIZE);
+    let kernel = boot("b");
+    let _ram = Disk::open(kernel, "r", "ram/", Some(SIZE));
+    let said = blkdev::resize_disk(kernel, "r", Some(2 * SIZE)).expect_err("refused");
+    assert!(said.contains("its handler cannot"), "{said}");
 }

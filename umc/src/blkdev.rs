@@ -31,6 +31,13 @@ pub trait Disk: Send + Sync {
     /// write cache. A write has [`sys::REQ_FUA`] only if the limits allow it.
     fn submit_bio(&self, bio: *mut sys::bio);
 
+    /// Makes the disk larger: to `size` bytes, or without it to what stands behind it by now. The size it has then,
+    /// in bytes; requests may use all of it from this return on. May sleep. An error is the cause and the next step.
+    fn resize(&self, size: Option<u64>) -> core::result::Result<u64, String> {
+        let _ = size;
+        Err("its size is fixed. Add a larger disk instead.".to_owned())
+    }
+
     /// The last user is gone and the disk was deleted.
     fn close(&self) {}
 }
@@ -343,6 +350,35 @@ pub fn del_disk(kernel: &'static Kernel, name: &str) -> core::result::Result<(),
                 Ok(())
             }
         }
+    })
+}
+
+/// Gives a disk that [`add_disk`] added a new size, also while it is in use, and announces the change as
+/// `set_capacity_and_notify` does. `size` is in bytes; without it, what stands behind the disk is asked.
+///
+/// # Errors
+/// The cause and the next step.
+pub fn resize_disk(
+    kernel: &'static Kernel,
+    name: &str,
+    size: Option<u64>,
+) -> core::result::Result<(), String> {
+    let record = kernel.block.by_name(name);
+    let record = record.ok_or("the node has no such disk. See umc disk ls.")?;
+    let Some(disk) = record.disk() else {
+        return Err(format!(
+            "driver {} made it. Resize it with the tools of that driver.",
+            driver_of(&record)
+        ));
+    };
+    sched::with_kernel(kernel, || {
+        // One at a time, and no deletion meanwhile.
+        record.with_open_mutex(|| {
+            let bytes = disk.resize(size)?;
+            // SAFETY: the record keeps its gendisk.
+            unsafe { gendisk::set_capacity_and_notify(record.gendisk(), bytes >> 9) };
+            Ok(())
+        })
     })
 }
 

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use crate::config::Config;
 
@@ -34,7 +35,7 @@ pub(crate) struct Image {
     buffered: File,
     /// Past it.
     direct: Option<(File, Align)>,
-    pub size: u64,
+    size: AtomicU64,
     pub block_size: u32,
     /// Discards work.
     pub punches: bool,
@@ -102,7 +103,36 @@ impl Image {
         let punches =
             if is_block { discards(meta.rdev()) } else { punches(&file, meta.len().max(has)) };
         let direct = if config.direct { open_direct(config) } else { None };
-        Ok(Image { buffered: file, direct, size, block_size, punches })
+        Ok(Image { buffered: file, direct, size: size.into(), block_size, punches })
+    }
+
+    /// The size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(SeqCst)
+    }
+
+    /// Takes over a larger size. A file that is shorter is extended with a hole.
+    pub(crate) fn grow(&self, size: u64) -> Result<(), Failed> {
+        let wrong = |what: &str, error: io::Error| {
+            let raw = error.raw_os_error().unwrap_or(libc::EIO);
+            Failed(raw, format!("cannot {what} the image: {}", plain(&error)))
+        };
+        let now = self.size();
+        if size < now {
+            return Err(Failed(libc::EINVAL, format!("{size} bytes are less than its {now}")));
+        }
+        let meta = self.buffered.metadata().map_err(|error| wrong("look at", error))?;
+        if meta.file_type().is_block_device() {
+            let (has, _) =
+                block_geometry(&self.buffered).map_err(|error| wrong("measure", error))?;
+            if size > has {
+                return Err(Failed(libc::ENOSPC, format!("the block device has {has} bytes")));
+            }
+        } else if meta.len() < size {
+            self.buffered.set_len(size).map_err(|error| wrong("extend", error))?;
+        }
+        self.size.store(size, SeqCst);
+        Ok(())
     }
 
     /// The descriptor for flushes and holes, and for I/O through the page cache.

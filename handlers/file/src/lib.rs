@@ -17,7 +17,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use handler_abi::{Cmd, Device, Handler, Status, runner, sts};
+use handler_abi::{CfgInfo, Cmd, Device, Handler, Status, cfg_type, runner, sts};
 use libc::iovec;
 
 use crate::config::{Config, Engine};
@@ -153,7 +153,7 @@ unsafe extern "C" fn open(dev: *mut Device, _reopen: bool) -> c_int {
         }
         tcmu_dev_set_block_size(dev, block);
         tcmu_dev_set_unmap_enabled(dev, image.punches);
-        runner::tcmu_dev_set_num_lbas(dev, image.size / u64::from(block));
+        runner::tcmu_dev_set_num_lbas(dev, image.size() / u64::from(block));
         runner::tcmu_dev_set_max_unmap_len(dev, UNMAP_MAX_BLOCKS);
         runner::tcmu_dev_set_opt_unmap_gran(dev, (HOLE_BYTES / block).max(1), false);
         runner::tcmu_dev_set_write_cache_enabled(dev, !config.sync);
@@ -171,6 +171,22 @@ unsafe extern "C" fn close(dev: *mut Device) {
     }
 }
 
+unsafe extern "C" fn reconfig(dev: *mut Device, info: *mut CfgInfo) -> c_int {
+    // SAFETY: the host's contract: an open device, and what is to change.
+    let (disk, info) = unsafe { (disk(dev), &*info) };
+    if info.type_ != cfg_type::DEV_SIZE {
+        return -libc::EOPNOTSUPP;
+    }
+    match disk.image.grow(info.value) {
+        Ok(()) => 0,
+        Err(Failed(errno, text)) => {
+            // SAFETY: a live device.
+            unsafe { runner::log_error(dev, &text) };
+            -errno
+        }
+    }
+}
+
 /// Queues a request.
 ///
 /// # Safety
@@ -184,7 +200,7 @@ unsafe fn queue(
 ) -> Status {
     // SAFETY: the caller's contract.
     let disk = unsafe { disk(dev) };
-    let size = disk.image.size;
+    let size = disk.image.size();
     if range.0.checked_add(range.1).is_none_or(|end| end > size) {
         return sts::RANGE;
     }
@@ -208,7 +224,7 @@ unsafe fn transfer(
     // SAFETY: the caller's contract.
     unsafe {
         let disk = disk(dev);
-        let inside = range.0.checked_add(range.1).is_some_and(|end| end <= disk.image.size);
+        let inside = range.0.checked_add(range.1).is_some_and(|end| end <= disk.image.size());
         if inside && disk.at_once(kind == Kind::Write, pieces, range) {
             runner::tcmur_cmd_complete(dev, cmd.cast(), sts::OK);
             return sts::OK;
@@ -283,7 +299,7 @@ static mut HANDLER: Handler = Handler {
     cfg_desc: config::USAGE.as_ptr(),
     opaque: null_mut(),
     check_config: None,
-    reconfig: None,
+    reconfig: Some(reconfig),
     open: Some(open),
     close: Some(close),
     nr_threads: 0,

@@ -69,9 +69,12 @@ impl Foreground {
         let (guard, _) = self
             .log
             .changed
-            .wait_timeout_while(guard, 3 * PATIENCE, |(lines, ended)| found(lines).is_none() && !*ended)
+            .wait_timeout_while(guard, 3 * PATIENCE, |(lines, ended)| {
+                found(lines).is_none() && !*ended
+            })
             .unwrap();
-        found(&guard.0).unwrap_or_else(|| panic!("no line \"{wanted}\" in the log:\n{}", guard.0.join("\n")))
+        found(&guard.0)
+            .unwrap_or_else(|| panic!("no line \"{wanted}\" in the log:\n{}", guard.0.join("\n")))
     }
 
     /// Sends a signal by its name.

@@ -233,7 +233,9 @@ impl Cluster {
         for volume in 0..self.layout.volumes {
             let image = self.image(node, volume);
             let spec = match (&self.layout.lower, handler) {
-                (Some(lower), _) => format!("low{volume}={}", lower(&Lower { node, volume, image: &image })),
+                (Some(lower), _) => {
+                    format!("low{volume}={}", lower(&Lower { node, volume, image: &image }))
+                }
                 (None, "ram") => format!("low{volume}=ram/,size={size}M"),
                 (None, _) => format!("low{volume}={handler}/{}", image.display()),
             };

@@ -42,6 +42,14 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<u64>,
     },
+    /// Take over a new size of a disk that `DiskAdd` or `--disk` made, in use or not. `ok`: [`Disk`].
+    DiskResize {
+        /// Name in `/dev`.
+        name: String,
+        /// Bytes, not less than now; where it is missing, the size that the image has grown to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+    },
     /// Detach a disk that `DiskAdd` or `--disk` made. `ok`: null; `error` names the holder.
     DiskDel {
         /// Name in `/dev`.
@@ -169,6 +177,10 @@ mod tests {
         assert_eq!(
             json(&Request::DiskAdd { name: "a".into(), spec: "ram/".into(), size: Some(4096) }),
             r#"{"op":"disk_add","name":"a","spec":"ram/","size":4096}"#
+        );
+        assert_eq!(
+            json(&Request::DiskResize { name: "a".into(), size: None }),
+            r#"{"op":"disk_resize","name":"a"}"#
         );
         assert_eq!(json(&Request::Dmesg { follow: true }), r#"{"op":"dmesg","follow":true}"#);
     }

@@ -19,6 +19,14 @@ pub enum DiskCommand {
         #[arg(value_name = "HANDLER/CONFIG[,size=N]")]
         spec: String,
     },
+    /// Make a disk larger, also while it is in use
+    Resize {
+        /// Name in /dev
+        name: String,
+        /// New size; without it, the size that the image has now
+        #[arg(value_parser = size::parse)]
+        size: Option<u64>,
+    },
     /// Delete a disk that nobody uses
     Del {
         /// Name in /dev
@@ -36,6 +44,11 @@ impl DiskCommand {
             DiskCommand::Add { name, spec } => {
                 let (spec, size) = parse(&spec)?;
                 client.request::<Disk>(&Request::DiskAdd { name, spec, size }).map(drop)
+            }
+            DiskCommand::Resize { name, size } => {
+                let disk = client.request::<Disk>(&Request::DiskResize { name, size })?;
+                println!("{}: {}", disk.name, size::format(disk.size));
+                Ok(())
             }
             DiskCommand::Del { name } => client.request(&Request::DiskDel { name }),
             DiskCommand::Ls => {

@@ -40,6 +40,7 @@ impl HandlerCommand {
             command.arg("--volatile");
         }
         let error = command.arg(file).arg(config).exec();
-        Err(error).with_context(|| format!("Cannot run {}. It is built with umc", checker.display()))
+        Err(error)
+            .with_context(|| format!("Cannot run {}. It is built with umc", checker.display()))
     }
 }

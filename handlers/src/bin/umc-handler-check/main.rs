@@ -79,7 +79,11 @@ impl Report {
                 self.line("broken", rule, &text);
                 // What can still be said without calling it.
                 self.rule("completes once", Some(rules::completions()));
-                self.line("ended", "the handler holds a request, or cannot be opened: nothing more is checked", "");
+                self.line(
+                    "ended",
+                    "the handler holds a request, or cannot be opened: nothing more is checked",
+                    "",
+                );
                 std::process::exit(1);
             }
         }
@@ -117,9 +121,11 @@ fn size(arguments: &Arguments, subtype: &str) -> Result<u64, String> {
     if let Some(size) = arguments.size {
         return Ok(size);
     }
-    let path = image::path_of(&arguments.config).ok_or("Its size is unknown. Add ,size=64M for example.")?;
-    image::size_of(&path, subtype)
-        .map_err(|error| format!("{}: {error}. Create the image, or add ,size=64M for example.", path.display()))
+    let path = image::path_of(&arguments.config)
+        .ok_or("Its size is unknown. Add ,size=64M for example.")?;
+    image::size_of(&path, subtype).map_err(|error| {
+        format!("{}: {error}. Create the image, or add ,size=64M for example.", path.display())
+    })
 }
 
 fn check(arguments: &Arguments) -> Result<ExitCode, String> {
@@ -138,7 +144,11 @@ fn check(arguments: &Arguments) -> Result<ExitCode, String> {
             return Ok(report.code());
         }
     };
-    report.line("kept", "opens", &format!("{} blocks of {} bytes", session.size / session.block, session.block));
+    report.line(
+        "kept",
+        "opens",
+        &format!("{} blocks of {} bytes", session.size / session.block, session.block),
+    );
     let mut check = Check::new(handler, session);
     report.rule("reads and writes its first and last blocks", Some(check.bounds()));
     report.rule("keeps what was written, and nothing else changes", Some(check.patterns()));
@@ -162,12 +172,15 @@ fn check(arguments: &Arguments) -> Result<ExitCode, String> {
 
 /// The checks in a child, and what its end says.
 fn supervise() -> Result<ExitCode, String> {
-    let program = std::env::current_exe().map_err(|error| format!("Cannot find this program: {error}"))?;
+    let program =
+        std::env::current_exe().map_err(|error| format!("Cannot find this program: {error}"))?;
     let mut child = Command::new(program);
     let status = child.args(std::env::args_os().skip(1)).env(WORKER, "1").status();
     let status = status.map_err(|error| format!("Cannot start the checks: {error}"))?;
     if let Some(signal) = status.signal() {
-        println!("broken  lives: signal {signal} ended the process in the rule after the last one above");
+        println!(
+            "broken  lives: signal {signal} ended the process in the rule after the last one above"
+        );
         println!("The handler breaks 1 rule or more.");
     }
     Ok(ExitCode::from(status.code().map_or(1, |code| code as u8)))

@@ -80,7 +80,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Request {
     /// A request with memory in pieces of `piece` bytes, at `shift` bytes behind the beginning of a page.
-    pub fn new(what: What, offset: u64, len: u64, data: &[u8], piece: usize, shift: usize) -> &'static Request {
+    pub fn new(
+        what: What,
+        offset: u64,
+        len: u64,
+        data: &[u8],
+        piece: usize,
+        shift: usize,
+    ) -> &'static Request {
         let bytes = match what {
             What::Read => len as usize,
             What::Write | What::WriteSame => data.len(),
@@ -137,10 +144,11 @@ impl Request {
             let memory = (*self.memory.get()).as_mut_ptr();
             let handed = &mut *self.handed.get();
             handed.clear();
-            handed.extend(self.pieces.iter().map(|(at, len)| iovec {
-                iov_base: memory.add(*at).cast(),
-                iov_len: *len,
-            }));
+            handed.extend(
+                self.pieces
+                    .iter()
+                    .map(|(at, len)| iovec { iov_base: memory.add(*at).cast(), iov_len: *len }),
+            );
             *self.cdb.get() = cdb;
             let lib = &mut *self.lib.get();
             lib.cdb = self.cdb.get().cast();
@@ -165,11 +173,14 @@ impl Request {
         loop {
             match answer.returned {
                 Some(Called::Final(status)) => return Some(status),
-                Some(Called::Queued) if answer.completions > 0 => return Some(answer.completed_with),
+                Some(Called::Queued) if answer.completions > 0 => {
+                    return Some(answer.completed_with);
+                }
                 _ => {}
             }
             let left = deadline.checked_duration_since(Instant::now())?;
-            answer = self.changed.wait_timeout(answer, left).unwrap_or_else(PoisonError::into_inner).0;
+            answer =
+                self.changed.wait_timeout(answer, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -189,7 +200,9 @@ impl Request {
     fn guards_changed(&self) -> usize {
         // SAFETY: as in `data`; a handler that still writes breaks the rule anyway.
         let memory = unsafe { &*self.memory.get() };
-        let inside = |at: usize| self.pieces.iter().any(|(start, len)| (*start..*start + *len).contains(&at));
+        let inside = |at: usize| {
+            self.pieces.iter().any(|(start, len)| (*start..*start + *len).contains(&at))
+        };
         let changed = |at: &usize| memory[*at] != guard_byte(*at) && !inside(*at);
         (0..memory.len()).filter(changed).count()
     }
@@ -229,7 +242,10 @@ pub fn wrong_completion() -> Option<String> {
 pub fn overrun() -> Option<String> {
     locked(&ALL).iter().find_map(|request| match request.guards_changed() {
         0 => None,
-        count => Some(format!("{}: {count} bytes beside the memory of the request changed", request.describe())),
+        count => Some(format!(
+            "{}: {count} bytes beside the memory of the request changed",
+            request.describe()
+        )),
     })
 }
 

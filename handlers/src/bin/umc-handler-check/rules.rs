@@ -44,7 +44,13 @@ impl Check {
     pub fn new(handler: &'static Handler, session: Session) -> Check {
         let block = session.block;
         let span = session.size.min(SPAN_MAX) / block * block;
-        Check { handler, model: vec![0; span as usize], last: Vec::new(), random: 0x1234_5678_9abc_def1, session }
+        Check {
+            handler,
+            model: vec![0; span as usize],
+            last: Vec::new(),
+            random: 0x1234_5678_9abc_def1,
+            session,
+        }
     }
 
     fn below(&mut self, end: u64) -> u64 {
@@ -81,7 +87,12 @@ impl Check {
         let step = self.session.transfer_max.min(1 << 20) / self.session.block * self.session.block;
         for offset in (0..self.span()).step_by(step as usize) {
             let len = step.min(self.span() - offset);
-            same(&self.read(offset, len)?, &self.model[offset as usize..][..len as usize], offset, what)?;
+            same(
+                &self.read(offset, len)?,
+                &self.model[offset as usize..][..len as usize],
+                offset,
+                what,
+            )?;
         }
         if !self.last.is_empty() {
             let offset = self.session.size - self.session.block;
@@ -203,16 +214,20 @@ impl Check {
         let count = IN_FLIGHT.min(self.span() / block / 4);
         for round in 0..4 {
             let place = |number: u64| number * 4 * block;
-            let datas: Vec<Vec<u8>> = (0..count).map(|number| pattern(2 * block, 5000 + round * 100 + number)).collect();
+            let datas: Vec<Vec<u8>> =
+                (0..count).map(|number| pattern(2 * block, 5000 + round * 100 + number)).collect();
             let writes: Vec<_> = (0..count)
-                .map(|number| self.whole(What::Write, place(number), 2 * block, &datas[number as usize]))
+                .map(|number| {
+                    self.whole(What::Write, place(number), 2 * block, &datas[number as usize])
+                })
                 .collect();
             self.session.run(&writes)?;
             for (number, data) in datas.iter().enumerate() {
                 self.model[place(number as u64) as usize..][..data.len()].copy_from_slice(data);
             }
-            let reads: Vec<_> =
-                (0..count).map(|number| self.whole(What::Read, place(number), 2 * block, &[])).collect();
+            let reads: Vec<_> = (0..count)
+                .map(|number| self.whole(What::Read, place(number), 2 * block, &[]))
+                .collect();
             self.session.run(&reads)?;
             for (read, data) in reads.iter().zip(&datas) {
                 same(&read.data(), data, read.offset, "with many requests in flight")?;

@@ -53,7 +53,8 @@ impl Session {
     pub fn open(handler: &'static Handler, spec: &str, size: u64) -> Result<Session, String> {
         let log = Box::new(|_level: u8, text: &str| eprintln!("        {text}"));
         let spec = CString::new(spec).map_err(|_| "the config contains a NUL byte".to_owned())?;
-        let device = Device::new("check", spec, c"00000000-0000-0000-0000-000000000001".into(), size, log);
+        let device =
+            Device::new("check", spec, c"00000000-0000-0000-0000-000000000001".into(), size, log);
         device.attributes.unmap.store(handler.unmap.is_some(), Relaxed);
         let open = handler.open.ok_or("it has no open")?;
         // SAFETY: the ABI's contract: a device with its geometry, not open yet.
@@ -108,9 +109,15 @@ impl Session {
                 match request.wait(deadline) {
                     Some(sts::OK) => {}
                     Some(status) if Request::is_busy(status) => busy.push(request),
-                    Some(status) => failed = Some(format!("{} failed with status {status}", request.describe())),
+                    Some(status) => {
+                        failed = Some(format!("{} failed with status {status}", request.describe()))
+                    }
                     None => {
-                        let text = format!("{}: no answer in {} s", request.describe(), PATIENCE.as_secs());
+                        let text = format!(
+                            "{}: no answer in {} s",
+                            request.describe(),
+                            PATIENCE.as_secs()
+                        );
                         return Err(Failure::Stuck(text));
                     }
                 }
@@ -183,11 +190,17 @@ impl Shared {
         // in whole blocks.
         let status: Option<Status> = unsafe {
             match request.what {
-                What::Read => handler.read.map(|read| read(dev, cmd, pieces, count, len as usize, offset as i64)),
-                What::Write => handler.write.map(|write| write(dev, cmd, pieces, count, len as usize, offset as i64)),
+                What::Read => handler
+                    .read
+                    .map(|read| read(dev, cmd, pieces, count, len as usize, offset as i64)),
+                What::Write => handler
+                    .write
+                    .map(|write| write(dev, cmd, pieces, count, len as usize, offset as i64)),
                 What::Flush => handler.flush.map(|flush| flush(dev, cmd)),
                 What::Unmap => handler.unmap.map(|unmap| unmap(dev, cmd, offset, len)),
-                What::WriteSame => handler.writesame.map(|same| same(dev, cmd, offset, len, pieces, count)),
+                What::WriteSame => {
+                    handler.writesame.map(|same| same(dev, cmd, offset, len, pieces, count))
+                }
             }
         };
         match status {
