@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mod foreground;
 
@@ -482,5 +482,14 @@ pub fn assert_same(found: &[u8], wanted: &[u8], what: &str) {
     if let Some(at) = (0..wanted.len()).find(|at| found[*at] != wanted[*at]) {
         let count = (0..wanted.len()).filter(|at| found[*at] != wanted[*at]).count();
         panic!("{what}: {count} bytes differ, the first at {at} (sector {})", at / 512);
+    }
+}
+
+/// Waits for a condition that no event announces; bounded.
+pub fn eventually(what: &str, mut test: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !test() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
