@@ -47,6 +47,8 @@ impl LoopDevice {
 
 impl Drop for LoopDevice {
     fn drop(&mut self) {
+        // `blockdev --setro` outlives the attachment: the next user of this loop device would find it read-only.
+        let _ = Command::new("blockdev").arg("--setrw").arg(&self.path).status();
         let _ = Command::new("losetup").arg("--detach").arg(&self.path).status();
         let _ = std::fs::remove_file(&self.image);
     }
