@@ -1,9 +1,12 @@
 //! The project's figures, measured on this machine.
 //!
 //! Three repetitions of each, the median counts. The load is fio against the DRBD device as FUSE shows it, without a
-//! file system between. Both nodes, and fio, share the processors of this machine.
+//! file system between. Both nodes, and fio, share the processors of this machine. With the word `handlers`, only the
+//! disks without DRBD are measured.
 
 #![allow(clippy::disallowed_methods)] // measures with the host's clock
+
+mod handlers;
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +18,7 @@ use cluster::{Cluster, Layout};
 const REPETITIONS: usize = 3;
 
 struct Figure {
-    name: &'static str,
+    name: String,
     unit: &'static str,
     wanted: &'static str,
     values: Vec<f64>,
@@ -76,7 +79,7 @@ fn resync(figures: &mut Vec<Figure>) {
         cluster.down();
     }
     figures.push(Figure {
-        name: "resync, ram, max-buffers 80000",
+        name: "resync, ram, max-buffers 80000".into(),
         unit: "MB/s",
         wanted: "> 500",
         values,
@@ -126,7 +129,7 @@ fn load(figures: &mut Vec<Figure>) {
     let device = cluster.device(cluster.a(), 0);
     for (name, unit, wanted, args, side, pick) in loads {
         let values = (0..REPETITIONS).map(|_| pick(&fio(&device, args), side)).collect();
-        figures.push(Figure { name, unit, wanted, values });
+        figures.push(Figure { name: (*name).into(), unit, wanted, values });
     }
     cluster.down();
 }
@@ -144,13 +147,13 @@ fn idle(figures: &mut Vec<Figure>) {
         cluster.stop(cluster.b());
     }
     figures.push(Figure {
-        name: "start of a node with DRBD",
+        name: "start of a node with DRBD".into(),
         unit: "s",
         wanted: "< 0.5",
         values: start_s,
     });
     figures.push(Figure {
-        name: "resident memory of an idle node",
+        name: "resident memory of an idle node".into(),
         unit: "MB",
         wanted: "< 40",
         values: rss,
@@ -159,9 +162,15 @@ fn idle(figures: &mut Vec<Figure>) {
 
 fn main() {
     let mut figures = Vec::new();
-    idle(&mut figures);
-    resync(&mut figures);
-    load(&mut figures);
+    match std::env::args().nth(1).as_deref() {
+        Some("handlers") => handlers::measure(&mut figures),
+        _ => {
+            idle(&mut figures);
+            resync(&mut figures);
+            load(&mut figures);
+            handlers::measure(&mut figures);
+        }
+    }
 
     println!("{:<36} {:>12} {:<5} {:>8}   runs", "figure", "median", "unit", "wanted");
     let mut json = serde_json::Map::new();
@@ -176,7 +185,7 @@ fn main() {
             runs.join(" ")
         );
         let value = serde_json::json!({ "unit": figure.unit, "median": figure.median(), "runs": figure.values });
-        json.insert(figure.name.into(), value);
+        json.insert(figure.name.clone(), value);
     }
     fs::write("target/bench.json", serde_json::Value::Object(json).to_string())
         .expect("target/bench.json");
