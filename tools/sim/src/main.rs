@@ -1,0 +1,97 @@
+//! `umc-sim`: clusters of nodes in a deterministic simulation.
+//!
+//! [`run`] plays one [`scenario`] with one seed: [`node`]s with [`disk`]s under [`load`]. Each seed has a process of
+//! its own ([`sweep`]): kernels are never freed, and a crash of the driver is a result.
+#![allow(clippy::disallowed_methods)] // the host's clock is for the figures only
+
+mod disk;
+mod drbd;
+mod load;
+mod meta;
+mod node;
+mod run;
+mod scenario;
+mod sweep;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use run::Detail;
+use scenario::Scenario;
+
+/// Run a cluster of nodes in a simulation where time is virtual and everything is drawn from a seed.
+#[derive(Parser)]
+#[command(name = "umc-sim", version)]
+pub struct Args {
+    /// The scenario
+    file: PathBuf,
+    /// The seed of a single run
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Run all seeds from A to B-1, and stop at the first failure
+    #[arg(long, value_name = "A..B", value_parser = sweep::parse_seeds, conflicts_with = "seed")]
+    seeds: Option<std::ops::Range<u64>>,
+    /// Runs at a time
+    #[arg(short, long, default_value_t = 1)]
+    jobs: usize,
+    /// Count failures instead of stopping at the first one
+    #[arg(long)]
+    keep_going: bool,
+    /// Print the kernels' logs; twice: also each event of the network
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Module to load
+    #[arg(long, default_value = "drbd")]
+    module: String,
+    /// Run in this process, for a debugger
+    #[arg(long)]
+    in_process: bool,
+}
+
+/// Runs one seed in this process; true if it went well.
+fn run_here(args: &Args) -> Result<bool> {
+    let scenario = Scenario::read(&args.file)?;
+    let module = cdrivers::modules::find(&args.module)?;
+    let modules = cdrivers::modules::load_order(&module)
+        .with_context(|| format!("Cannot load module {}", args.module))?;
+    let detail = match args.verbose {
+        0 => Detail::Events,
+        1 => Detail::KernelLog,
+        _ => Detail::Everything,
+    };
+    let start = std::time::Instant::now();
+    let outcome = run::run(&scenario, args.seed, modules, detail);
+    let report = sweep::Report::new(&outcome, start.elapsed());
+    println!("{}{}", sweep::RESULT, serde_json::to_string(&report)?);
+    Ok(outcome.is_ok())
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = match &args.seeds {
+        _ if args.in_process => run_here(&args),
+        Some(seeds) => sweep::sweep(&args, seeds.clone()),
+        None => sweep::single(&args),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("umc-sim: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,197 @@
+//! Runs in processes of their own: one, or all seeds of a range.
+
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::ops::Range;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use mte::sim::Outcome;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::Args;
+
+/// What a run's last line begins with.
+pub const RESULT: &str = "result ";
+
+/// The end of a run, as its process tells it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    hash: String,
+    virtual_ns: u64,
+    real_ns: u64,
+    switches: u64,
+    wakeups_lost: u64,
+    failure: Option<String>,
+}
+
+impl Report {
+    pub fn new(outcome: &Outcome, real: Duration) -> Report {
+        Report {
+            hash: format!("{:016x}", outcome.hash),
+            virtual_ns: outcome.virtual_ns,
+            real_ns: real.as_nanos() as u64,
+            switches: outcome.switches,
+            wakeups_lost: outcome.wakeups_lost,
+            failure: outcome.failure.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// `A..B`.
+pub fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
+    let range = text.split_once("..").and_then(|(first, end)| {
+        Some(first.trim().parse::<u64>().ok()?..end.trim().parse::<u64>().ok()?)
+    });
+    match range {
+        Some(range) if range.start < range.end => Ok(range),
+        _ => Err(format!("{text} is not a range of seeds such as 0..1000")),
+    }
+}
+
+/// Runs one seed in a process; each line of its output goes to `line`. Its temporary files go with it.
+fn run_child(args: &Args, seed: u64, mut line: impl FnMut(&str)) -> Result<Report> {
+    let me = std::env::current_exe().context("Cannot find out where umc-sim itself is")?;
+    let scratch = tempfile::Builder::new()
+        .prefix("umc-sim-")
+        .tempdir()
+        .context("Cannot make a temporary directory")?;
+    let mut command = Command::new(&me);
+    command.arg("--in-process").arg("--seed").arg(seed.to_string());
+    command.arg("--module").arg(&args.module).arg(&args.file).env("TMPDIR", scratch.path());
+    command.args((0..args.verbose).map(|_| "-v"));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("Cannot run {}", me.display()))?;
+    let mut result = None;
+    for text in BufReader::new(child.stdout.take().expect("piped above")).lines() {
+        let text = text.context("Cannot read what the simulation prints")?;
+        match text.strip_prefix(RESULT) {
+            Some(report) => result = serde_json::from_str(report).ok(),
+            None => line(&text),
+        }
+    }
+    let status = child.wait().context("Cannot wait for the simulation")?;
+    if status.code() == Some(2) {
+        bail!("the run of seed {seed} could not start");
+    }
+    Ok(result.unwrap_or_else(|| Report {
+        hash: "-".into(),
+        virtual_ns: 0,
+        real_ns: 0,
+        switches: 0,
+        wakeups_lost: 0,
+        failure: Some(format!("the process ended with {status}")),
+    }))
+}
+
+/// The command that plays a run again.
+fn replay(args: &Args, seed: u64) -> String {
+    let module = match args.module.as_str() {
+        "drbd" => String::new(),
+        module => format!(" --module {module}"),
+    };
+    format!("umc sim {} --seed {seed}{module}", args.file.display())
+}
+
+/// One run, with its output.
+pub fn single(args: &Args) -> Result<bool> {
+    let report = run_child(args, args.seed, |line| {
+        let _ = writeln!(std::io::stdout(), "{line}");
+    })?;
+    let (virtual_s, real_s) = (report.virtual_ns as f64 / 1e9, report.real_ns as f64 / 1e9);
+    println!(
+        "seed {}, hash {}, {virtual_s:.3} s virtual in {real_s:.3} s: {:.1} to 1, {} switches",
+        args.seed,
+        report.hash,
+        virtual_s / real_s.max(1e-9),
+        report.switches
+    );
+    let Some(failure) = report.failure else { return Ok(true) };
+    println!("FAILED: {failure}\nagain: {}", replay(args, args.seed));
+    Ok(false)
+}
+
+/// Virtual and real time of all runs.
+#[derive(Default)]
+struct Totals {
+    runs: AtomicU64,
+    failures: AtomicU64,
+    virtual_ns: AtomicU64,
+    real_ns: AtomicU64,
+}
+
+impl Totals {
+    fn line(&self, start: Instant) -> String {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let seconds = start.elapsed().as_secs_f64().max(1e-9);
+        format!(
+            "{} seeds, {} failed, {:.1} seeds/s, {:.1} s virtual to 1 s real in each run, {:.1} over all",
+            get(&self.runs),
+            get(&self.failures),
+            get(&self.runs) as f64 / seconds,
+            get(&self.virtual_ns) as f64 / get(&self.real_ns).max(1) as f64,
+            get(&self.virtual_ns) as f64 / 1e9 / seconds,
+        )
+    }
+}
+
+/// All seeds of a range, `args.jobs` at a time.
+pub fn sweep(args: &Args, seeds: Range<u64>) -> Result<bool> {
+    let (totals, start) = (Totals::default(), Instant::now());
+    let next = AtomicU64::new(seeds.start);
+    let stop = AtomicBool::new(false);
+    let trouble = Mutex::new(None);
+    let progress = Mutex::new(start);
+    let worker = || {
+        while !stop.load(Ordering::SeqCst) {
+            let seed = next.fetch_add(1, Ordering::SeqCst);
+            if seed >= seeds.end {
+                return;
+            }
+            match run_child(args, seed, |_| {}) {
+                Ok(report) => {
+                    totals.runs.fetch_add(1, Ordering::Relaxed);
+                    totals.virtual_ns.fetch_add(report.virtual_ns, Ordering::Relaxed);
+                    totals.real_ns.fetch_add(report.real_ns, Ordering::Relaxed);
+                    if let Some(failure) = report.failure {
+                        totals.failures.fetch_add(1, Ordering::Relaxed);
+                        println!("seed {seed} FAILED: {failure}\nagain: {}", replay(args, seed));
+                        stop.fetch_or(!args.keep_going, Ordering::SeqCst);
+                    }
+                }
+                Err(error) => {
+                    *trouble.lock() = Some(error);
+                    stop.store(true, Ordering::SeqCst);
+                }
+            }
+            let mut last = progress.lock();
+            let pause = if std::io::stderr().is_terminal() { 1 } else { 10 };
+            if last.elapsed() > Duration::from_secs(pause) {
+                *last = Instant::now();
+                eprintln!("{}", totals.line(start));
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..args.jobs.max(1)).for_each(|_| drop(scope.spawn(worker))));
+    println!("{}", totals.line(start));
+    match trouble.into_inner() {
+        Some(error) => Err(error),
+        None => Ok(totals.failures.into_inner() == 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_seeds;
+
+    #[test]
+    fn ranges() {
+        assert_eq!(parse_seeds("0..1000"), Ok(0..1000));
+        assert!(parse_seeds("5..5").is_err() && parse_seeds("x..2").is_err());
+    }
+}
