@@ -40,7 +40,9 @@ pub struct LoopDevice {
 impl LoopDevice {
     pub fn new(image: &Path, len: u64) -> LoopDevice {
         sparse(image, len);
-        let path = run(Command::new("losetup").args(["--find", "--show"]).arg(image)).into();
+        let path: PathBuf =
+            run(Command::new("losetup").args(["--find", "--show"]).arg(image)).into();
+        run(Command::new("blockdev").arg("--setrw").arg(&path));
         LoopDevice { path, image: image.to_owned() }
     }
 }

@@ -16,8 +16,18 @@ const IMAGE_MIB: usize = 256;
 const LOADS: &[(&str, &[&str], &str, &str)] = &[
     ("4k read, depth 1", &["--rw=randread", "--bs=4k"], "read", "> 27000"),
     ("4k write, depth 1", &["--rw=randwrite", "--bs=4k"], "write", "> 27000"),
-    ("4k read, depth 32", &["--rw=randread", "--bs=4k", "--ioengine=io_uring", "--iodepth=32"], "read", "> 30000"),
-    ("4k write, depth 32", &["--rw=randwrite", "--bs=4k", "--ioengine=io_uring", "--iodepth=32"], "write", "> 30000"),
+    (
+        "4k read, depth 32",
+        &["--rw=randread", "--bs=4k", "--ioengine=io_uring", "--iodepth=32"],
+        "read",
+        "> 30000",
+    ),
+    (
+        "4k write, depth 32",
+        &["--rw=randwrite", "--bs=4k", "--ioengine=io_uring", "--iodepth=32"],
+        "write",
+        "> 30000",
+    ),
 ];
 
 /// Every load on ram, file and Debian's qcow with a raw image.
@@ -28,7 +38,8 @@ pub fn measure(figures: &mut Vec<Figure>) {
         // With data everywhere: holes would be read without a disk.
         let path = cluster.dir.join(name);
         let mut file = File::create(&path).expect("an image");
-        let chunk: Vec<u8> = (0..1 << 20).map(|at: u32| (at.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
+        let chunk: Vec<u8> =
+            (0..1 << 20).map(|at: u32| (at.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
         (0..IMAGE_MIB).for_each(|_| file.write_all(&chunk).expect("the image can be written"));
         file.sync_all().expect("the image reaches the disk");
         path.display().to_string()
@@ -43,7 +54,12 @@ pub fn measure(figures: &mut Vec<Figure>) {
         let device = cluster.root(node).join("dev").join(name);
         for (load, args, side, wanted) in LOADS {
             let values = (0..REPETITIONS).map(|_| iops(&fio(&device, args), side)).collect();
-            figures.push(Figure { name: format!("{name} alone, {load}"), unit: "1/s", wanted, values });
+            figures.push(Figure {
+                name: format!("{name} alone, {load}"),
+                unit: "1/s",
+                wanted,
+                values,
+            });
         }
         cluster.umc_ok(&["disk", "--node", node, "del", name]);
     }

@@ -270,9 +270,8 @@ impl Client {
             .u32(7, net.connect_int)
             .u32(8, net.timeout)
             .u32(9, net.ping_int);
-        let attrs = Attrs::default()
-            .nest(tla::CONTEXT, self.path(mine, peer))
-            .nest(tla::NET_CONF, conf);
+        let attrs =
+            Attrs::default().nest(tla::CONTEXT, self.path(mine, peer)).nest(tla::NET_CONF, conf);
         self.send(Command::Connect, NO_MINOR, attrs).map(drop)
     }
 

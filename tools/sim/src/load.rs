@@ -96,8 +96,7 @@ impl Model {
             let Some(number) = number_of(sector, index) else {
                 return Err(format!("sector {index} holds what was never written there"));
             };
-            let lowest =
-                if exact && block.is_certain { block.acked } else { block.durable };
+            let lowest = if exact && block.is_certain { block.acked } else { block.durable };
             if number < lowest || number > block.issued {
                 return Err(format!(
                     "sector {index} holds write {number} of its block, but {} were issued, {} \
@@ -112,7 +111,9 @@ impl Model {
     fn issue(&self, first: usize, count: usize) -> Option<PageBuf> {
         let mut data = PageBuf::new(count * BLOCK).ok()?;
         let mut blocks = self.blocks.lock();
-        for (offset, sector) in data.as_mut_slice()[..count * BLOCK].chunks_exact_mut(SECTOR).enumerate() {
+        for (offset, sector) in
+            data.as_mut_slice()[..count * BLOCK].chunks_exact_mut(SECTOR).enumerate()
+        {
             let block = &mut blocks[first + offset / (BLOCK / SECTOR)];
             block.issued += u64::from(offset.is_multiple_of(BLOCK / SECTOR));
             fill_sector(sector, (first * BLOCK / SECTOR + offset) as u64, block.issued);

@@ -299,8 +299,8 @@ impl<'a> World<'a> {
         if self.is_degraded && self.active.is_empty() && self.is_healthy() {
             self.is_degraded = false;
         }
-        let is_good = status.conn() >= drbd::CONN_CONNECTED
-            && status.disk() == drbd::DISK_UP_TO_DATE;
+        let is_good =
+            status.conn() >= drbd::CONN_CONNECTED && status.disk() == drbd::DISK_UP_TO_DATE;
         if !status.is_primary() && is_good {
             let result = self.a.command(|drbd| drbd.primary(false));
             self.say(&format!("a becomes Primary: {result:?}"));
