@@ -6,7 +6,9 @@ use clap::Parser;
 
 /// One emulated kernel that runs unmodified Linux block drivers: a node.
 ///
-/// Runs in the foreground and logs to standard error. SIGINT or SIGTERM ends it cleanly with exit status 0.
+/// Runs in the foreground and logs to standard error. SIGINT or SIGTERM takes down what the drivers have up and ends it
+/// with exit status 0; while a device is open it says so and goes on. Exit status 1: it could not start or end. 70: BUG,
+/// panic or a failed assertion. 71: a fatal signal. Both are reported with backtrace and the last lines of the log.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Args {
@@ -33,6 +35,10 @@ pub struct Args {
     /// Where else to look for handler_*.so files, before the directory of Debian's tcmu-runner
     #[arg(long = "handler-dir", value_name = "DIR")]
     pub handler_dirs: Vec<PathBuf>,
+
+    /// Report a task that sleeps uninterruptibly for longer in the kernel log, with its stack; 0 = never
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub hung_task_timeout: u64,
 }
 
 fn host_name() -> String {

@@ -146,6 +146,9 @@ pub fn run(args: Args) -> Result<()> {
         helper_env: helper_env(&dirs.root)?,
     });
     sched::attach(kernel, "umcd");
+    umc::bug::install(kernel);
+    let hung_tasks = sched::watch_hung_tasks(kernel, args.hung_task_timeout)
+        .context("Cannot start the watch for hung tasks")?;
     kernel
         .tree
         .add_file(
@@ -217,6 +220,7 @@ pub fn run(args: Args) -> Result<()> {
     unmount(node).context("Cannot unmount the node's root")?;
     umc::umh::shutdown(kernel);
     handlers::shutdown();
+    drop(hung_tasks);
     sched::shutdown(kernel);
     let _ = fs::remove_file(&control_path);
     Ok(())

@@ -17,9 +17,9 @@ use crate::{Error, Result, embedded, io, symbols};
 pub const KERNEL_RELEASE: &str = "6.12.0-umc";
 
 const ARCH_MAKEFILE: &str = "\
-# User space: position-independent code, frame pointers for backtraces, line numbers for gdb.
+# User space: position-independent code; unwind tables and line numbers for backtraces and gdb.
 KBUILD_CFLAGS := $(filter-out -fno-PIE -fno-pie -fno-pic -mcmodel=kernel,$(KBUILD_CFLAGS))
-KBUILD_CFLAGS += -fPIC -g -fno-omit-frame-pointer -fno-optimize-sibling-calls $(UMC_CFLAGS)
+KBUILD_CFLAGS += -fPIC -g -fasynchronous-unwind-tables $(UMC_CFLAGS)
 KBUILD_AFLAGS := $(filter-out -fno-PIE,$(KBUILD_AFLAGS)) -fPIC
 LINUXINCLUDE += -I$(srctree)/include/uapi
 ";
@@ -62,8 +62,10 @@ fn find_kbuild() -> Result<Kbuild> {
 
 /// `CONFIG_X=y|m|value` lines for make, from the C macros of `generated/autoconf.h`.
 fn auto_conf(autoconf: &str) -> String {
-    let mut text =
-        String::from("CONFIG_MODULES=y\nCONFIG_FRAME_WARN=2048\nCONFIG_FUNCTION_ALIGNMENT=16\n");
+    let mut text = String::from(
+        "CONFIG_MODULES=y\nCONFIG_FRAME_POINTER=y\nCONFIG_FRAME_WARN=2048\nCONFIG_FUNCTION_ALIGNMENT=16\n",
+    );
+    // Frame pointers lead through a jump to nowhere, where unwind tables do not.
     for line in autoconf.lines() {
         let mut words = line.split_whitespace();
         if words.next() != Some("#define") {

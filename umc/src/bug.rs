@@ -3,56 +3,54 @@
 //! C header: `include/linux/bug.h`, `include/linux/panic.h` (API of 6.12).
 //! Guarantees kept: BUG and panic never return; WARN leaves a backtrace in the log and goes on. Callable in any
 //! context, with any lock held.
-//! Differs from Linux: the process is the machine, so BUG ends it, whatever `panic_on_oops` would say. The message
-//! shows the condition, and the backtrace has the C and the Rust side, with lines where debug information is there.
+//! Differs from Linux: the process is the machine, so BUG and a fatal signal end it, whatever `panic_on_oops` would
+//! say. The message shows the condition, and the backtrace has the C and the Rust side, with lines where debug
+//! information is there.
 //! Used by DRBD for: `BUG_ON` (36 places), `WARN_ON`, and `panic` on `emergency` policies.
 
-use std::cell::Cell;
+mod fatal;
+pub(crate) mod stack;
+
 use std::ffi::{c_char, c_int};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-use backtrace::Backtrace;
+pub(crate) use fatal::prepare_thread;
+use stack::short;
 
-use crate::{printk, sched, string};
+use crate::{Kernel, printk, sched, string};
+
+/// Exit status after BUG, panic() and a failed assertion of the kernel itself.
+pub const EXIT_BUG: c_int = 70;
+/// Exit status after a fatal signal.
+pub const EXIT_SIGNAL: c_int = 71;
 
 /// Lines of the log that are shown at the end.
 const TAIL_RECORDS: usize = 50;
-/// Frames of a backtrace that are shown.
-const FRAMES_MAX: usize = 40;
+
+/// The kernel whose log is shown when the dying thread is no task.
+static KERNEL: AtomicPtr<Kernel> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Makes this process, which is `kernel`, end with a report and a status of its own: after a fatal signal with
+/// [`EXIT_SIGNAL`], after a panic of Rust code with [`EXIT_BUG`]. Makes threads show their stacks to
+/// [`sched::watch_hung_tasks`].
+pub fn install(kernel: &'static Kernel) {
+    KERNEL.store(std::ptr::from_ref(kernel).cast_mut(), Ordering::SeqCst);
+    stack::install();
+    fatal::install();
+    std::panic::set_hook(Box::new(|info| die(&format!("kernel {info}"), "panicking::panic")));
+}
 
 /// One line a frame of the calling thread's stack. The frames down to the last one whose name contains `marker` are
 /// left out: they are those that report.
 pub(crate) fn stack_lines(marker: &str) -> Vec<String> {
-    let trace = Backtrace::new();
-    let mut lines = Vec::new();
-    let mut reporters = 0;
-    for frame in trace.frames() {
-        if frame.symbols().is_empty() && !frame.ip().is_null() {
-            lines.push(format!("  {:p}", frame.ip()));
-        }
-        for symbol in frame.symbols() {
-            let name =
-                symbol.name().map_or_else(|| format!("{:p}", frame.ip()), |n| format!("{n:#}"));
-            let place = match (symbol.filename(), symbol.lineno()) {
-                (Some(file), Some(line)) => format!(" ({}:{line})", short(file)),
-                _ => String::new(),
-            };
-            lines.push(format!("  {name}{place}"));
-            if lines.len() < 24 && name.contains(marker) {
-                reporters = lines.len();
-            }
-        }
-    }
-    lines.drain(..reporters);
-    lines.truncate(FRAMES_MAX);
+    let mut all = [0; stack::FRAMES_MAX];
+    let len = stack::addresses(&mut all);
+    let mut lines: Vec<String> =
+        all[..len].iter().flat_map(|ip| stack::lines_of(*ip, false)).collect();
+    let reporters = lines.iter().take(24).rposition(|line| line.contains(marker));
+    lines.drain(..reporters.map_or(0, |at| at + 1));
     lines
-}
-
-/// The last three parts of a path: enough to find the file.
-fn short(file: &Path) -> String {
-    let parts: Vec<_> = file.iter().map(|part| part.to_string_lossy()).collect();
-    parts[parts.len().saturating_sub(3)..].join("/")
 }
 
 /// The task that a report is about.
@@ -77,33 +75,53 @@ fn warn_from(text: &str, marker: &str) {
     }
 }
 
+/// A line of the last report, past every lock and buffer.
+fn say(line: &str) {
+    let line = format!("{line}\n");
+    // SAFETY: the text is valid.
+    unsafe { libc::write(2, line.as_ptr().cast(), line.len()) };
+}
+
+/// One process, one death: returns on the first thread that calls. Others wait here for the end; a second call of the
+/// first, when its report itself fails, is the end.
+fn begin_report(status: c_int) {
+    static REPORTER: AtomicI32 = AtomicI32::new(0);
+    let me = stack::this_thread();
+    match REPORTER.compare_exchange(0, me, Ordering::SeqCst, Ordering::SeqCst) {
+        Ok(_) => {}
+        // SAFETY: ends the process.
+        Err(first) if first == me => unsafe { libc::_exit(status) },
+        Err(_) => loop {
+            // SAFETY: plain values.
+            unsafe { libc::pause() };
+        },
+    }
+}
+
+/// The end of the log, and of the process.
+fn end_report(status: c_int) -> ! {
+    let known = KERNEL.load(Ordering::SeqCst);
+    // SAFETY: kernels are never freed.
+    let kernel = sched::try_current().map(|task| task.kernel).or(unsafe { known.as_ref() });
+    if let Some(kernel) = kernel {
+        say(&format!("The last lines of the log of node {}:", kernel.config.name));
+        kernel.log.tail(TAIL_RECORDS).iter().for_each(|record| say(&record.to_string()));
+        say(&format!("Node {} ends with status {status}", kernel.config.name));
+    }
+    // SAFETY: ends the process; no destructor of a broken kernel is to run.
+    unsafe { libc::_exit(status) }
+}
+
 /// Writes the message, the backtrace and the end of the log to standard error, and ends the process.
 #[cold]
 #[inline(never)]
 pub(crate) fn die(text: &str, marker: &str) -> ! {
-    thread_local! {
-        static DYING_HERE: Cell<bool> = const { Cell::new(false) };
-    }
-    /// One process, one death: the state of no kernel in particular.
-    static DYING: AtomicBool = AtomicBool::new(false);
-    if DYING_HERE.replace(true) {
-        // The report itself failed.
-        std::process::abort();
-    }
-    while DYING.swap(true, Ordering::SeqCst) {
-        // Another thread reports and will abort.
-        mte::current().yield_now();
-    }
     // In a simulation this ends the run, not the process.
     mte::sim::fail(text);
-    eprintln!("{text} [{}]", task_name());
-    stack_lines(marker).iter().for_each(|line| eprintln!("{line}"));
-    if let Some(task) = sched::try_current() {
-        let name = &task.kernel.config.name;
-        eprintln!("The last lines of the log of node {name}:");
-        task.kernel.log.tail(TAIL_RECORDS).iter().for_each(|record| eprintln!("{record}"));
-    }
-    std::process::abort()
+    begin_report(EXIT_BUG);
+    say(&format!("{text} [{}]", task_name()));
+    stack_lines(marker).iter().for_each(|line| say(line));
+    end_report(EXIT_BUG)
 }
 
 /// Where a check is, as its macro passes it: `drbd_req.c:120 in drbd_req_put_completion_ref(): m->bio`.
@@ -188,7 +206,7 @@ pub unsafe extern "C" fn umc_warn_text(
 pub unsafe extern "C" fn umc_panic_text(text: *const c_char, len: usize) -> ! {
     // SAFETY: the caller's contract.
     let text = unsafe { string::lossy_bytes(text, len) };
-    die(&format!("Kernel panic - not syncing: {}", text.trim_end()), "panic")
+    die(&format!("Kernel panic - not syncing: {}", text.trim_end()), "umc_panic_text")
 }
 
 #[cfg(test)]
@@ -234,6 +252,6 @@ mod tests {
         assert!(text.contains("kernel BUG at d.c:9 in f(): !x [test/"), "{text}");
         assert!(text.contains("dies"), "{text}");
         assert!(text.contains("of node alpha:") && text.contains("the last words"), "{text}");
-        assert!(!output.status.success());
+        assert_eq!(output.status.code(), Some(EXIT_BUG));
     }
 }

@@ -9,6 +9,7 @@
 
 pub(crate) mod abi;
 mod creds;
+mod hung;
 pub(crate) mod policy;
 mod sleep;
 pub(crate) mod waiters;
@@ -26,6 +27,7 @@ use crate::signal::Signals;
 use crate::{Kernel, context, rcupdate, sys};
 
 pub use creds::{Creds, current_creds, with_creds};
+pub use hung::{HungTaskWatch, watch_hung_tasks};
 pub use sleep::sleep_on_fd;
 pub(crate) use sleep::{schedule, schedule_timeout, schedule_until, set_state, wake_up};
 
@@ -56,6 +58,8 @@ pub(crate) struct Task {
     pub(crate) rcu: AtomicU64,
     /// Signals that are accepted and pending.
     pub(crate) signals: Signals,
+    /// The thread that it is, for the host; 0 before that runs.
+    thread: AtomicI32,
     /// What the task sleeps in, since when, and on which object.
     waits_in: AtomicPtr<&'static str>,
     waits_on: AtomicUsize,
@@ -156,6 +160,7 @@ impl Task {
             atomic_entry: RefCell::new(None),
             rcu: AtomicU64::new(0),
             signals: Signals::new(flags & sys::PF_KTHREAD != 0),
+            thread: AtomicI32::new(0),
             waits_in: AtomicPtr::new(ptr::null_mut()),
             waits_on: AtomicUsize::new(0),
             waits_since: AtomicU64::new(0),
@@ -272,6 +277,14 @@ impl Task {
         self.waits_in.store(ptr::from_ref(place).cast_mut(), Ordering::Relaxed);
     }
 
+    /// The calling thread is this task from now on.
+    fn settle_on_thread(&self) {
+        // SAFETY: plain values.
+        let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+        self.thread.store(thread as i32, Ordering::Relaxed);
+        crate::bug::prepare_thread();
+    }
+
     /// The task does not sleep after all, or not any more.
     #[inline]
     pub(crate) fn clear_wait(&self) {
@@ -385,6 +398,7 @@ pub(crate) fn try_current() -> Option<&'static Task> {
 
 /// Makes `task` the calling thread's for good: the first thing a kernel thread does.
 pub(crate) fn become_task(task: &Task) {
+    task.settle_on_thread();
     CURRENT.set(task);
 }
 
@@ -414,6 +428,7 @@ pub fn attach(kernel: &'static Kernel, comm: &str) {
     });
     let task = found.unwrap_or_else(|| {
         let task = Task::create(kernel, comm, 0, sys::TASK_RUNNING, None);
+        task.settle_on_thread();
         let raw = task.0.as_ptr();
         ATTACHED.with(|attached| attached.0.borrow_mut().push(task));
         raw
@@ -448,14 +463,7 @@ pub fn tasks(kernel: &'static Kernel) -> Vec<TaskInfo> {
 
 /// The tasks that have been in uninterruptible sleep for longer than `older_than_ns`.
 pub fn hung_tasks(kernel: &'static Kernel, older_than_ns: u64) -> Vec<TaskInfo> {
-    let now_ns = kernel.ops.now_ns();
-    let hung = |task: &TaskInfo| {
-        task.state & sys::TASK_UNINTERRUPTIBLE != 0
-            && task.state & sys::TASK_NOLOAD == 0
-            && task.waits_since_ns != 0
-            && now_ns.saturating_sub(task.waits_since_ns) > older_than_ns
-    };
-    tasks(kernel).into_iter().filter(hung).collect()
+    hung::hung(kernel, older_than_ns).into_iter().map(|(_, info)| info).collect()
 }
 
 /// Ends the kernel's own threads: work queues, timers, RCU callbacks. Call it when no module is left. May sleep.

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::{Cluster, PATIENCE};
 
@@ -85,7 +86,21 @@ impl Foreground {
 
     /// Waits for its end: the status, and the whole log.
     pub fn wait(mut self) -> (ExitStatus, String) {
-        let status = self.child.take().expect("not waited for yet").wait().expect("its status");
+        let mut child = self.child.take().expect("not waited for yet");
+        let end = Instant::now() + 3 * PATIENCE;
+        let status = loop {
+            match child.try_wait().expect("its status") {
+                Some(status) => break status,
+                None if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+                None => {
+                    self.child = Some(child);
+                    panic!(
+                        "umcd does not end; its log:\n{}",
+                        self.log.lines.lock().unwrap().0.join("\n")
+                    );
+                }
+            }
+        };
         self.reader.take().expect("not joined yet").join().expect("the reader");
         let lines = self.log.lines.lock().unwrap();
         (status, lines.0.join("\n"))

@@ -51,6 +51,10 @@ pub struct Start {
     /// Where else to look for handler_*.so files, before the directory of Debian's tcmu-runner
     #[arg(long, value_name = "DIR")]
     handler_dir: Vec<PathBuf>,
+
+    /// Report a task that sleeps uninterruptibly for longer in the kernel log, with its stack; 0 = never [default: 120]
+    #[arg(long, value_name = "SECONDS")]
+    hung_task_timeout: Option<u64>,
 }
 
 impl Start {
@@ -66,6 +70,9 @@ impl Start {
         self.handler_dir.iter().for_each(|dir| option("--handler-dir", dir.as_os_str()));
         self.disk.iter().for_each(|disk| option("--disk", disk));
         self.modprobe.iter().for_each(|module| option("--modprobe", module));
+        if let Some(seconds) = self.hung_task_timeout {
+            option("--hung-task-timeout", seconds.to_string().as_ref());
+        }
         arguments
     }
 
