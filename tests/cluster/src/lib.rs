@@ -173,8 +173,9 @@ impl Cluster {
     }
 
     fn configuration(&self, number: u32) -> String {
+        // Below the range from which the host takes ports of its own.
         let pid = std::process::id();
-        let port = 10000 + (pid.wrapping_mul(31).wrapping_add(number.wrapping_mul(7)) % 40000);
+        let port = 10000 + (pid.wrapping_mul(31).wrapping_add(number.wrapping_mul(7)) % 20000);
         let layout = &self.layout;
         let mut text = format!(
             "global {{ usage-count no; disable-ip-verification; }}\nresource r0 {{\n  protocol {};\n  net {{ {} }}\n  disk {{ {} }}\n",
