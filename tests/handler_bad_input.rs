@@ -103,8 +103,7 @@ fn images() {
 #[test]
 fn read_only_images() {
     let node = Node::new("readonly");
-    let device = LoopDevice::new(&node.dir.path().join("ro.img"), 8 * MIB);
-    run(Command::new("blockdev").arg("--setro").arg(&device.path));
+    let device = LoopDevice::read_only(&node.dir.path().join("ro.img"), 8 * MIB);
     let path = device.path.display().to_string();
     node.refuses("ro", &format!("file/{path}"), &[&format!("{path} is read-only")]);
     drop(device);

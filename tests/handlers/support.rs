@@ -38,19 +38,27 @@ pub struct LoopDevice {
 }
 
 impl LoopDevice {
+    /// One that takes writes, also if somebody left the loop device read-only.
     pub fn new(image: &Path, len: u64) -> LoopDevice {
+        let device = LoopDevice::with(&["--find", "--show"], image, len);
+        run(Command::new("blockdev").arg("--setrw").arg(&device.path));
+        device
+    }
+
+    /// One that refuses them. (`blockdev --setro` would outlive the image, and the test.)
+    pub fn read_only(image: &Path, len: u64) -> LoopDevice {
+        LoopDevice::with(&["--find", "--show", "--read-only"], image, len)
+    }
+
+    fn with(options: &[&str], image: &Path, len: u64) -> LoopDevice {
         sparse(image, len);
-        let path: PathBuf =
-            run(Command::new("losetup").args(["--find", "--show"]).arg(image)).into();
-        run(Command::new("blockdev").arg("--setrw").arg(&path));
+        let path = run(Command::new("losetup").args(options).arg(image)).into();
         LoopDevice { path, image: image.to_owned() }
     }
 }
 
 impl Drop for LoopDevice {
     fn drop(&mut self) {
-        // `blockdev --setro` outlives the attachment: the next user of this loop device would find it read-only.
-        let _ = Command::new("blockdev").arg("--setrw").arg(&self.path).status();
         let _ = Command::new("losetup").arg("--detach").arg(&self.path).status();
         let _ = std::fs::remove_file(&self.image);
     }

@@ -48,10 +48,18 @@ struct Disk {
 impl Disk {
     fn open(path: &str, size: u64) -> Result<Disk, String> {
         let say = |error: std::io::Error| format!("{path}: {error}");
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(say)?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(say)?;
         match file.metadata().map_err(say)?.len() {
             0 => file.set_len(size).map_err(say)?,
-            len if len < size => return Err(format!("{path} has {len} bytes, and {size} are asked for")),
+            len if len < size => {
+                return Err(format!("{path} has {len} bytes, and {size} are asked for"));
+            }
             _ => {}
         }
         let (jobs, queue) = mpsc::channel::<Job>();
@@ -89,7 +97,8 @@ impl Job {
                     }
                 };
                 match moved {
-                    ..0 if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
+                    ..0 if std::io::Error::last_os_error().kind()
+                        == std::io::ErrorKind::Interrupted => {}
                     ..=0 => return failed,
                     moved => {
                         done += moved as usize;
@@ -136,7 +145,14 @@ unsafe extern "C" fn close(dev: *mut Device) {
 ///
 /// # Safety
 /// The arguments are those of a callback.
-unsafe fn queue(kind: Kind, dev: *mut Device, cmd: *mut Cmd, pieces: *mut iovec, count: usize, offset: i64) -> Status {
+unsafe fn queue(
+    kind: Kind,
+    dev: *mut Device,
+    cmd: *mut Cmd,
+    pieces: *mut iovec,
+    count: usize,
+    offset: i64,
+) -> Status {
     // SAFETY: the host's contract: an open device.
     let disk = unsafe { &*runner::tcmur_dev_get_private(dev).cast::<Disk>() };
     let job = Job { kind, dev, cmd, pieces, count, offset };
