@@ -180,5 +180,5 @@ fn hung_task() {
     let reports: Vec<&str> = log.lines().filter(|line| line.contains("blocked for more")).collect();
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert!(reports[0].contains("INFO: task faulty_hangs:"), "{reports:?}");
-    assert!(log.contains("task:faulty_hangs state:D in wait_for_completion, on 0x"), "{log}");
+    assert!(log.contains("task:faulty_hangs state:D in completion, on 0x"), "{log}");
 }

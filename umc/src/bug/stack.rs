@@ -249,8 +249,7 @@ pub(crate) fn of_thread(thread: i32) -> Vec<String> {
     let all: Vec<usize> =
         CAPTURE.addresses[..len].iter().map(|slot| slot.load(Ordering::Relaxed)).collect();
     let lines: Vec<String> = all.into_iter().flat_map(|address| lines_of(address, false)).collect();
-    // The handler's own frames end with the one that returns from a signal.
-    let own =
-        lines.iter().rposition(|line| line.contains("on_capture") || line.contains("__restore_rt"));
-    lines[own.map_or(0, |at| at + 1)..].to_vec()
+    // The handler is called by a frame of the C library that returns from a signal.
+    let own = lines.iter().rposition(|line| line.contains("on_capture"));
+    lines.into_iter().skip(own.map_or(0, |at| at + 2)).collect()
 }
