@@ -6,6 +6,8 @@
 
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node
 
+mod watch;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 mod foreground;
 
 pub use foreground::Foreground;
+pub use watch::Watch;
 
 /// No wait of a test is longer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -202,6 +205,23 @@ impl Cluster {
         }
         text.push_str("}\n");
         text
+    }
+
+    /// `drbdsetup events2 ARGS…` on a node, from now on. Returns when the initial state was shown.
+    pub fn watch(&self, node: &str, args: &[&str]) -> Watch {
+        let mut command = vec!["drbdsetup", "events2"];
+        command.extend(args);
+        let mut watch = Watch::start(self.command_on(node, &command));
+        watch.until("exists -");
+        watch
+    }
+
+    /// A stock program on a node, to be started by the caller.
+    pub fn command_on(&self, node: &str, words: &[&str]) -> Command {
+        let umc = bin_dir().join("umc");
+        let mut command = self.command(&umc.display().to_string());
+        command.args(["run", node, "--"]).args(words);
+        command
     }
 
     fn command(&self, program: &str) -> Command {

@@ -1,0 +1,77 @@
+//! A program whose lines a test waits for.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Instant;
+
+use crate::PATIENCE;
+
+/// A running program, and its output by lines. Killed when it is dropped.
+pub struct Watch {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Watch {
+    pub fn start(mut command: Command) -> Watch {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (to, lines) = channel();
+        std::thread::spawn(move || {
+            let _ = stdout.lines().map_while(Result::ok).try_for_each(|line| to.send(line));
+        });
+        Watch { child, lines, seen: Vec::new() }
+    }
+
+    /// Waits for a line that holds the text: the line.
+    #[track_caller]
+    pub fn until(&mut self, wanted: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.contains(wanted) {
+                        return line;
+                    }
+                }
+                Err(error) => {
+                    panic!("no line \"{wanted}\" ({error}) after:\n{}", self.seen.join("\n"))
+                }
+            }
+        }
+    }
+
+    /// Waits until the program ends by itself: its status, and every line it wrote.
+    #[track_caller]
+    pub fn ends(&mut self) -> (ExitStatus, Vec<String>) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(error) => panic!("no end ({error}) after:\n{}", self.seen.join("\n")),
+            }
+        }
+        let status = self.child.wait().expect("it ended");
+        (status, self.seen.clone())
+    }
+
+    /// Every line so far.
+    pub fn seen(&self) -> &[String] {
+        &self.seen
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,103 @@
+//! Who may open a device, and who may not: claims, holders, roles, and a close that is seen at once.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use cluster::{Cluster, Layout, text};
+
+/// Opens each `PATH FLAGS` on a node, and says how each went: `ok`, or the name of the error.
+fn opens(cluster: &Cluster, node: &str, what: &[(&str, &str)]) -> Vec<String> {
+    let script = "import os,sys,errno
+for path, flags in zip(sys.argv[1::2], sys.argv[2::2]):
+    flags = eval(flags, vars(os))
+    try:
+        os.close(os.open(path, flags)); print('ok')
+    except OSError as e:
+        print(errno.errorcode[e.errno])";
+    let mut command = vec!["python3", "-c", script];
+    command.extend(what.iter().flat_map(|(path, flags)| [*path, *flags]));
+    let output = cluster.on(node, &command);
+    assert!(output.status.success(), "{}", text(&output));
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+const ALL_WAYS: [&str; 4] = ["O_RDONLY", "O_RDWR", "O_RDONLY|O_EXCL", "O_RDWR|O_EXCL"];
+
+fn all_ways(cluster: &Cluster, node: &str, path: &str) -> Vec<String> {
+    opens(cluster, node, &ALL_WAYS.map(|flags| (path, flags)))
+}
+
+#[test]
+fn the_role_decides_about_the_device() {
+    let cluster = Cluster::in_sync("x-role", Layout::default());
+    assert_eq!(all_ways(&cluster, cluster.a(), "/dev/drbd0"), ["ok"; 4]);
+    let secondary = ["EMEDIUMTYPE", "EROFS", "EMEDIUMTYPE", "EROFS"];
+    assert_eq!(all_ways(&cluster, cluster.b(), "/dev/drbd0"), secondary);
+    // The same for who does not use the redirector.
+    let direct = fs::File::open(cluster.device(cluster.b(), 0)).expect_err("a Secondary");
+    assert_eq!(direct.raw_os_error(), Some(libc::EMEDIUMTYPE));
+    cluster.down();
+}
+
+#[test]
+fn what_drbd_holds_is_held() {
+    let cluster = Cluster::in_sync("x-held", Layout::default());
+    let node = cluster.a();
+    // Open to read and write it still is, as on Linux; to claim it is not.
+    assert_eq!(all_ways(&cluster, node, "/dev/low0"), ["ok", "ok", "EBUSY", "EBUSY"]);
+    let root = cluster.root(node);
+    let holder =
+        fs::read_link(root.join("sys/block/low0/holders/drbd0")).expect("a link to the holder");
+    assert!(holder.ends_with("drbd0"), "{}", holder.display());
+    let slave =
+        fs::read_link(root.join("sys/block/drbd0/slaves/low0")).expect("a link to the disk below");
+    assert!(slave.ends_with("low0"), "{}", slave.display());
+    let refused = cluster.umc(&["disk", "--node", node, "del", "low0"]);
+    assert!(text(&refused).contains("in use by"), "{}", text(&refused));
+    let refused =
+        cluster.on(node, &["drbdmeta", "--force", "0", "v08", "/dev/low0", "internal", "wipe-md"]);
+    assert!(text(&refused).contains("is configured"), "{}", text(&refused));
+
+    // Nobody but the owner and the group, as the device nodes of Linux.
+    for device in ["dev/low0", "dev/drbd0"] {
+        assert_eq!(
+            fs::metadata(root.join(device)).expect("the device").mode() & 0o777,
+            0o660,
+            "{device}"
+        );
+    }
+
+    cluster.adm(node, &["detach", "r0"]);
+    assert_eq!(all_ways(&cluster, node, "/dev/low0"), ["ok"; 4]);
+    assert!(fs::symlink_metadata(root.join("sys/block/low0/holders/drbd0")).is_err());
+    cluster.adm(node, &["attach", "r0"]);
+    cluster.await_dstate("UpToDate/UpToDate");
+    cluster.down();
+}
+
+/// While a process has the device open, the node stays Primary; once it closed it, the next command sees that.
+#[test]
+fn a_close_is_seen_by_the_next_command() {
+    let cluster = Cluster::in_sync("x-close", Layout::default());
+    let script = "import os,subprocess,sys,errno
+def secondary():
+    return subprocess.run(['drbdsetup', 'secondary', '0'], capture_output=True).returncode
+for round in range(30):
+    fd = os.open('/dev/drbd0', os.O_RDWR|os.O_EXCL)
+    os.pwrite(fd, b'x' * 4096, 0)
+    try:
+        os.open('/dev/drbd0', os.O_RDWR|os.O_EXCL)
+        sys.exit('a second claim was granted')
+    except OSError as e:
+        assert e.errno == errno.EBUSY, e
+    if round % 10 == 0:
+        assert secondary() == 11, 'demoted while it is open'
+    os.close(fd)
+    code = secondary()
+    assert code == 0, f'round {round}: secondary: {code}'
+    assert subprocess.run(['drbdsetup', 'primary', '0']).returncode == 0
+";
+    let output = cluster.on(cluster.a(), &["python3", "-c", script]);
+    assert!(output.status.success(), "{}", text(&output));
+    cluster.down();
+}
