@@ -5,17 +5,18 @@ use std::process::{Command, Stdio};
 use cluster::{Cluster, Layout, PATIENCE, Watch, text};
 
 /// Enough changes to fill a socket's buffer of 1 MiB several times over.
-const ROUNDS: u32 = 60;
+const ROUNDS: u32 = 25;
 
 fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").args([name, &pid.to_string()]).status();
     assert!(status.is_ok_and(|status| status.success()), "kill {name} {pid}");
 }
 
-/// Many changes in short time: options of the resource change back and forth.
+/// Many changes in short time: the connection goes and comes back. The driver refuses to disconnect while another
+/// change of state is on its way, and says that one shall try again.
 fn churn(cluster: &Cluster, rounds: u32) {
     let script = format!(
-        "for i in $(seq {rounds}); do drbdsetup disconnect $0 $1 && drbdsetup connect r0 $0 $1 --protocol=C || exit 1; done"
+        "for i in $(seq {rounds}); do until drbdsetup disconnect $0 $1; do :; done; drbdsetup connect r0 $0 $1 --protocol=C && drbdsetup wait-connect 0 || exit 1; done"
     );
     let conf = std::fs::read_to_string(cluster.conf()).expect("drbd.conf");
     let addresses: Vec<String> = conf
@@ -23,7 +24,8 @@ fn churn(cluster: &Cluster, rounds: u32) {
         .filter_map(|line| line.trim().strip_prefix("address "))
         .map(|address| format!("ipv4:{}", address.trim_end_matches(';')))
         .collect();
-    let output = cluster.on(cluster.a(), &["sh", "-c", &script, &addresses[0], &addresses[1]]);
+    let output = cluster
+        .on(cluster.a(), &["timeout", "60", "sh", "-c", &script, &addresses[0], &addresses[1]]);
     assert!(output.status.success(), "{}", text(&output));
 }
 
@@ -96,9 +98,9 @@ fn a_stopped_reader_delays_nobody() {
     println!("{} events in {:?}", other.seen().len(), before.elapsed());
     signal(slow.pid(), "-CONT");
     let (status, lines) = slow.ends();
-    println!("{status}, {} lines, the last: {:?}", lines.len(), lines.last());
     assert!(lines.len() < other.seen().len(), "what was dropped is missing");
-    assert!(!status.success(), "the reader is told");
+    // What the tool does when its socket says ENOBUFS.
+    assert_eq!(status.code(), Some(20), "the reader is told");
     drop(other);
     cluster.await_connected(cluster.a());
     cluster.down();
