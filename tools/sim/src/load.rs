@@ -79,10 +79,11 @@ impl Model {
         })
     }
 
-    /// A node lost power: what was not flushed may be gone.
+    /// The Primary lost power: what was not flushed may be gone, and a later flush does not bring it back.
     pub fn crashed(&self) {
         for block in self.blocks.lock().iter_mut() {
             block.is_certain = block.is_certain && block.issued == block.durable;
+            block.acked = block.durable;
         }
     }
 

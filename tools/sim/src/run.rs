@@ -254,7 +254,9 @@ impl<'a> World<'a> {
     fn power_off(&mut self, node: &Node) {
         node.crash();
         self.crashes += 1;
-        self.model.crashed();
+        if node.host == A {
+            self.model.crashed();
+        }
     }
 
     fn mend(&mut self, kind: FaultKind) {
