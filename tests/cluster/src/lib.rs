@@ -6,8 +6,6 @@
 
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node
 
-mod watch;
-
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -19,6 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 mod foreground;
+mod watch;
 
 pub use foreground::Foreground;
 pub use watch::Watch;
