@@ -5,8 +5,16 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cluster::text;
+
+/// Held by each test that unmounts, or takes a device down: a program that another test starts meanwhile has, between fork
+/// and exec, a copy of every open file of this process, and the mount or device would be found busy.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Runs a program that has to succeed: what it says.
 pub fn run(command: &mut Command) -> String {
