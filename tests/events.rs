@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use cluster::{Cluster, Layout, PATIENCE, Watch, text};
 
 /// Enough changes to fill a socket's buffer of 1 MiB several times over.
-const ROUNDS: u32 = 25;
+const ROUNDS: u32 = 150;
 
 fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").args([name, &pid.to_string()]).status();
@@ -16,7 +16,7 @@ fn signal(pid: u32, name: &str) {
 /// change of state is on its way, and says that one shall try again.
 fn churn(cluster: &Cluster, rounds: u32) {
     let script = format!(
-        "for i in $(seq {rounds}); do until drbdsetup disconnect $0 $1; do :; done; drbdsetup connect r0 $0 $1 --protocol=C && drbdsetup wait-connect 0 || exit 1; done"
+        "for i in $(seq {rounds}); do until drbdsetup disconnect $0 $1; do :; done; drbdsetup connect r0 $0 $1 --protocol=C || exit 1; done"
     );
     let conf = std::fs::read_to_string(cluster.conf()).expect("drbd.conf");
     let addresses: Vec<String> = conf
