@@ -17,6 +17,7 @@ mod start;
 use std::env;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -102,6 +103,13 @@ enum Command {
         #[command(subcommand)]
         command: handler_cmd::HandlerCommand,
     },
+    /// Play a scenario in the deterministic simulator: umc sim FILE --seed N; umc sim --help
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// What umc-sim takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARG")]
+        arguments: Vec<OsString>,
+    },
     /// Build a driver of the catalogue, or a Kbuild directory, to NAME.ko and NAME.so
     Build {
         /// Name in the catalogue, or a directory with a Kbuild file
@@ -157,6 +165,7 @@ impl Command {
             Command::Rmmod { on, module } => module_cmd::rmmod(on.node.as_deref(), &module),
             Command::Lsmod { on } => module_cmd::lsmod(on.node.as_deref()),
             Command::Disk { on, command } => command.run(on.node.as_deref()),
+            Command::Sim { arguments } => sim(&arguments),
             Command::Build { what, verbose } => build_cmd::build(&what, verbose),
             Command::Kdir => build_cmd::print_kdir(),
             Command::Handler { command } => match command.run()? {},
@@ -164,6 +173,13 @@ impl Command {
             Command::Symbols { module } => build_cmd::print_symbols(&module),
         }
     }
+}
+
+/// Becomes `umc-sim`.
+fn sim(arguments: &[OsString]) -> Result<()> {
+    let program = redirect::beside("umc-sim")?;
+    let error = std::process::Command::new(&program).args(arguments).exec();
+    Err(error).with_context(|| format!("Cannot run {}", program.display()))
 }
 
 fn main() -> ExitCode {
