@@ -76,6 +76,12 @@ fn lost_wakeups_are_found() {
     is_found_and_replayed("planted-wakeup.toml", "FAILED");
 }
 
+/// What docs/simulator-findings.md tells. If this fails because a later driver is better, the page is to be changed.
+#[test]
+fn a_resync_target_that_loses_power_is_found() {
+    is_found_and_replayed("resync-crash.toml", "UpToDate and differ");
+}
+
 #[test]
 fn mistakes_in_a_scenario_are_named() {
     let output = sim("no-such.toml", &[]);
