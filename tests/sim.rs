@@ -49,8 +49,6 @@ fn a_sweep_with_faults_passes() {
     let shown = text(&output);
     assert!(output.status.success(), "{shown}");
     assert!(shown.contains("20 seeds, 0 failed") && shown.contains("seeds/s"), "{shown}");
-    let ratio: f64 = between(&shown, "seeds/s, ", " s virtual").parse().expect("a number");
-    assert!(ratio > 20.0, "{shown}");
 }
 
 /// A sweep finds the fault, and the command that it prints shows it again.
