@@ -1,13 +1,17 @@
 //! `umc`: nodes, their modules and disks, and programs that see them.
 //!
 //! [`start`], [`ls`], [`redirect`], [`module_cmd`] and [`disk_cmd`] talk to nodes through [`client`];
-//! [`build_cmd`] needs none. Called by the name of one of kmod's programs, `umc` acts as that.
+//! [`build_cmd`] and [`manual`] need none. Called by the name of one of kmod's programs, `umc` acts as that.
 
+#[path = "../../../src/args.rs"]
+#[allow(dead_code, reason = "only its words are used here, for umcd's manual page")]
+mod args;
 mod build_cmd;
 mod client;
 mod disk_cmd;
 mod handler_cmd;
 mod ls;
+mod manual;
 mod module_cmd;
 mod nodes;
 mod process;
@@ -18,7 +22,7 @@ use std::env;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -133,6 +137,16 @@ enum Command {
         #[arg(value_name = "NAME|FILE")]
         module: String,
     },
+    /// Write the manual pages into a directory
+    Man {
+        /// The directory, which is made if it is missing
+        dir: PathBuf,
+    },
+    /// Print what makes a shell complete umc's commands: source <(umc completion bash)
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// The node of a command whose other arguments leave no place for its name.
@@ -171,6 +185,8 @@ impl Command {
             Command::Handler { command } => match command.run()? {},
             Command::Modinfo { module } => build_cmd::modinfo(&module),
             Command::Symbols { module } => build_cmd::print_symbols(&module),
+            Command::Man { dir } => manual::write(&dir),
+            Command::Completion { shell } => manual::print_completion(shell),
         }
     }
 }
