@@ -35,6 +35,9 @@ pub struct Node {
     ending: umc::mutex::KMutex<()>,
 }
 
+/// How long the last references on a module are waited for, when everything it serves was taken down.
+pub const LAST_REFERENCES_NS: u64 = 2_000_000_000;
+
 impl Node {
     /// Takes down what drivers have up, and unloads every module. An error says what is still in use; the node then
     /// goes on.
@@ -44,6 +47,7 @@ impl Node {
         crate::takedown::everything(self.kernel)
             .with_context(|| format!("Cannot stop node {}", self.record.name))?;
         for module in umc::module::list(self.kernel) {
+            umc::module::wait_unused(self.kernel, &module.name, LAST_REFERENCES_NS);
             umc::module::remove(self.kernel, &module.name)
                 .with_context(|| format!("Cannot stop node {}", self.record.name))?;
         }

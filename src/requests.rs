@@ -193,6 +193,7 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, buf: &mut [u8]) {
             }
             Request::Insmod { path, params } => reply(client, insmod(node, &path, &params)),
             Request::Rmmod { name } => {
+                module::wait_unused(node.kernel, &name, crate::node::LAST_REFERENCES_NS);
                 reply(client, module::remove(node.kernel, &name).map_err(anyhow::Error::from))
             }
             Request::Lsmod {} => reply(client, Ok(modules(node))),

@@ -42,6 +42,17 @@ pub(crate) struct Kthread {
     parked: Completion,
 }
 
+/// Waits until every kernel thread whose function lies in `code` has left it: the code is about to be unmapped.
+pub(crate) fn wait_for_exits(kernel: &'static Kernel, code: &std::ops::Range<usize>) {
+    for task in sched::all_tasks(kernel) {
+        if let Some(kthread) = &task.kthread
+            && kthread.func.is_some_and(|func| code.contains(&(func as usize)))
+        {
+            kthread.exited.wait();
+        }
+    }
+}
+
 /// A thread of Rust code. Dropping it lets the thread go on by itself.
 pub struct Thread(TaskRef);
 

@@ -111,6 +111,8 @@ pub struct State {
     /// Serialises load and unload; `init` and `exit` run inside.
     change: KMutex<()>,
     loaded: mte::sim::lock::RwLock<Vec<Arc<Module>>>,
+    /// Woken when a reference count falls to zero.
+    unused: crate::wait::WaitQueue,
 }
 
 /// The loaded modules, the latest first: in this order they can be unloaded.
@@ -221,6 +223,19 @@ pub fn insert(kernel: &'static Kernel, path: &Path, params: &[String]) -> Result
     Ok(())
 }
 
+/// Waits until nobody holds a reference on the module, or until the timeout: a driver's threads give theirs back a
+/// moment after the command that ended them was answered. May sleep.
+pub fn wait_unused(kernel: &'static Kernel, name: &str, timeout_ns: u64) -> bool {
+    let module = kernel.modules.loaded.read().iter().find(|module| module.name() == name).cloned();
+    let Some(module) = module else { return true };
+    // What other modules hold does not go away by waiting.
+    if kernel.modules.loaded.read().iter().any(|user| user.uses.iter().any(|used| used == name)) {
+        return false;
+    }
+    let is_unused = || module.refcnt().load(Ordering::SeqCst) == 0;
+    kernel.modules.unused.wait_event_timeout(timeout_ns, is_unused)
+}
+
 /// Unloads a module. May sleep.
 pub fn remove(kernel: &'static Kernel, name: &str) -> Result<(), Error> {
     let _change = kernel.modules.change.lock();
@@ -265,6 +280,8 @@ fn forget(kernel: &'static Kernel, module: &Arc<Module>) {
         }
         let _ = kernel.tree.remove(&format!("/sys/module/{used}/holders/{}", module.name()));
     }
+    // A thread that gave back its reference as its last deed may still be on its way out of the module's code.
+    crate::kthread::wait_for_exits(kernel, &module.image.range());
     // Callbacks into the module's code may still be queued.
     crate::rcupdate::barrier(kernel);
 }
@@ -352,6 +369,11 @@ pub unsafe extern "C" fn module_put(module: *mut sys::module) {
     if let Some(refcnt) = unsafe { refcnt(module) } {
         let before = refcnt.fetch_sub(1, Ordering::SeqCst);
         debug_assert!(before > 0, "module_put without a reference");
+        if before == 1
+            && let Some(task) = crate::sched::try_current()
+        {
+            task.kernel.modules.unused.wake_up_all();
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Elf {
     pub name: String,
     pub modinfo: Vec<(String, String)>,
     pub size: u64,
+    /// One past the last address.
+    end: u64,
     undefined: Vec<String>,
     sections: Vec<(String, Range)>,
     this_module: u64,
@@ -58,6 +60,7 @@ impl Elf {
         Ok(Elf {
             name,
             size: file.segments().map(|segment| segment.size()).sum(),
+            end: file.segments().map(|part| part.address() + part.size()).max().unwrap_or(0),
             undefined: file
                 .dynamic_symbols()
                 .filter(|symbol| symbol.is_undefined() && !symbol.is_weak())
@@ -169,6 +172,11 @@ impl Image {
             offset += pair.len() + 1;
         }
         None
+    }
+
+    /// The addresses that the image takes.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.base as usize..self.base.wrapping_add(self.elf.end) as usize
     }
 
     pub fn elf(&self) -> &Elf {
