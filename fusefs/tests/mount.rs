@@ -95,19 +95,15 @@ fn limits() -> DiskLimits {
     }
 }
 
-/// A node with the disk `ram`, or None where FUSE cannot be used.
-fn node(name: &str) -> Option<Node> {
-    if !Path::new("/dev/fuse").exists() || !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: needs /dev/fuse and root");
-        return None;
-    }
+/// A node with the disk `ram`.
+fn node(name: &str) -> Node {
     let kernel = Kernel::boot(Config { name: name.to_owned(), ..Config::default() });
     sched::attach(kernel, "test");
     let disk = Arc::new(RamDisk { data: Mutex::new(vec![0; SIZE]), ..RamDisk::default() });
     blkdev::add_disk(kernel, "ram", disk.clone(), limits()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let mount = fusefs::mount(kernel, dir.path(), vec![("state".into(), "/nowhere".into())]);
-    Some(Node { kernel, disk, dir, mount: Some(mount.unwrap()) })
+    Node { kernel, disk, dir, mount: Some(mount.unwrap()) }
 }
 
 impl Node {
@@ -148,7 +144,7 @@ impl Dice {
 
 #[test]
 fn names_attributes_and_texts() {
-    let Some(mut node) = node("names") else { return };
+    let mut node = node("names");
     let stored = Arc::new(Mutex::new(String::new()));
     let store = stored.clone();
     let tree = &node.kernel.tree;
@@ -191,7 +187,7 @@ fn names_attributes_and_texts() {
 
 #[test]
 fn any_size_and_place_against_a_model() {
-    let Some(mut node) = node("model") else { return };
+    let mut node = node("model");
     let file = node.ram();
     let mut model = vec![0_u8; SIZE];
     let mut dice = Dice(7);
@@ -233,7 +229,7 @@ fn any_size_and_place_against_a_model() {
 /// Each thread owns its bytes, none its blocks: a cycle that forgets another one's bytes is seen.
 #[test]
 fn neighbours_in_one_block() {
-    let Some(mut node) = node("neighbours") else { return };
+    let mut node = node("neighbours");
     const THREADS: usize = 4;
     let path = node.path("dev/ram");
     let threads: Vec<_> = (0..THREADS)
@@ -259,7 +255,7 @@ fn neighbours_in_one_block() {
 
 #[test]
 fn flushes_discards_and_zeroes() {
-    let Some(mut node) = node("flushes") else { return };
+    let mut node = node("flushes");
     let direct = OpenOptions::new()
         .read(true)
         .write(true)
@@ -323,7 +319,7 @@ fn flushes_discards_and_zeroes() {
 
 #[test]
 fn claims_end_with_settle() {
-    let Some(mut node) = node("claims") else { return };
+    let mut node = node("claims");
     let open = || {
         OpenOptions::new()
             .read(true)
@@ -342,7 +338,7 @@ fn claims_end_with_settle() {
 
 #[test]
 fn a_blocked_driver_blocks_nobody_else() {
-    let Some(mut node) = node("blocked") else { return };
+    let mut node = node("blocked");
     let path = node.path("dev/ram");
     let other = Arc::new(RamDisk { data: Mutex::new(vec![7; SIZE]), ..RamDisk::default() });
     blkdev::add_disk(node.kernel, "other", other, limits()).unwrap();
@@ -381,7 +377,7 @@ fn a_blocked_driver_blocks_nobody_else() {
 
 #[test]
 fn the_end_under_open_files() {
-    let Some(mut node) = node("end") else { return };
+    let mut node = node("end");
     let file = node.ram();
     file.write_all_at(b"x", 5).unwrap();
     let listing = fs::read_dir(node.path("dev")).unwrap();
@@ -392,7 +388,7 @@ fn the_end_under_open_files() {
 
 #[test]
 fn refusals() {
-    let Some(mut node) = node("first") else { return };
+    let mut node = node("first");
     let second = Kernel::boot(Config { name: "second".into(), ..Config::default() });
     let refused = |root: &Path| fusefs::mount(second, root, Vec::new()).err().unwrap().to_string();
     let text = refused(node.dir.path());

@@ -135,9 +135,6 @@ fn control(root: &FakeRoot) -> std::path::PathBuf {
 
 #[test]
 fn drbdsetup_asks_the_node() {
-    if !have("drbdsetup") {
-        return;
-    }
     let root = FakeRoot::new();
     let seen = serve(&control(&root), node);
     let output = root.command("drbdsetup").arg("status").output().unwrap();
@@ -151,9 +148,6 @@ fn drbdsetup_asks_the_node() {
 
 #[test]
 fn events_joins_its_groups_before_it_asks_for_the_state() {
-    if !have("drbdsetup") {
-        return;
-    }
     let root = FakeRoot::new();
     // The node goes away when it is asked for the state, which ends the stream of events.
     let seen = serve(&control(&root), |record| match record {
@@ -183,9 +177,6 @@ s.bind((0, 0))
 
 #[test]
 fn any_client_sees_netlink_addresses_and_whole_datagrams() {
-    if !have("python3") {
-        return;
-    }
     let root = FakeRoot::new();
     let long = message(DRBD, 0, 1, &[7; 3000]);
     let _seen = serve(&control(&root), move |record| {
@@ -213,9 +204,6 @@ print('done')";
 
 #[test]
 fn an_overrun_is_reported_once_and_reading_goes_on() {
-    if !have("python3") {
-        return;
-    }
     let root = FakeRoot::new();
     let _seen = serve(&control(&root), |record| {
         let next = message(DRBD, 0, 2, &[0; 8]);
@@ -231,9 +219,6 @@ fn an_overrun_is_reported_once_and_reading_goes_on() {
 
 #[test]
 fn a_node_that_goes_away_is_an_error_and_not_a_signal() {
-    if !have("python3") {
-        return;
-    }
     let root = FakeRoot::new();
     let _seen = serve(&control(&root), |record| (record == HELLO).then(Vec::new));
     let script = "import signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -251,9 +236,6 @@ attempt(s.setsockopt, 270, 1, 5)";
 
 #[test]
 fn a_root_with_a_long_name_is_reached_too() {
-    if !have("python3") {
-        return;
-    }
     let root = FakeRoot::new();
     let _seen = serve(&control(&root), node);
     let deep = root.host(&"d".repeat(120));
@@ -264,9 +246,6 @@ fn a_root_with_a_long_name_is_reached_too() {
 
 #[test]
 fn without_a_node_the_message_says_what_to_do() {
-    if !have("python3") {
-        return;
-    }
     let root = FakeRoot::new();
     let output = python(&root, "").output().unwrap();
     let text = both(&output);
