@@ -1,13 +1,17 @@
 //! A program whose lines a test waits for.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
 use crate::PATIENCE;
 
-/// A running program, and its output by lines. Killed when it is dropped.
+/// A running program, and its output by lines. Killed when it is dropped, with what it started.
 pub struct Watch {
     child: Child,
     lines: Receiver<String>,
@@ -16,7 +20,8 @@ pub struct Watch {
 
 impl Watch {
     pub fn start(mut command: Command) -> Watch {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+        command.stdout(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().expect("the program starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let (to, lines) = channel();
         std::thread::spawn(move || {
@@ -71,7 +76,8 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // The group bears the child's number until the child is waited for, so it is nobody else's.
+        let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
         let _ = self.child.wait();
     }
 }

@@ -18,7 +18,7 @@ use fuser::{
 };
 use tempfile::TempDir;
 
-use crate::{both, have, redirected, said};
+use crate::{both, redirected, said};
 
 const SIZE: u64 = 64 << 20;
 const TTL: Duration = Duration::ZERO;

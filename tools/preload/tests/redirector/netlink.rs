@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use crate::{FakeRoot, both, have, said};
+use crate::{FakeRoot, both, said};
 
 /// What the server saw, one entry a record.
 type Seen = Receiver<Vec<u8>>;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use crate::{FakeRoot, both, have, said};
+use crate::{FakeRoot, both, said};
 
 #[test]
 fn shells_and_coreutils_read_the_nodes_files() {
