@@ -58,8 +58,9 @@ pub fn rmmod(node: Option<&str>, name: &str) -> Result<()> {
 
 /// `umc lsmod`.
 pub fn lsmod(node: Option<&str>) -> Result<()> {
+    let modules = client(node)?.request::<Vec<Module>>(&Request::Lsmod {})?;
     println!("{:<24}{:>8}  Used by", "Module", "Size");
-    for module in client(node)?.request::<Vec<Module>>(&Request::Lsmod {})? {
+    for module in modules {
         let users = module.used_by.join(",");
         println!("{:<24}{:>8}  {} {users}", module.name, module.size, module.refs);
     }
