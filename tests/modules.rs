@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use cluster::{Cluster, Layout, bin_dir, text};
+use cluster::{Cluster, Layout, Model, Random, assert_same, bin_dir, text};
 
 #[test]
 fn modinfo_compares_with_the_package() {
@@ -20,7 +20,7 @@ fn modinfo_compares_with_the_package() {
 
 #[test]
 fn every_symbol_has_a_provider() {
-    for module in ["lru_cache", "drbd"] {
+    for module in ["lru_cache", "drbd", "brd"] {
         let output =
             Command::new(bin_dir().join("umc")).args(["symbols", module]).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
@@ -85,4 +85,36 @@ fn insmod_and_rmmod() {
     cluster.adm(node, &["up", "r0"]);
     cluster.await_event(node, "connection:Connected");
     cluster.down();
+}
+
+/// A second driver, and one on top of another: DRBD replicates RAM disks of the kernel's own brd.
+#[test]
+fn drbd_stands_on_brd() {
+    let cluster = Cluster::new("on-brd", Layout::default());
+    let conf = fs::read_to_string(cluster.conf()).unwrap();
+    fs::write(cluster.conf(), conf.replace("/dev/low0", "/dev/ram1")).unwrap();
+    for node in &cluster.nodes {
+        cluster.umc_ok(&["insmod", "--node", node, "brd", "rd_nr=2", "rd_size=16384"]);
+        cluster.adm(node, &["create-md", "--force", "r0"]);
+        cluster.adm(node, &["up", "r0"]);
+    }
+    cluster.adm(cluster.a(), &["primary", "--force", "r0"]);
+    cluster.await_dstate("UpToDate/UpToDate");
+    let busy = cluster.umc(&["rmmod", "--node", cluster.a(), "brd"]);
+    assert!(!busy.status.success() && text(&busy).contains("brd"), "{}", text(&busy));
+
+    let mut model = Model::open(&cluster.device(cluster.a(), 0));
+    let mut random = Random::new("drbd_stands_on_brd");
+    (0..300).for_each(|_| model.write(&mut random));
+    model.sync();
+    model.check();
+    let content = model.close();
+    for node in &cluster.nodes {
+        cluster.adm(node, &["down", "r0"]);
+        let below = fs::read(cluster.root(node).join("dev/ram1")).unwrap();
+        assert_same(&below, &content, node);
+        cluster.umc_ok(&["rmmod", "--node", node, "brd"]);
+        assert!(!cluster.root(node).join("dev/ram1").exists());
+        cluster.stop(node);
+    }
 }

@@ -37,7 +37,9 @@ const fn file(from: &'static str) -> Files {
 }
 
 /// All of them.
-pub const DRIVERS: &[Driver] = &[Driver {
+pub const DRIVERS: &[Driver] = &[DRBD, BRD];
+
+const DRBD: Driver = Driver {
     name: "drbd",
     package: "linux-source-6.12",
     archive: "/usr/src/linux-source-6.12.tar.xz",
@@ -62,7 +64,17 @@ pub const DRIVERS: &[Driver] = &[Driver {
         each_in: "/sys/kernel/debug/drbd/resources",
         command: &["drbdsetup", "down", "{}"],
     }),
-}];
+};
+
+const BRD: Driver = Driver {
+    name: "brd",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    files: &[file("drivers/block/brd.c")],
+    kbuild: &[("Kbuild", include_str!("../brd/Kbuild"))],
+    modules: &[("brd", "drivers/block/brd")],
+    take_down: None,
+};
 
 /// The driver of that name.
 pub fn find(name: &str) -> Option<&'static Driver> {

@@ -150,7 +150,6 @@ pub fn build_driver(umcd: &Path, driver: &Driver) -> Result<(Vec<Built>, String)
         .write(&so)?;
         built.push(Built { name: (*name).into(), so });
     }
-    install(&dir.join("Module.symvers"), &modules.join("Module.symvers"))?;
     Ok((built, output))
 }
 

@@ -11,8 +11,9 @@ mod compile;
 #[path = "support/node.rs"]
 mod node;
 
+use std::fs;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::Once;
 
 use dlopen2::raw::Library;
 use handlers::{Kind, Registry, open_disk};
@@ -22,15 +23,15 @@ use umc::bdev::Io;
 
 const SIZE: u64 = 16 << 20;
 
-/// The handler, compiled once.
+/// The handler, compiled once, where the build keeps its things.
 fn dir() -> &'static Path {
-    static DIR: OnceLock<tempfile::TempDir> = OnceLock::new();
-    DIR.get_or_init(|| {
-        let dir = tempfile::tempdir().expect("tempdir");
-        compile::handler(dir.path(), "kinds", include_str!("fixtures/kinds.c"));
-        dir
-    })
-    .path()
+    static COMPILED: Once = Once::new();
+    let dir = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/kinds"));
+    COMPILED.call_once(|| {
+        fs::create_dir_all(dir).expect("directory");
+        compile::handler(dir, "kinds", include_str!("fixtures/kinds.c"));
+    });
+    dir
 }
 
 fn kinds() -> Registry {
