@@ -412,43 +412,34 @@ impl Drop for Cluster {
     }
 }
 
-/// A small generator of numbers: the same for the same seed.
-pub struct Random(u64);
+/// Numbers that are the same for the same seed.
+pub struct Random(fastrand::Rng);
 
 impl Random {
-    /// A seed from `UMC_SEED`, or of the day; printed, so that a failure can be run again.
+    /// A seed from `UMC_SEED`, or a fresh one; printed, so that a failure can be run again.
     pub fn new(what: &str) -> Random {
-        let seed = std::env::var("UMC_SEED")
-            .ok()
-            .and_then(|seed| seed.parse().ok())
-            .unwrap_or_else(|| {
-                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-                now.map_or(1, |now| now.as_nanos() as u64)
-            });
+        let given = std::env::var("UMC_SEED").ok();
+        let seed = given
+            .map_or_else(|| fastrand::u64(..), |seed| seed.parse().expect("UMC_SEED is a number"));
         println!("{what}: UMC_SEED={seed}");
-        Random(seed | 1)
+        Random(fastrand::Rng::with_seed(seed))
     }
 
     /// A generator of its own for a thread: what it gives depends on this one's seed, not on the thread's timing.
     pub fn fork(&mut self) -> Random {
-        Random(self.number() | 1)
+        Random(self.0.fork())
     }
 
     pub fn number(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.0.u64(..)
     }
 
     pub fn below(&mut self, end: u64) -> u64 {
-        self.number() % end
+        self.0.u64(..end)
     }
 
     pub fn fill(&mut self, buf: &mut [u8]) {
-        for chunk in buf.chunks_mut(8) {
-            chunk.copy_from_slice(&self.number().to_le_bytes()[..chunk.len()]);
-        }
+        self.0.fill(buf);
     }
 }
 
