@@ -155,12 +155,12 @@ unsafe extern "C" fn queue_after_grace_period(head: *mut sys::rcu_head) {
 pub unsafe extern "C" fn queue_rcu_work(wq: *mut Handle, work: *mut sys::rcu_work) -> bool {
     // SAFETY: the caller's contract.
     unsafe {
-        let pending = data_of(&raw mut (*work).work).fetch_or(PENDING, Ordering::SeqCst);
-        if pending & PENDING == 0 {
+        let taken = cancel::take_pending(current_kernel(), &raw mut (*work).work);
+        if taken {
             (*work).wq = wq;
             rcupdate::call_rcu(&raw mut (*work).rcu, Some(queue_after_grace_period));
         }
-        pending & PENDING == 0
+        taken
     }
 }
 

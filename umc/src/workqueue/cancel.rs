@@ -40,6 +40,9 @@ unsafe fn grab(kernel: &'static Kernel, work: *mut Work, timer: *mut sys::timer_
                 return Grabbed::NotPending;
             }
             if queues.unqueue(work) {
+                drop(queues);
+                // Whoever flushes it has nothing to wait for any more.
+                kernel.workqueue.done.wake_up_all();
                 return Grabbed::Pending;
             }
         }
@@ -50,6 +53,17 @@ unsafe fn grab(kernel: &'static Kernel, work: *mut Work, timer: *mut sys::timer_
         // On its way from one holder to the next: armed, or queued by the timer, in a moment.
         kernel.ops.yield_now();
     }
+}
+
+/// Takes the pending bit of an item that nobody holds; false when somebody does.
+///
+/// # Safety
+/// `work` is initialized.
+pub(super) unsafe fn take_pending(kernel: &'static Kernel, work: *mut Work) -> bool {
+    // A canceller looks at the bit and takes it in two steps.
+    let _queues = kernel.workqueue.queues.lock();
+    // SAFETY: the caller's contract.
+    unsafe { data_of(work) }.fetch_or(PENDING, Ordering::SeqCst) & PENDING == 0
 }
 
 /// Gives the pending bit up.
@@ -161,15 +175,12 @@ pub(super) unsafe fn queue_delayed(
             (*delayed).wq = super::abi::to_pointer(id);
             return queue_work(kernel, id, work);
         }
-        {
-            let _queues = kernel.workqueue.queues.lock();
-            if data_of(work).fetch_or(PENDING, Ordering::SeqCst) & PENDING != 0 {
-                return false;
-            }
+        let taken = take_pending(kernel, work);
+        if taken {
+            queue_held(kernel, id, delayed, delay);
         }
-        queue_held(kernel, id, delayed, delay);
+        taken
     }
-    true
 }
 
 /// Queues the item, or moves its expiry: whether it was pending. An item that is being cancelled stays so.
