@@ -12,14 +12,13 @@ pub(crate) mod abi;
 
 use std::ffi::c_void;
 use std::mem::take;
-use std::sync::Arc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 
 use mte::sim::lock::Mutex;
 
-use crate::completion::Completion;
 use crate::kthread::{self, Thread};
+use crate::mutex::KMutex;
 use crate::sched::{self, Task, TaskRef};
 use crate::wait::WaitQueue;
 use crate::{Kernel, context, printk, sys};
@@ -37,6 +36,8 @@ pub struct State {
     waiting: AtomicU32,
     readers: WaitQueue,
     callbacks: Mutex<Callbacks>,
+    /// Held from the taking of a batch of callbacks to the end of the last one: that keeps their order.
+    batch: KMutex<()>,
     callbacks_wait: WaitQueue,
 }
 
@@ -70,7 +71,6 @@ impl Callbacks {
 enum Callback {
     Call(*mut sys::rcu_head, unsafe extern "C" fn(*mut sys::rcu_head)),
     Free(*mut c_void),
-    Done(Arc<Completion>),
 }
 
 // SAFETY: the pointers belong to the callback alone from `call_rcu` on.
@@ -199,7 +199,7 @@ fn start_thread(kernel: &'static Kernel) {
         Ok(thread) => callbacks.thread = Some(thread),
         Err(error) => {
             drop(callbacks);
-            // The callbacks stay queued; the next one tries again, and rcu_barrier runs them itself.
+            // The callbacks stay queued; the next one tries again, and rcu_barrier runs them.
             let text = format!("rcu: cannot start the callback thread: {error}");
             printk::emit(kernel, 3, &text);
         }
@@ -219,8 +219,10 @@ fn run_callbacks(kernel: &'static Kernel) {
     }
 }
 
-/// Runs what is queued, after a grace period; false when nothing was, and the thread is to end.
+/// Runs what is queued, after a grace period; false when nothing was, and the thread is to end. A batch that somebody
+/// else runs is waited for first.
 fn run_batch(kernel: &'static Kernel) -> bool {
+    let _one = kernel.sched.rcu.batch.lock();
     let batch = {
         let mut callbacks = kernel.sched.rcu.callbacks.lock();
         if !callbacks.is_due() {
@@ -240,24 +242,15 @@ fn run_batch(kernel: &'static Kernel) -> bool {
             }
             // SAFETY: the contract of `kvfree_call_rcu`: nobody refers to the memory any more.
             Callback::Free(ptr) => unsafe { abi::kvfree(ptr) },
-            Callback::Done(done) => done.complete(),
         }
     }
     true
 }
 
-/// Waits until every callback that is queued now has run. May sleep.
+/// Waits until every callback that is queued now has run: what nobody has taken yet, the caller runs. May sleep.
 pub fn barrier(kernel: &'static Kernel) {
     context::might_sleep();
-    let state = &kernel.sched.rcu;
-    if state.callbacks.lock().thread.is_none() {
-        // No thread: nothing was ever queued, or none could be started.
-        run_batch(kernel);
-        return;
-    }
-    let done = Arc::new(Completion::new());
-    enqueue(kernel, Callback::Done(done.clone()));
-    done.wait();
+    run_batch(kernel);
 }
 
 /// Runs the queued callbacks and ends the thread. May sleep.

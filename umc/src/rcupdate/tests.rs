@@ -1,7 +1,9 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize};
 
 use super::*;
 use crate::Config;
+use crate::completion::Completion;
 
 fn boot() -> &'static Kernel {
     let kernel = Kernel::boot(Config::default());
