@@ -24,12 +24,13 @@ const RECV_FLAGS: c_int = libc::MSG_OOB | libc::MSG_PEEK | libc::MSG_TRUNC | lib
 /// Where discarded data goes, piece by piece.
 const SCRATCH_LEN: usize = 16 * 1024;
 
-/// Ends a transfer: a part beats an error, which is then kept for the next call unless it is only about waiting.
+/// Ends a transfer: a part beats an error, which is then kept for the next call, unless it is only about waiting, or the
+/// host says it again to the next who sends; a receive has nothing to do with it.
 fn part_or(sock: &Sock, done: usize, error: Errno) -> Result<usize> {
     if done == 0 {
         return Err(error);
     }
-    if !matches!(error, Errno::EAGAIN | Errno::EINTR | Errno::ERESTARTSYS) {
+    if !matches!(error, Errno::EAGAIN | Errno::EINTR | Errno::ERESTARTSYS | Errno::EPIPE) {
         sock.set_error(error);
     }
     Ok(done)
