@@ -59,7 +59,9 @@ impl Completion {
 
     /// Consumes a report if there is one. Any context.
     pub fn try_wait(&self) -> bool {
-        let locked = self.0.lock(current_task().kernel.ops);
+        let task = current_task();
+        task.preempt_point();
+        let locked = self.0.lock(task.kernel.ops);
         let passed = self.consume();
         drop(locked);
         passed
@@ -67,7 +69,9 @@ impl Completion {
 
     /// Lets one waiter pass, now or later. Any context of a task.
     pub fn complete(&self) {
-        self.complete_for(current_task().kernel);
+        let task = current_task();
+        task.preempt_point();
+        self.complete_for(task.kernel);
     }
 
     /// [`Completion::complete`] on a thread that is no task, or no more.
@@ -82,7 +86,9 @@ impl Completion {
 
     /// Lets every waiter pass, now and later. Any context of a task.
     pub fn complete_all(&self) {
-        self.complete_all_for(current_task().kernel);
+        let task = current_task();
+        task.preempt_point();
+        self.complete_all_for(task.kernel);
     }
 
     /// [`Completion::complete_all`] on a thread that is no task, or no more.
@@ -104,6 +110,7 @@ impl Completion {
 
     fn wait_in(&self, task: &'static Task, state: u32, deadline_ns: u64) -> Result<()> {
         context::check_sleep(task);
+        task.preempt_point();
         let waiter = Waiter::new(task, 0);
         let mut awake = true;
         loop {

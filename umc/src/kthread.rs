@@ -194,7 +194,9 @@ fn unpark(task: &Task, kthread: &Kthread) {
 }
 
 fn should(flags: u32) -> bool {
-    let kthread = current_task().kthread.as_deref();
+    let task = current_task();
+    task.preempt_point();
+    let kthread = task.kthread.as_deref();
     kthread.is_some_and(|kthread| kthread.flags.load(Ordering::SeqCst) & flags != 0)
 }
 

@@ -96,6 +96,7 @@ impl RwSpin {
     }
 
     pub(crate) fn read_lock(&self, task: &Task) {
+        task.preempt_point();
         context::enter(task, context::PREEMPT);
         self.change(task.kernel.ops, one_more_reader);
     }
@@ -112,9 +113,11 @@ impl RwSpin {
     pub(crate) fn read_unlock(&self, task: &Task) {
         self.release(task.kernel.ops, |word| word - 1);
         context::leave(task, context::PREEMPT);
+        task.preempt_point();
     }
 
     pub(crate) fn write_lock(&self, task: &Task) {
+        task.preempt_point();
         context::enter(task, context::PREEMPT);
         self.change(task.kernel.ops, the_writer);
     }
@@ -131,6 +134,7 @@ impl RwSpin {
     pub(crate) fn write_unlock(&self, task: &Task) {
         self.release(task.kernel.ops, |word| word & !WRITER);
         context::leave(task, context::PREEMPT);
+        task.preempt_point();
     }
 }
 

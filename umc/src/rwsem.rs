@@ -61,6 +61,7 @@ impl RwSem {
     }
 
     fn try_down(&self, task: &Task, kind: u32) -> bool {
+        task.preempt_point();
         let locked = self.queue.lock(task.kernel.ops);
         let taken = locked.first().is_none() && self.take(kind);
         drop(locked);
@@ -72,6 +73,7 @@ impl RwSem {
 
     fn down(&self, task: &'static Task, kind: u32, state: u32) -> Result<()> {
         context::check_sleep(task);
+        task.preempt_point();
         let waiter = Waiter::new(task, kind);
         let mut locked = self.queue.lock(task.kernel.ops);
         let mut taken = locked.first().is_none() && self.take(kind);
@@ -110,6 +112,7 @@ impl RwSem {
     }
 
     fn up(&self, task: &Task, kind: u32) {
+        task.preempt_point();
         if kind == WRITE {
             let owner = self.owner.swap(ptr::null_mut(), Ordering::Relaxed);
             if !ptr::eq(owner, task) {

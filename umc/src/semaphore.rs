@@ -37,6 +37,7 @@ impl Semaphore {
 
     fn down(&self, task: &'static Task, state: u32, deadline_ns: u64) -> Result<()> {
         context::check_sleep(task);
+        task.preempt_point();
         let waiter = Waiter::new(task, 0);
         let mut awake = true;
         let mut locked = self.0.lock(task.kernel.ops);
@@ -67,6 +68,7 @@ impl Semaphore {
     }
 
     fn up(&self, task: &Task) {
+        task.preempt_point();
         let locked = self.0.lock(task.kernel.ops);
         if !locked.grant_first() {
             self.0.word.fetch_add(1, Ordering::Release);

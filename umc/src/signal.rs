@@ -213,7 +213,9 @@ pub unsafe extern "C" fn kernel_dequeue_signal() -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn signal_pending(task: *mut sys::task_struct) -> bool {
     // SAFETY: the caller's contract.
-    unsafe { Task::from_sys(task) }.signals.pending()
+    let task = unsafe { Task::from_sys(task) };
+    task.preempt_point();
+    task.signals.pending()
 }
 
 /// # Safety

@@ -18,7 +18,9 @@ unsafe extern "C" {
 /// Any; atomic from here on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __rcu_read_lock() {
-    context::enter(current_task(), context::RCU);
+    let task = current_task();
+    task.preempt_point();
+    context::enter(task, context::RCU);
 }
 
 /// # Safety
@@ -27,7 +29,9 @@ pub unsafe extern "C" fn __rcu_read_lock() {
 /// After `rcu_read_lock`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __rcu_read_unlock() {
-    context::leave(current_task(), context::RCU);
+    let task = current_task();
+    context::leave(task, context::RCU);
+    task.preempt_point();
 }
 
 /// # Safety

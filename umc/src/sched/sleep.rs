@@ -18,6 +18,7 @@ const MAX_SCHEDULE_TIMEOUT: c_long = c_long::MAX;
 /// `set_current_state`: the store is ordered before everything that follows.
 #[inline]
 pub(crate) fn set_state(task: &Task, state: u32) {
+    task.preempt_point();
     task.state().store(state, Ordering::SeqCst);
     fence(Ordering::SeqCst);
     task.preempt_point();
