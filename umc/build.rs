@@ -79,6 +79,26 @@ fn rust_sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The macros of the headers as functions, for `tests/model`: compiled as a driver is, linked by that test only.
+fn compile_model_macros(root: &Path) {
+    println!("cargo:rerun-if-changed=tests/model/macros.c");
+    let mut build = cc::Build::new();
+    KERNEL_FLAGS.iter().filter(|flag| **flag != "-DUMC_BINDGEN").for_each(|flag| {
+        build.flag(flag);
+    });
+    build
+        .file(root.join("tests/model/macros.c"))
+        .include(root.join("include"))
+        .include(root.join("include/uapi"))
+        .flag("-includelinux/kconfig.h")
+        .flag("-includelinux/compiler_types.h")
+        .flag("-fno-strict-aliasing")
+        .warnings(true)
+        .extra_warnings(false)
+        .cargo_metadata(false)
+        .compile("umc_model");
+}
+
 fn main() {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("set by cargo"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("set by cargo"));
@@ -133,6 +153,7 @@ fn main() {
         .warnings(true)
         .cargo_metadata(false)
         .compile("umc_glue");
+    compile_model_macros(&root);
     // Whole archive: drivers call these functions, Rust does not.
     println!("cargo:rustc-link-search=native={}", out.display());
     println!("cargo:rustc-link-lib=static:+whole-archive=umc_glue");
