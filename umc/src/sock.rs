@@ -302,6 +302,12 @@ impl Sock {
         received.store(now, Ordering::Relaxed);
     }
 
+    /// How many bytes of the stream were received, modulo 2^32.
+    pub(crate) fn received(&self) -> u32 {
+        // SAFETY: an int shared with C.
+        unsafe { AtomicU32::from_ptr(&raw mut (*self.tcp()).copied_seq) }.load(Ordering::SeqCst)
+    }
+
     /// Asks the host what the peer has not acknowledged, and what waits to be read.
     pub(crate) fn refresh_queued(&self) -> i32 {
         let out = self.kernel.ops.queued(self.fd, libc::TIOCOUTQ as c_int).max(0);

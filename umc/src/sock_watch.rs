@@ -2,7 +2,8 @@
 //!
 //! C header: `include/net/sock.h` (API of 6.12).
 //! Guarantees kept: `sk_state_change` of a listener runs once for each new connection, with the child that inherited it
-//! and `sk_state == TCP_ESTABLISHED`, and an accept after it finds that child; callbacks never run after release.
+//! and `sk_state == TCP_ESTABLISHED`, and an accept after it finds that child; callbacks never run after release;
+//! data that came is announced by `sk_data_ready`, at the latest once the driver has read what came before.
 //! Differs from Linux: callbacks run on a provider's thread, attached to the kernel, and may block for short. Replaced
 //! callbacks of a connected socket are noticed at the next operation on it.
 //! Used by DRBD for: waking the receiver that waits for the peer (`drbd_incoming_connection`).
@@ -44,6 +45,8 @@ struct State {
     accepting: usize,
     /// The callbacks of a connected socket are just being called; they decide at their end what to watch next.
     calling: bool,
+    /// So many bytes of the stream were announced to the driver, modulo 2^32.
+    announced: u32,
     /// The stream ended or broke: nothing more to call back about.
     ended: bool,
 }
@@ -205,8 +208,10 @@ impl Sock {
         }
         let (reads, writes) = self.replaced();
         let mut events = 0;
-        // What lies unread was announced already; it is announced again when more comes after it was read.
-        if reads && self.kernel.ops.queued(self.fd, libc::FIONREAD as c_int) <= 0 {
+        // What was announced is not announced again. What came after that is, at the latest once the driver has read.
+        let (end, is_unread) = self.end_of_stream();
+        let is_new = self.is_stream() && end.wrapping_sub(state.announced).cast_signed() > 0;
+        if reads && (is_new || !is_unread) {
             events |= (libc::POLLIN | libc::POLLRDHUP) as FdEvents;
         }
         if writes && self.lacks_room() {
@@ -217,6 +222,14 @@ impl Sock {
             let watch = unsafe { self.kernel.ops.fd_watch(self.fd, events, on_data, self.arg()) };
             state.watch = watch.ok();
         }
+    }
+
+    /// How many bytes of the stream have arrived, modulo 2^32, and whether some of them are unread. While another
+    /// thread receives it may be too few: never too many.
+    fn end_of_stream(&self) -> (u32, bool) {
+        let received = self.received();
+        let unread = self.kernel.ops.queued(self.fd, libc::FIONREAD as c_int).max(0);
+        (received.wrapping_add(unread.cast_unsigned()), unread != 0)
     }
 
     fn call(&self, callback: sys_callback) {
@@ -340,7 +353,9 @@ unsafe extern "C" fn on_data(arg: *mut c_void, seen: FdEvents) {
             sock.call(sk.sk_write_space);
         }
         if seen & !(libc::POLLOUT as FdEvents) != 0 {
-            if ops.queued(sock.fd, libc::FIONREAD as c_int) > 0 {
+            let (end, is_unread) = sock.end_of_stream();
+            if is_unread {
+                sock.watches.state.lock().announced = end;
                 sock.call(sk.sk_data_ready);
             } else {
                 sock.call_ended();
