@@ -35,7 +35,8 @@ pub struct World {
     pub kernel: &'static Kernel,
     pub sim: Sim,
     rng: Mutex<Rng>,
-    freed: Mutex<Vec<&'static [u8]>>,
+    /// Where freed objects are, and their lengths.
+    freed: Mutex<Vec<(Shared<u8>, usize)>>,
 }
 
 impl World {
@@ -69,12 +70,10 @@ impl World {
 
     /// Ends the life of an object: from here on its bytes must not change.
     pub fn free<T>(&self, object: Shared<T>) {
+        let bytes = object.0.cast::<u8>();
         // SAFETY: the object was boxed by `Shared::new` and is never given back.
-        let bytes = unsafe {
-            object.0.cast::<u8>().write_bytes(POISON, size_of::<T>());
-            std::slice::from_raw_parts(object.0.cast::<u8>(), size_of::<T>())
-        };
-        self.freed.lock().push(bytes);
+        unsafe { bytes.write_bytes(POISON, size_of::<T>()) };
+        self.freed.lock().push((Shared(bytes), size_of::<T>()));
     }
 
     /// What must hold after every play: no report of the kernel, no write to freed memory, no thread that stays.
@@ -90,11 +89,10 @@ impl World {
             assert!(self.sim.now_ns() < limit, "threads are left over: {left:?}");
             self.sim.sleep(MS);
         }
-        for bytes in self.freed.lock().iter() {
-            // Volatile: other threads wrote it, if anybody did.
-            let at = (0..bytes.len())
-                .find(|at| unsafe { (&raw const bytes[*at]).read_volatile() } != POISON);
-            assert_eq!(at, None, "freed memory of {} bytes was written", bytes.len());
+        for (bytes, len) in self.freed.lock().iter() {
+            // SAFETY: never unmapped.
+            let is_poison = |at: usize| unsafe { bytes.0.add(at).read_volatile() } == POISON;
+            assert!((0..*len).all(is_poison), "freed memory of {len} bytes was written");
         }
         let is_report = |text: &str| text.starts_with("BUG: ") || text.starts_with("WARNING: ");
         let records = self.kernel.log_records(0);
