@@ -2,8 +2,9 @@
 //!
 //! Host and handlers share this crate; it contains no code of the host. Nothing in the ABI says which version a handler
 //! was built for; the host recognises the older ones by the symbols they import. [`runner`] declares what a handler
-//! calls.
+//! calls; [`queued`] is all that a handler in Rust needs.
 
+pub mod queued;
 pub mod runner;
 
 use std::ffi::{c_char, c_int, c_void};

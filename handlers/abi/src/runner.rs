@@ -23,10 +23,14 @@ unsafe extern "C" {
     ) -> u64;
     /// Bytes of a block.
     pub fn tcmu_dev_get_block_size(dev: *mut Device) -> u32;
+    /// Sets it.
+    pub fn tcmu_dev_set_block_size(dev: *mut Device, bytes: u32);
     /// Sets the size in blocks.
     pub fn tcmu_dev_set_num_lbas(dev: *mut Device, blocks: u64);
     /// Longest unmap, in blocks.
     pub fn tcmu_dev_set_max_unmap_len(dev: *mut Device, blocks: u32);
+    /// May the disk be asked to unmap?
+    pub fn tcmu_dev_set_unmap_enabled(dev: *mut Device, enabled: bool);
     /// Granularity of unmap, in blocks.
     pub fn tcmu_dev_set_opt_unmap_gran(dev: *mut Device, blocks: u32, split: bool);
     /// May completed writes be lost until a flush?

@@ -30,9 +30,8 @@ pub(crate) const USAGE: &std::ffi::CStr =
       cache), engine=uring|threads, size=N (creates the file if there is none)";
 
 impl Config {
-    /// Parses `file//absolute/path;option;option`.
-    pub(crate) fn parse(cfgstring: &str) -> Result<Config, String> {
-        let (_, config) = cfgstring.split_once('/').unwrap_or_default();
+    /// Parses `/absolute/path;option;option`.
+    pub(crate) fn parse(config: &str) -> Result<Config, String> {
         let mut words = config.split(';');
         let path = PathBuf::from(words.next().unwrap_or_default());
         if !path.is_absolute() {

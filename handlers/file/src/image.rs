@@ -9,6 +9,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use handler_abi::queued::Failed;
+
 use crate::config::Config;
 
 /// `_IOR(0x12, 114, size_t)`: the size of a block device in bytes.
@@ -40,9 +42,6 @@ pub(crate) struct Image {
     /// Discards work.
     pub punches: bool,
 }
-
-/// A failed open: the errno for the host, the words for the user.
-pub(crate) struct Failed(pub i32, pub String);
 
 impl Image {
     /// Opens the image, for this disk alone. `asked` is the size that the host was given, 0 for none; with it, a

@@ -8,7 +8,8 @@ use std::alloc::{Layout, alloc, dealloc};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use handler_abi::{Cmd, Device, Status, sts};
+use handler_abi::queued::{self, Request};
+use handler_abi::{Status, sts};
 use libc::iovec;
 
 use crate::image::{Align, Image, plain};
@@ -30,10 +31,10 @@ pub(crate) enum Call {
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+enum Kind {
     Read,
     Write,
-    /// The iovec holds one pattern, to be repeated.
+    /// The pieces hold one pattern, to be repeated.
     Pattern,
     Flush,
     Discard,
@@ -62,65 +63,70 @@ impl Drop for Bounce {
     }
 }
 
-/// A request of the host.
+/// A request of the host on its way.
 pub(crate) struct Job {
     image: Arc<Image>,
-    dev: *mut Device,
-    cmd: *mut Cmd,
+    request: Request,
     kind: Kind,
-    offset: u64,
-    len: u64,
     done: u64,
     retries: u32,
     /// Direct I/O refused the request: it goes through the page cache.
     avoid_direct: bool,
     /// The file system has no zeroed ranges: holes serve.
     punch: bool,
-    /// The host's array, which belongs to the handler until the completion; it is consumed as data moves.
-    iov: *mut iovec,
-    count: usize,
     bounce: Option<Bounce>,
     bounce_iov: iovec,
 }
 
-// SAFETY: the memory behind the pointers stays until the job completes, and one thread at a time has the job.
+// SAFETY: what the pointers lead to is the job's own, and one thread at a time has the job.
 unsafe impl Send for Job {}
 
+/// What a request comes to; `None` for a pattern that does not fill its range.
+fn kind_of(request: &Request) -> Option<Kind> {
+    Some(match request.kind() {
+        queued::Kind::Read => Kind::Read,
+        queued::Kind::Write => Kind::Write,
+        queued::Kind::Flush => Kind::Flush,
+        queued::Kind::Unmap => Kind::Discard,
+        queued::Kind::WriteSame => {
+            let pattern = request.bytes();
+            if pattern.is_empty() || !request.len().is_multiple_of(pattern.len() as u64) {
+                return None;
+            }
+            let zeros = pattern.iter().all(|byte| *byte == 0);
+            if zeros { Kind::Zero } else { Kind::Pattern }
+        }
+    })
+}
+
 impl Job {
-    /// # Safety
-    /// `dev` and `cmd` are those of the running call, `iov` its `count` pieces of memory: all stay valid until the
-    /// command is completed.
-    pub(crate) unsafe fn new(
-        image: Arc<Image>,
-        (dev, cmd): (*mut Device, *mut Cmd),
-        kind: Kind,
-        (offset, len): (u64, u64),
-        (iov, count): (*mut iovec, usize),
-    ) -> Box<Job> {
+    /// A request inside the image; given back when it makes no sense.
+    pub(crate) fn new(image: Arc<Image>, request: Request) -> Result<Box<Job>, Request> {
+        let Some(kind) = kind_of(&request) else { return Err(request) };
         let bounce_iov = iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         let (done, retries, avoid_direct, punch, bounce) = (0, 0, false, false, None);
-        Box::new(Job {
+        Ok(Box::new(Job {
             image,
-            dev,
-            cmd,
+            request,
             kind,
-            offset,
-            len,
             done,
             retries,
             avoid_direct,
             punch,
-            iov,
-            count,
             bounce,
             bounce_iov,
-        })
+        }))
+    }
+
+    /// Where the next call begins, and how much is left.
+    fn rest(&self) -> (u64, u64) {
+        (self.request.offset() + self.done, self.request.len() - self.done)
     }
 
     /// The next call; `Err` with the final status when there is none.
     pub(crate) fn next(&mut self) -> Result<Call, Status> {
         let fd = self.image.buffered();
-        let (offset, len) = (self.offset + self.done, self.len - self.done);
+        let (offset, len) = self.rest();
         match self.kind {
             Kind::Flush => Ok(Call::Datasync { fd }),
             Kind::Discard => {
@@ -135,7 +141,7 @@ impl Job {
                 };
                 Ok(Call::Fallocate { fd, mode: zero | libc::FALLOC_FL_KEEP_SIZE, offset, len })
             }
-            Kind::Read | Kind::Write => self.transfer(offset),
+            Kind::Read | Kind::Write => self.transfer(),
             Kind::Pattern => {
                 if self.bounce.is_none() {
                     self.repeat_pattern()?;
@@ -151,38 +157,31 @@ impl Job {
     }
 
     /// The next transfer: direct where it fits, over a bounce buffer where only the memory does not.
-    fn transfer(&mut self, offset: u64) -> Result<Call, Status> {
+    fn transfer(&mut self) -> Result<Call, Status> {
+        let (offset, len) = self.rest();
         let mut fd = self.image.buffered();
         let direct = self.image.direct().filter(|_| !self.avoid_direct);
-        let (mut iov, mut count) = (self.iov.cast_const(), self.count);
         if let Some((direct, align)) = direct
-            && (offset | (self.len - self.done)) & u64::from(align.offset - 1) == 0
+            && (offset | len) & u64::from(align.offset - 1) == 0
         {
             fd = direct;
             if self.bounce.is_none() && !self.memory_fits(align) {
                 self.bounce(align)?;
             }
         }
+        let pieces = self.request.pieces();
+        let (mut iov, mut count) = (pieces.as_ptr(), pieces.len() as u32);
         if let Some(bounce) = &self.bounce {
             self.bounce_iov = iovec {
                 iov_base: bounce.memory.wrapping_add(self.done as usize).cast(),
-                iov_len: (self.len - self.done) as usize,
+                iov_len: len as usize,
             };
             (iov, count) = (&raw const self.bounce_iov, 1);
         }
-        let count = count as u32;
         Ok(match self.kind {
             Kind::Read => Call::Read { fd, iov, count, offset },
             _ => Call::Write { fd, iov, count, offset },
         })
-    }
-
-    fn pieces(&self) -> &[iovec] {
-        if self.count == 0 {
-            return &[];
-        }
-        // SAFETY: contract of `new`.
-        unsafe { std::slice::from_raw_parts(self.iov, self.count) }
     }
 
     fn memory_fits(&self, align: Align) -> bool {
@@ -191,21 +190,18 @@ impl Job {
         let fits = |piece: &iovec| {
             (piece.iov_base as usize) & mask == 0 && piece.iov_len & len_mask.min(mask) == 0
         };
-        self.pieces().iter().all(fits)
+        self.request.pieces().iter().all(fits)
     }
 
     /// Makes the bounce buffer, with the data that is to be written.
     fn bounce(&mut self, align: Align) -> Result<(), Status> {
         debug_assert_eq!(self.done, 0, "pieces that fit once fit always");
         let align = align.memory.max(align.offset) as usize;
-        let bounce = Bounce::new(self.len as usize, align).ok_or(sts::NO_RESOURCE)?;
+        let len = self.request.len() as usize;
+        let bounce = Bounce::new(len, align).ok_or(sts::NO_RESOURCE)?;
         if self.kind == Kind::Write {
-            let mut at = bounce.memory;
-            for piece in self.pieces() {
-                // SAFETY: the pieces together have `len` bytes, as the buffer has.
-                unsafe { at.copy_from_nonoverlapping(piece.iov_base.cast(), piece.iov_len) };
-                at = at.wrapping_add(piece.iov_len);
-            }
+            // SAFETY: the pieces together have `len` bytes, as the new buffer has.
+            unsafe { self.request.copy_to(bounce.memory) };
         }
         self.bounce = Some(bounce);
         Ok(())
@@ -213,17 +209,9 @@ impl Job {
 
     /// Fills a buffer with as many patterns as are needed, up to a bound.
     fn repeat_pattern(&mut self) -> Result<(), Status> {
-        let pattern: Vec<u8> = self
-            .pieces()
-            .iter()
-            .flat_map(|piece| {
-                // SAFETY: contract of `new`.
-                unsafe { std::slice::from_raw_parts(piece.iov_base.cast::<u8>(), piece.iov_len) }
-            })
-            .copied()
-            .collect();
+        let pattern = self.request.bytes();
         let fits = PATTERN_MAX_BYTES.checked_div(pattern.len()).ok_or(sts::INVALID_CDB)?.max(1);
-        let needed = (self.len / pattern.len() as u64).min(fits as u64) as usize;
+        let needed = (self.request.len() / pattern.len() as u64).min(fits as u64) as usize;
         let len = pattern.len() * needed.max(1);
         let bounce = Bounce::new(len, 8).ok_or(sts::NO_RESOURCE)?;
         // SAFETY: just allocated with this length.
@@ -244,44 +232,23 @@ impl Job {
             Kind::Read | Kind::Write | Kind::Pattern => {}
         }
         if result == 0 {
-            self.log("the image is shorter than the disk");
+            self.request.log_error("the image is shorter than the disk");
             return Some(if self.kind == Kind::Read { sts::RD_ERR } else { sts::WR_ERR });
         }
         self.done += result as u64;
         if self.bounce.is_none() {
-            self.consume(result as usize);
+            self.request.consume(result as usize);
         }
-        if self.done < self.len {
+        if self.done < self.request.len() {
             return None;
         }
         if self.kind == Kind::Read
             && let Some(bounce) = self.bounce.take()
         {
-            let mut from = bounce.memory.cast_const();
-            for piece in self.pieces() {
-                let to = piece.iov_base.cast::<u8>();
-                // SAFETY: the pieces together have `len` bytes, as the buffer has.
-                unsafe { to.copy_from_nonoverlapping(from, piece.iov_len) };
-                from = from.wrapping_add(piece.iov_len);
-            }
+            // SAFETY: the pieces together have `len` bytes, as the buffer has.
+            unsafe { self.request.copy_from(bounce.memory) };
         }
         Some(sts::OK)
-    }
-
-    /// Drops what was transferred from the pieces.
-    fn consume(&mut self, mut bytes: usize) {
-        while bytes > 0 {
-            // SAFETY: contract of `new`; no more is consumed than the pieces hold.
-            let piece = unsafe { &mut *self.iov };
-            let part = bytes.min(piece.iov_len);
-            piece.iov_base = piece.iov_base.wrapping_byte_add(part);
-            piece.iov_len -= part;
-            bytes -= part;
-            if piece.iov_len == 0 && self.count > 1 {
-                self.iov = self.iov.wrapping_add(1);
-                self.count -= 1;
-            }
-        }
     }
 
     fn failed(&mut self, errno: i32) -> Option<Status> {
@@ -308,23 +275,18 @@ impl Job {
             _ => {}
         }
         let error = std::io::Error::from_raw_os_error(errno);
-        self.log(&format!("{:?} at {}: {}", self.kind, self.offset + self.done, plain(&error)));
+        self.request.log_error(&format!("{:?} at {}: {}", self.kind, self.rest().0, plain(&error)));
         Some(match self.kind {
             Kind::Read => sts::RD_ERR,
             _ => sts::WR_ERR,
         })
     }
 
-    fn log(&self, text: &str) {
-        // SAFETY: the device is open while a job runs.
-        unsafe { handler_abi::runner::log_error(self.dev, text) };
-    }
-
     /// Tells the host the end.
-    pub(crate) fn complete(self: Box<Job>, status: Status) {
-        let (dev, cmd) = (self.dev, self.cmd);
-        drop(self);
-        // SAFETY: contract of `new`: a queued command, completed once.
-        unsafe { handler_abi::runner::tcmur_cmd_complete(dev, cmd.cast(), status) };
+    pub(crate) fn complete(self, status: Status) {
+        let Job { request, image, bounce, .. } = self;
+        // The disk may be closed as soon as the host knows.
+        drop((image, bounce));
+        request.end(status);
     }
 }
