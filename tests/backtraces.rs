@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use cluster::{Cluster, Foreground, Layout, bin_dir, text};
+use cluster::{Cluster, Foreground, Layout, Start, bin_dir, text};
 
 /// Builds the driver that goes wrong, outside of the source tree.
 fn faulty() -> &'static Path {
@@ -19,7 +19,7 @@ fn faulty() -> &'static Path {
         for name in ["Kbuild", "faulty.c"] {
             fs::copy(source.join(name), dir.join(name)).unwrap();
         }
-        let output = Command::new(bin_dir().join("umc")).arg("build").arg(&dir).output().unwrap();
+        let output = Command::new(bin_dir().join("umc")).arg("build").arg(&dir).run().unwrap();
         assert!(output.status.success(), "{}", text(&output));
         dir.join("faulty.so")
     })

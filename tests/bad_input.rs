@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use cluster::{Cluster, Layout, bin_dir, text};
+use cluster::{Cluster, Layout, Start, bin_dir, text};
 
 /// The command fails, and what it says holds all of these.
 fn refused(output: &Output, says: &[&str]) {
@@ -17,7 +17,7 @@ fn refused(output: &Output, says: &[&str]) {
 /// A shell command in a mount namespace of its own.
 fn in_namespace(script: &str) -> Output {
     let path = format!("{}:{}", bin_dir().display(), std::env::var("PATH").unwrap_or_default());
-    Command::new("unshare").args(["-m", "sh", "-ec", script]).env("PATH", path).output().unwrap()
+    Command::new("unshare").args(["-m", "sh", "-ec", script]).env("PATH", path).run().unwrap()
 }
 
 fn one_node(name: &str) -> Cluster {
@@ -42,7 +42,7 @@ fn package_missing() {
     let output = in_namespace("mount -t tmpfs none /usr/src; umc build drbd");
     refused(&output, &["6.12", "apt-get install"]);
     let output =
-        Command::new(bin_dir().join("umc")).args(["build", "no-such-driver"]).output().unwrap();
+        Command::new(bin_dir().join("umc")).args(["build", "no-such-driver"]).run().unwrap();
     refused(&output, &["no-such-driver", "drbd"]);
 }
 

@@ -2,13 +2,13 @@
 
 use std::process::{Command, Stdio};
 
-use cluster::{Cluster, Layout, PATIENCE, Watch, text};
+use cluster::{Cluster, Layout, PATIENCE, Start, Watch, text};
 
 /// Enough changes to fill a socket's buffer of 1 MiB several times over.
 const ROUNDS: u32 = 150;
 
 fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").args([name, &pid.to_string()]).status();
+    let status = Command::new("kill").args([name, &pid.to_string()]).run_shown();
     assert!(status.is_ok_and(|status| status.success()), "kill {name} {pid}");
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use cluster::{Cluster, Layout, text};
+use cluster::{Cluster, Layout, Start, text};
 use support::{LoopDevice, compile, refused, run, sparse};
 
 const MIB: u64 = 1 << 20;
@@ -112,7 +112,8 @@ fn read_only_images() {
     sparse(Path::new(&image), 8 * MIB);
     fs::set_permissions(&image, fs::Permissions::from_mode(0o444)).expect("chmod");
     // Where the host's file system knows immutable files.
-    if Command::new("chattr").args(["+i", &image]).status().is_ok_and(|status| status.success()) {
+    if Command::new("chattr").args(["+i", &image]).run_shown().is_ok_and(|status| status.success())
+    {
         let outputs =
             ["file", "qcow"].map(|handler| node.add("fixed", &format!("{handler}/{image}")));
         run(Command::new("chattr").args(["-i", &image]));

@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use cluster::{bin_dir, text};
+use cluster::{Start, bin_dir, text};
 use support::{compile, run, sparse};
 
 const DEBIAN: &str = "/usr/lib/x86_64-linux-gnu/tcmu-runner";
@@ -17,7 +17,7 @@ fn check(args: &[&str]) -> Output {
     Command::new(bin_dir().join("umc"))
         .args(["handler", "check"])
         .args(args)
-        .output()
+        .run()
         .expect("umc runs")
 }
 

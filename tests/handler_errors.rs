@@ -147,7 +147,6 @@ fn failure(name: &str, policy: &str, what: &str, state: &str, says: &[&str]) {
 
 #[test]
 fn a_failed_write_detaches() {
-    let _alone = support::alone();
     failure(
         "werr-detach",
         "detach",
@@ -159,7 +158,6 @@ fn a_failed_write_detaches() {
 
 #[test]
 fn a_failed_read_detaches() {
-    let _alone = support::alone();
     failure(
         "rerr-detach",
         "detach",
@@ -171,19 +169,16 @@ fn a_failed_read_detaches() {
 
 #[test]
 fn a_failed_write_is_passed_on() {
-    let _alone = support::alone();
     failure("werr-pass", "pass_on", "write", "Inconsistent", &["drbd0", "Local IO failed in"]);
 }
 
 #[test]
 fn a_failed_read_is_passed_on() {
-    let _alone = support::alone();
     failure("rerr-pass", "pass_on", "read", "Inconsistent", &["drbd0", "Local IO failed in"]);
 }
 
 #[test]
 fn without_a_peer_the_application_is_told() {
-    let _alone = support::alone();
     let (cluster, _dir) = cluster("alone", "on-io-error pass_on;");
     let a = cluster.a();
     cluster.adm(cluster.b(), &["down", "r0"]);
@@ -204,7 +199,6 @@ fn without_a_peer_the_application_is_told() {
 
 #[test]
 fn a_peer_that_fails_loses_its_disk() {
-    let _alone = support::alone();
     let (cluster, _dir) = cluster("peer", "on-io-error detach;");
     let device = device(&cluster);
     command(&cluster, cluster.b(), "fail-write");
@@ -219,7 +213,6 @@ fn a_peer_that_fails_loses_its_disk() {
 
 #[test]
 fn a_delay_is_only_slow() {
-    let _alone = support::alone();
     let (cluster, _dir) = cluster("slow", "on-io-error detach;");
     let device = device(&cluster);
     for node in &cluster.nodes {
@@ -259,7 +252,6 @@ fn release(cluster: &Cluster, node: &str) {
 
 #[test]
 fn an_answer_may_take_as_long_as_it_likes() {
-    let _alone = support::alone();
     let (cluster, _dir) = cluster("hold", "on-io-error detach;");
     let a = cluster.a();
     let device = device(&cluster);
@@ -285,7 +277,6 @@ fn an_answer_may_take_as_long_as_it_likes() {
 
 #[test]
 fn a_disk_timeout_detaches() {
-    let _alone = support::alone();
     let (cluster, _dir) = cluster("timeout", "on-io-error detach; disk-timeout 10;");
     let a = cluster.a();
     let device = device(&cluster);

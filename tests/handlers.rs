@@ -76,7 +76,6 @@ fn ext4_and_failover(name: &str, cluster: &Cluster) -> Vec<u8> {
 
 #[test]
 fn drbd_on_qcow2() {
-    let _alone = support::alone();
     let lower = |lower: &cluster::Lower| {
         if !lower.image.exists() {
             let size = format!("{MIB}M");
@@ -105,7 +104,6 @@ fn drbd_on_qcow2() {
 
 #[test]
 fn drbd_on_conventional_zones() {
-    let _alone = support::alone();
     const SIZE: u64 = 80;
     // With options the handler formats, and what was written is gone: they belong to the first start only. The handler
     // wants one zone more than the conventional ones; DRBD keeps out of it, so its metadata is not at the end.
@@ -135,7 +133,6 @@ fn drbd_on_conventional_zones() {
 
 #[test]
 fn drbd_on_file_over_a_loop_device() {
-    let _alone = support::alone();
     let dir = tempfile::tempdir().expect("a directory");
     let devices = ["a", "b"].map(|side| LoopDevice::new(&dir.path().join(side), MIB << 20));
     let paths = devices.each_ref().map(|device| device.path.clone());
@@ -160,7 +157,6 @@ fn drbd_on_file_over_a_loop_device() {
 
 #[test]
 fn an_optical_disk_behind_its_file() {
-    let _alone = support::alone();
     const BLOCK: u64 = 2048;
     let cluster = Cluster::new("fbo", Layout { disk_mib: 4, ..Layout::default() });
     let image = cluster.dir.join("disk.iso");
@@ -194,7 +190,6 @@ fn an_optical_disk_behind_its_file() {
 
 #[test]
 fn rbd_without_a_cluster() {
-    let _alone = support::alone();
     let cluster = Cluster::new("rbd", Layout { disk_mib: 4, ..Layout::default() });
     let node = cluster.a();
     let start = Instant::now();

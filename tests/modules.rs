@@ -3,11 +3,11 @@
 use std::fs;
 use std::process::Command;
 
-use cluster::{Cluster, Layout, Model, Random, assert_same, bin_dir, text};
+use cluster::{Cluster, Layout, Model, Random, Start, assert_same, bin_dir, text};
 
 #[test]
 fn modinfo_compares_with_the_package() {
-    let output = Command::new(bin_dir().join("umc")).args(["modinfo", "drbd"]).output().unwrap();
+    let output = Command::new(bin_dir().join("umc")).args(["modinfo", "drbd"]).run().unwrap();
     let shown = text(&output);
     assert!(output.status.success(), "{shown}");
     assert!(shown.contains("linux-source-6.12 6.12"), "{shown}");
@@ -21,8 +21,7 @@ fn modinfo_compares_with_the_package() {
 #[test]
 fn every_symbol_has_a_provider() {
     for module in ["lru_cache", "drbd", "brd"] {
-        let output =
-            Command::new(bin_dir().join("umc")).args(["symbols", module]).output().unwrap();
+        let output = Command::new(bin_dir().join("umc")).args(["symbols", module]).run().unwrap();
         assert!(output.status.success(), "{}", text(&output));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use cluster::{bin_dir, text};
+use cluster::{Start, bin_dir, text};
 
 fn scenario(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tools/sim/scenarios").join(name)
@@ -11,7 +11,7 @@ fn scenario(name: &str) -> PathBuf {
 
 fn sim(file: &str, args: &[&str]) -> Output {
     let program = bin_dir().join("umc");
-    Command::new(program).arg("sim").arg(scenario(file)).args(args).output().expect("umc sim")
+    Command::new(program).arg("sim").arg(scenario(file)).args(args).run().expect("umc sim")
 }
 
 /// What stands between `before` and `after` in a successful or failed run's output.
@@ -59,7 +59,7 @@ fn is_found_and_replayed(file: &str, says: &str) {
     let failure = between(&shown, "FAILED: ", "\n");
     let command = between(&shown, "again: umc ", "\n");
     let args: Vec<&str> = command.split(' ').collect();
-    let again = Command::new(bin_dir().join("umc")).args(args).output().expect("umc sim");
+    let again = Command::new(bin_dir().join("umc")).args(args).run().expect("umc sim");
     assert!(!again.status.success(), "{command} succeeded");
     assert!(text(&again).contains(failure), "{command}: {}", text(&again));
 }

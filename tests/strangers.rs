@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use cluster::{Cluster, Layout, Random, text};
+use cluster::{Cluster, Layout, Random, Start, text};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, sendmsg, setsockopt,
     socket, sockopt,
@@ -18,7 +18,7 @@ use nix::sys::time::TimeVal;
 
 fn nobody(script: &str) -> Output {
     let args = ["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", script];
-    Command::new("setpriv").args(args).output().expect("setpriv runs")
+    Command::new("setpriv").args(args).run().expect("setpriv runs")
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn another_user() {
     let output = nobody(&python);
     assert!(text(&output).contains("PermissionError"), "{}", text(&output));
     // A mode can be changed: who asks is looked at once more.
-    Command::new("chmod").arg("0777").arg(&control).status().expect("chmod runs");
+    Command::new("chmod").arg("0777").arg(&control).run_shown().expect("chmod runs");
     let ask = "s.send(b\"UMCctl\\0\\0\"); s.send(b\"{\\\"op\\\":\\\"lsmod\\\"}\"); print(len(s.recv(100)))";
     let output = nobody(&format!("{}; {ask}'", python.trim_end_matches('\'')));
     let shown = text(&output);

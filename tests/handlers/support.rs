@@ -4,24 +4,13 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Command, Output};
 
-use cluster::text;
-
-/// Held by each test that unmounts, or takes a device down: a program that another test starts meanwhile has, between fork
-/// and exec, a copy of every open file of this process, and the mount or device would be found busy.
-pub fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use cluster::{Start, text};
 
 /// Runs a program that has to succeed: what it says.
 pub fn run(command: &mut Command) -> String {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command.run().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", text(&output));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
@@ -67,7 +56,7 @@ impl LoopDevice {
 
 impl Drop for LoopDevice {
     fn drop(&mut self) {
-        let _ = Command::new("losetup").arg("--detach").arg(&self.path).status();
+        let _ = Command::new("losetup").arg("--detach").arg(&self.path).run_shown();
         let _ = std::fs::remove_file(&self.image);
     }
 }
@@ -93,7 +82,7 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         if self.mounted {
-            let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+            let _ = Command::new("umount").arg("-l").arg(&self.path).run_shown();
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use cluster::Start;
+
 use crate::bench::{Bench, Step, has};
 
 pub const STEPS: &[Step] = &[
@@ -86,7 +88,7 @@ fn connect(bench: &Bench) {
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| {
             let command = [crate::bench::DRBDSETUP, "wait-connect", "0"];
-            bench.cluster.command_on(bench.a(), &command).status().expect("it runs")
+            bench.cluster.command_on(bench.a(), &command).run_shown().expect("it runs")
         });
         let [local, remote] = bench.addresses(bench.b());
         bench.setup(bench.b(), &["connect", "r0", &local, &remote]);

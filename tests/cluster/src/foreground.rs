@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::{Cluster, PATIENCE};
+use crate::{Cluster, PATIENCE, Start};
 
 #[derive(Default)]
 struct Log {
@@ -38,7 +38,7 @@ impl Foreground {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .spawn()
+            .start()
             .expect("umcd starts");
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let log = Arc::new(Log::default());
@@ -80,7 +80,7 @@ impl Foreground {
 
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).run_shown();
         assert!(status.is_ok_and(|status| status.success()));
     }
 

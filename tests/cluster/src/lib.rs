@@ -17,9 +17,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 mod foreground;
+mod start;
 mod watch;
 
 pub use foreground::Foreground;
+pub use start::Start;
 pub use watch::Watch;
 
 /// No wait of a test is longer.
@@ -235,7 +237,7 @@ impl Cluster {
     /// `umc ARGS…`.
     pub fn umc(&self, args: &[&str]) -> Output {
         let umc = bin_dir().join("umc");
-        self.command(&umc.display().to_string()).args(args).output().expect("umc runs")
+        self.command(&umc.display().to_string()).args(args).run().expect("umc runs")
     }
 
     /// `umc ARGS…`, which has to succeed: its output.
@@ -284,7 +286,7 @@ impl Cluster {
         let pid = self.pid(node).expect("the node runs");
         let ended = Command::new("sh")
             .args(["-c", "kill -9 $0 && tail -s 0.02 --pid=$0 -f /dev/null", &pid.to_string()])
-            .status();
+            .run_shown();
         assert!(ended.is_ok_and(|status| status.success()));
     }
 
@@ -337,7 +339,7 @@ impl Cluster {
                 "r0",
             ])
             .stdout(Stdio::piped())
-            .spawn()
+            .start()
             .expect("umc runs");
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let found = lines.map_while(Result::ok).any(|line| wanted(&line));
@@ -399,14 +401,14 @@ impl Drop for Cluster {
                 if !self.umc(&["stop", node]).status.success()
                     && let Some(pid) = self.pid(node)
                 {
-                    let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+                    let _ = Command::new("kill").args(["-9", &pid.to_string()]).run_shown();
                 }
             }
             let _ = Command::new("umount")
                 .args(["-l", "-q"])
                 .arg(self.root(node))
                 .stderr(Stdio::null())
-                .status();
+                .run_shown();
         }
         let _ = fs::remove_dir_all(&self.dir);
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::PATIENCE;
+use crate::{PATIENCE, Start};
 
 /// A running program, and its output by lines. Killed when it is dropped, with what it started.
 pub struct Watch {
@@ -21,7 +21,7 @@ pub struct Watch {
 impl Watch {
     pub fn start(mut command: Command) -> Watch {
         command.stdout(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().expect("the program starts");
+        let mut child = command.start().expect("the program starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let (to, lines) = channel();
         std::thread::spawn(move || {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use cluster::{Cluster, Layout};
+use cluster::{Cluster, Layout, Start};
 
 const REPETITIONS: usize = 3;
 
@@ -39,7 +39,7 @@ fn fio(device: &Path, args: &[&str]) -> serde_json::Value {
         .arg(format!("--filename={}", device.display()))
         .args(["--direct=1", "--time_based", "--runtime=2", "--output-format=json"])
         .args(args)
-        .output()
+        .run()
         .expect("fio runs");
     assert!(output.status.success(), "fio: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("fio's JSON")

@@ -1,0 +1,61 @@
+//! Programs that tests start.
+//!
+//! Tests run side by side in one process. A program is, between fork and exec, a copy of that process with every file
+//! that any test has open; who closes such a file meanwhile has closed it for himself only, and a mount is busy, or a
+//! device held open, for no reason that the test knows. Therefore one program is started at a time, and it has let go
+//! of all that before [`Start::start`] returns: what a test has closed is closed when its next program starts.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// Descriptors below it are looked at one by one.
+const FEW: libc::c_int = 1024;
+
+/// The only way in which a test starts a program.
+pub trait Start {
+    /// As `Command::spawn`.
+    fn start(&mut self) -> io::Result<Child>;
+    /// As `Command::output`.
+    fn run(&mut self) -> io::Result<Output>;
+    /// As `Command::status`.
+    fn run_shown(&mut self) -> io::Result<ExitStatus>;
+}
+
+impl Start for Command {
+    fn start(&mut self) -> io::Result<Child> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        // SAFETY: the function makes system calls and nothing else.
+        unsafe { self.pre_exec(let_go) };
+        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        // With something to do before the exec, this returns after it.
+        self.spawn()
+    }
+
+    fn run(&mut self) -> io::Result<Output> {
+        self.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.start()?.wait_with_output()
+    }
+
+    fn run_shown(&mut self) -> io::Result<ExitStatus> {
+        self.start()?.wait()
+    }
+}
+
+/// Closes what was inherited, in the new process. The exec would do it too late: it is behind it that the starter goes
+/// on. Pipes stay for the exec, because one of them tells the starter of it.
+fn let_go() -> io::Result<()> {
+    for fd in 3..FEW {
+        // SAFETY: descriptors of this process, which runs nothing else.
+        unsafe {
+            // Answered from the descriptor alone. The file's status would be asked of a node, which may have stopped.
+            if libc::fcntl(fd, libc::F_GETPIPE_SZ) < 0 {
+                libc::close(fd);
+            }
+        }
+    }
+    // SAFETY: as above.
+    unsafe { libc::close_range(FEW as libc::c_uint, libc::c_uint::MAX, 0) };
+    Ok(())
+}
