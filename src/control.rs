@@ -69,24 +69,33 @@ pub enum Event {
 }
 
 impl Client {
-    /// Receives one record into `buf`: `Ok(None)` at the end of the connection. Waits.
-    pub fn receive<'a>(&self, buf: &'a mut [u8]) -> Option<&'a [u8]> {
+    /// Receives one record into `buf`, which is empty at the end of the connection. Waits.
+    ///
+    /// # Errors
+    /// EMSGSIZE for a record that is longer than `buf`.
+    pub fn receive<'a>(&self, buf: &'a mut [u8]) -> nix::Result<&'a [u8]> {
         loop {
-            match recv(self.fd.as_raw_fd(), buf, MsgFlags::MSG_DONTWAIT) {
-                Ok(0) => return None,
-                Ok(len) => return Some(&buf[..len]),
+            match self.try_receive(buf).map(<[u8]>::len) {
+                Ok(len) => return Ok(&buf[..len]),
                 Err(nix::Error::EAGAIN) => {
                     self.wait(libc::POLLIN as u32, self.bell.load(Ordering::SeqCst));
                 }
                 Err(nix::Error::EINTR) => {}
-                Err(_) => return None,
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// Receives without waiting: `Err(EAGAIN)` when there is nothing.
+    ///
+    /// # Errors
+    /// EMSGSIZE for a record that is longer than `buf`, which holds its beginning.
     pub fn try_receive<'a>(&self, buf: &'a mut [u8]) -> nix::Result<&'a [u8]> {
-        recv(self.fd.as_raw_fd(), buf, MsgFlags::MSG_DONTWAIT).map(|len| &buf[..len])
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+        match recv(self.fd.as_raw_fd(), buf, flags)? {
+            len if len > buf.len() => Err(nix::Error::EMSGSIZE),
+            len => Ok(&buf[..len]),
+        }
     }
 
     /// Sends one record without waiting.
@@ -260,8 +269,8 @@ fn serve(node: &'static Node, client: &Arc<Client>) {
     let Some(creds) = admit(client) else { return };
     let mut buf = vec![0; RECORD_MAX];
     match client.receive(&mut buf) {
-        Some(hello) if *hello == HELLO_GENL => crate::genl::serve(node, client, creds, &mut buf),
-        Some(hello) if *hello == HELLO_CONTROL => crate::requests::serve(node, client, &mut buf),
+        Ok(hello) if *hello == HELLO_GENL => crate::genl::serve(node, client, creds, &mut buf),
+        Ok(hello) if *hello == HELLO_CONTROL => crate::requests::serve(node, client, &mut buf),
         _ => {}
     }
 }

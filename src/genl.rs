@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use umc::errno::Errno;
 use umc::genetlink::{Overrun, Portal, Sink};
 use umc::sched::Creds;
 use umc_protocol::genl::{JOIN_GROUP, LEAVE_GROUP, OVERRUN};
@@ -125,6 +126,7 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, creds: Creds, buf: &mut 
                 client.wait(libc::POLLIN as u32 | room, bell);
             }
             Err(nix::Error::EINTR) => {}
+            Err(nix::Error::EMSGSIZE) => portal.refuse(buf, Errno::EMSGSIZE),
             Err(_) => return,
         }
     }

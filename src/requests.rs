@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use umc::module;
+use umc_protocol::RECORD_MAX;
 use umc_protocol::control::{Disk, Log, LogRecord, Module, Reply, Request, Status};
 
 use crate::control::{Client, Event};
@@ -169,44 +170,49 @@ fn dmesg(node: &Node, client: &Arc<Client>, follow: bool) -> bool {
 
 /// Serves one client until it goes away.
 pub fn serve(node: &'static Node, client: &Arc<Client>, buf: &mut [u8]) {
-    while let Some(record) = client.receive(buf) {
-        let request = match serde_json::from_slice::<Request>(record) {
-            Ok(request) => request,
-            Err(error) => {
-                if !reply::<()>(client, Err(anyhow::anyhow!("not a request of this node: {error}")))
-                {
-                    return;
-                }
-                continue;
-            }
+    loop {
+        let request = match client.receive(buf) {
+            Ok([]) => return,
+            Ok(record) => serde_json::from_slice::<Request>(record)
+                .map_err(|error| anyhow::anyhow!("not a request of this node: {error}")),
+            Err(nix::Error::EMSGSIZE) => Err(anyhow::anyhow!(
+                "not a request of this node: it is longer than {RECORD_MAX} bytes"
+            )),
+            Err(_) => return,
         };
         let goes_on = match request {
-            Request::Status {} => reply(client, Ok(status(node))),
-            Request::Stop {} => {
-                let result = node.unload_modules();
-                let stops = result.is_ok();
-                let sent = reply(client, result);
-                if stops {
-                    node.request_stop();
-                }
-                sent
-            }
-            Request::Insmod { path, params } => reply(client, insmod(node, &path, &params)),
-            Request::Rmmod { name } => {
-                module::wait_unused(node.kernel, &name, crate::node::LAST_REFERENCES_NS);
-                reply(client, module::remove(node.kernel, &name).map_err(anyhow::Error::from))
-            }
-            Request::Lsmod {} => reply(client, Ok(modules(node))),
-            Request::DiskAdd { name, spec, size } => {
-                reply(client, disk_add(node, &name, &spec, size))
-            }
-            Request::DiskResize { name, size } => reply(client, disk_resize(node, &name, size)),
-            Request::DiskDel { name } => reply(client, disk_del(node, &name)),
-            Request::DiskLs {} => reply(client, Ok(disks(node))),
-            Request::Dmesg { follow } => dmesg(node, client, follow),
+            Ok(request) => perform(node, client, request),
+            Err(error) => reply::<()>(client, Err(error)),
         };
         if !goes_on {
             return;
         }
+    }
+}
+
+/// Does what is asked, and answers. False: the client is gone, or wants nothing more.
+fn perform(node: &'static Node, client: &Arc<Client>, request: Request) -> bool {
+    match request {
+        Request::Status {} => reply(client, Ok(status(node))),
+        Request::Stop {} => {
+            let result = node.unload_modules();
+            let stops = result.is_ok();
+            let sent = reply(client, result);
+            if stops {
+                node.request_stop();
+            }
+            sent
+        }
+        Request::Insmod { path, params } => reply(client, insmod(node, &path, &params)),
+        Request::Rmmod { name } => {
+            module::wait_unused(node.kernel, &name, crate::node::LAST_REFERENCES_NS);
+            reply(client, module::remove(node.kernel, &name).map_err(anyhow::Error::from))
+        }
+        Request::Lsmod {} => reply(client, Ok(modules(node))),
+        Request::DiskAdd { name, spec, size } => reply(client, disk_add(node, &name, &spec, size)),
+        Request::DiskResize { name, size } => reply(client, disk_resize(node, &name, size)),
+        Request::DiskDel { name } => reply(client, disk_del(node, &name)),
+        Request::DiskLs {} => reply(client, Ok(disks(node))),
+        Request::Dmesg { follow } => dmesg(node, client, follow),
     }
 }

@@ -125,15 +125,20 @@ fn records_that_are_none() {
     post(&json, br#"{"op":"lsmod"}"#).unwrap();
     assert!(String::from_utf8(answer(&json)).unwrap().contains("drbd"));
 
-    // Netlink: what is shorter than its header says is dropped as the kernel does; a whole message of an unknown family
-    // is answered with NLMSG_ERROR.
+    // Netlink: what is shorter than its header says, and a whole message of an unknown family, is answered with
+    // NLMSG_ERROR.
     let genl = dial(&control, &umc_protocol::HELLO_GENL);
     for _ in 0..200 {
         let mut record = garbage(300);
         // Never a length that holds: it is longer than the record.
         let len = (record.len() as u32 + 1).to_ne_bytes();
         record.iter_mut().zip(len).for_each(|(to, from)| *to = from);
+        // Joining and leaving a group is not answered.
+        record.iter_mut().skip(4).take(2).for_each(|byte| *byte |= 0x80);
         post(&genl, &record).unwrap();
+        let reply = answer(&genl);
+        assert_eq!(u16::from_ne_bytes([reply[4], reply[5]]), 2, "not NLMSG_ERROR: {reply:?}");
+        assert_eq!(reply[16..20], (-libc::EINVAL).to_ne_bytes(), "{reply:?}");
     }
     for round in 0..200u32 {
         let mut record = garbage(300);

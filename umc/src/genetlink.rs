@@ -236,18 +236,27 @@ impl Portal {
 
     /// Handles one datagram: its messages run in the calling thread, and have run when this returns. May sleep.
     pub fn receive(&self, datagram: &[u8]) {
+        if datagram.len() > DATAGRAM_MAX {
+            return self.refuse(datagram, Errno::EMSGSIZE);
+        }
         let client = &self.0;
         client.with_creds(|| {
-            let Some(skb) = Skb::copy_of(&datagram[..datagram.len().min(DATAGRAM_MAX)]) else {
+            let Some(skb) = Skb::copy_of(datagram) else { return };
+            netlink::stamp(skb.as_ptr(), client, &client.creds);
+            netlink::for_each_request(&skb, |nlh, extack| dispatch(client, &skb, nlh, extack));
+            crate::netlink_dump::pump(client);
+        });
+    }
+
+    /// Answers a datagram, of which at least the beginning is given, with an error and nothing else.
+    pub fn refuse(&self, datagram: &[u8], error: Errno) {
+        let client = &self.0;
+        client.with_creds(|| {
+            let Some(skb) = Skb::copy_of(&datagram[..datagram.len().min(netlink::HEADER)]) else {
                 return;
             };
             netlink::stamp(skb.as_ptr(), client, &client.creds);
-            if datagram.len() > DATAGRAM_MAX {
-                netlink::refuse(&skb, Errno::EMSGSIZE);
-            } else {
-                netlink::for_each_request(&skb, |nlh, extack| dispatch(client, &skb, nlh, extack));
-            }
-            crate::netlink_dump::pump(client);
+            netlink::refuse(&skb, error);
         });
     }
 

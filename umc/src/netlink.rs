@@ -1,10 +1,10 @@
 //! Netlink messages: headers, acknowledgements, and their way to clients.
 //!
 //! C header: `include/linux/netlink.h` (API of 6.12).
-//! Guarantees kept: several messages in one datagram are handled in order; what is no whole message is ignored, as
-//! Linux does; an error carries the whole request back; sending never blocks, so it is allowed in any context.
-//! Differs from Linux: a full client is -EAGAIN also for a blocking unicast. No extended acknowledgements are sent:
-//! no client can ask for them.
+//! Guarantees kept: several messages in one datagram are handled in order; an error carries the whole request back;
+//! sending never blocks, so it is allowed in any context.
+//! Differs from Linux: what is no whole message is answered with -EINVAL, where Linux drops it without a word. A full
+//! client is -EAGAIN also for a blocking unicast. No extended acknowledgements are sent: no client can ask for them.
 //! Used by DRBD for: replies, notifications, and the acknowledgements around them.
 
 use std::ffi::{c_int, c_uint, c_void};
@@ -47,19 +47,22 @@ pub(crate) fn stamp(skb: *mut sys::sk_buff, client: &Client, creds: &Creds) {
     control.sk = client.sk();
 }
 
-/// Calls `handle` for each request in the buffer, and acknowledges as asked, or with its error.
+/// Calls `handle` for each request in the buffer, and acknowledges as asked, or with its error. What is no message is
+/// refused, with all that follows it.
 pub(crate) fn for_each_request(
     skb: &Skb,
     mut handle: impl FnMut(*mut sys::nlmsghdr, *mut sys::netlink_ext_ack) -> Result<()>,
 ) {
-    while skb.bytes().len() >= HEADER {
+    let mut first = true;
+    // Less than a header behind a message is padding.
+    while first || skb.bytes().len() >= HEADER {
         let nlh = skb.bytes().as_ptr().cast::<sys::nlmsghdr>().cast_mut();
-        // SAFETY: a whole header is there, aligned as every buffer and message is.
-        let header = unsafe { *nlh };
+        let header = header_of(skb.bytes());
         let len = header.nlmsg_len as usize;
         if len < HEADER || len > skb.bytes().len() {
-            return;
+            return refuse(skb, Errno::EINVAL);
         }
+        first = false;
         let flags = u32::from(header.nlmsg_flags);
         let is_request =
             flags & sys::NLM_F_REQUEST != 0 && u32::from(header.nlmsg_type) >= sys::NLMSG_MIN_TYPE;
@@ -78,34 +81,53 @@ pub(crate) fn for_each_request(
     }
 }
 
-/// Answers a datagram that was not looked at further than its first header.
-pub(crate) fn refuse(skb: &Skb, error: Errno) {
-    if skb.bytes().len() >= HEADER {
-        let nlh = skb.bytes().as_ptr().cast::<sys::nlmsghdr>().cast_mut();
-        // SAFETY: a whole header is there, and its buffer is ours.
-        let header = unsafe { &mut *nlh };
-        header.nlmsg_len = HEADER as u32;
-        acknowledge(skb.as_ptr(), nlh, error.neg());
+/// The header that the bytes begin with; what is missing of it is zero.
+fn header_of(bytes: &[u8]) -> sys::nlmsghdr {
+    let mut header = sys::nlmsghdr::default();
+    // SAFETY: as many bytes are there, and any bytes are a header.
+    unsafe {
+        let len = bytes.len().min(HEADER);
+        ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut header).cast::<u8>(), len);
     }
+    header
+}
+
+/// Answers a datagram, or the rest of one, that is not looked at further than its first header.
+pub(crate) fn refuse(skb: &Skb, error: Errno) {
+    answer(skb.as_ptr(), &header_of(skb.bytes()), error.neg(), &[]);
 }
 
 /// Sends the NLMSG_ERROR that answers the message `nlh` of `request`.
 fn acknowledge(request: *const sys::sk_buff, nlh: *const sys::nlmsghdr, error: c_int) {
-    // SAFETY: the receive loop checked the header; the length counts the whole message.
-    let header = unsafe { *nlh };
+    // SAFETY: the receive loop checked the header.
+    let header = unsafe { &*nlh };
+    let payload = match error {
+        0 => &[][..],
+        // SAFETY: the header's length, which was checked too, counts the whole message.
+        _ => unsafe {
+            let start = nlh.cast::<u8>().add(HEADER);
+            std::slice::from_raw_parts(start, header.nlmsg_len as usize - HEADER)
+        },
+    };
+    answer(request, header, error, payload);
+}
+
+/// Sends an NLMSG_ERROR with a request's header, and as much of the rest as is given.
+fn answer(request: *const sys::sk_buff, header: &sys::nlmsghdr, error: c_int, payload: &[u8]) {
     // SAFETY: the request is live.
     let portid = unsafe { control(request) }.portid;
-    let payload = if error != 0 { header.nlmsg_len as usize - HEADER } else { 0 };
-    let len = align(HEADER + size_of::<sys::nlmsgerr>() + payload);
+    let len = align(HEADER + size_of::<sys::nlmsgerr>() + payload.len());
     let Some(reply) = Skb::new(len) else { return };
-    let flags = if error != 0 { 0 } else { sys::NLM_F_CAPPED };
+    let is_whole = header.nlmsg_len as usize == HEADER + payload.len();
+    let flags = if error != 0 && is_whole { 0 } else { sys::NLM_F_CAPPED };
     let start = put_header(&reply, portid, header.nlmsg_seq, sys::NLMSG_ERROR, len, flags);
     // SAFETY: `len` bytes were just put at `start`.
     unsafe {
         let body = start.add(HEADER);
         body.cast::<c_int>().write(error);
-        let copied = HEADER + payload;
-        ptr::copy_nonoverlapping(nlh.cast::<u8>(), body.add(size_of::<c_int>()), copied);
+        let copied = body.add(size_of::<c_int>());
+        copied.cast::<sys::nlmsghdr>().write(*header);
+        ptr::copy_nonoverlapping(payload.as_ptr(), copied.add(HEADER), payload.len());
     }
     let _ = deliver(Kernel::current(), reply.bytes(), portid);
 }

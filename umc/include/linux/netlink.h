@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Netlink in the kernel (API of 6.12).
- * Differs from Linux: generic netlink is the only protocol; its clients are portals (genetlink.rs), not sockets.
+ * Differs from Linux: generic netlink is the only protocol; its clients are portals (genetlink.rs), not sockets. A
+ * record that is no whole message is answered with NLMSG_ERROR and -EINVAL, where Linux drops it.
  * Rust owner: netlink.rs
  */
 #ifndef UMC_LINUX_NETLINK_H

@@ -335,6 +335,26 @@ fn requests_are_answered_or_refused() {
     assert_eq!((parts[0].2, parts[1].2, u32::from(parts[1].0)), (1, 2, sys::NLMSG_ERROR));
     portal.receive(&vec![0x10; DATAGRAM_MAX + 1]);
     assert_eq!(inbox.error(), -libc::EMSGSIZE);
+    // What says that it is longer, or shorter than a header, or is no header at all: refused, with what follows.
+    let whole = request(driver.id(), 0, 7, ECHO, &body(&text));
+    for (len, sent) in
+        [(whole.len() + 1, whole.len()), (15, whole.len()), (whole.len(), 15), (0, 0)]
+    {
+        let mut datagram = whole.clone();
+        datagram[..4].copy_from_slice(&(len as u32).to_ne_bytes());
+        datagram.truncate(sent);
+        if sent == whole.len() {
+            datagram.extend(&whole);
+        }
+        if len > whole.len() {
+            datagram.truncate(whole.len());
+        }
+        portal.receive(&datagram);
+        assert_eq!(inbox.error(), -libc::EINVAL, "{sent} bytes that say they are {len}");
+    }
+    // Padding behind a message is none.
+    portal.receive(&[&whole[..], &[0; 8]].concat());
+    assert_eq!(inbox.take().len(), 1);
 }
 
 #[test]
