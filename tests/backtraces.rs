@@ -182,3 +182,29 @@ fn hung_task() {
     assert!(reports[0].contains("INFO: task faulty_hangs:"), "{reports:?}");
     assert!(log.contains("task:faulty_hangs state:D in completion, on 0x"), "{log}");
 }
+
+/// A thread that the exit function forgot: the module's code stays, with an error that names the thread, until it ended.
+#[test]
+fn a_thread_that_stays() {
+    let (cluster, umcd) = node("stays", &[]);
+    let node = cluster.a();
+    let module = faulty().display().to_string();
+    cluster.umc_ok(&["insmod", "--node", node, &module, "how=stay"]);
+    let refused = cluster.umc(&["rmmod", "--node", node, "faulty"]);
+    let said = text(&refused);
+    assert!(!refused.status.success(), "{said}");
+    assert!(said.contains("its thread faulty_stays/") && said.contains("in completion"), "{said}");
+    umcd.await_line("faulty_stays [faulty] (");
+    let sys = cluster.root(node).join("sys/module/faulty");
+    assert_eq!(fs::read_to_string(sys.join("initstate")).unwrap(), "going\n");
+    let again = cluster.umc(&["insmod", "--node", node, &module]);
+    assert!(text(&again).contains("loaded already"), "{}", text(&again));
+    fs::write(sys.join("parameters/let_go"), "1").unwrap();
+    cluster.umc_ok(&["rmmod", "--node", node, "faulty"]);
+    assert!(!sys.exists());
+    cluster.umc_ok(&["insmod", "--node", node, &module]);
+    cluster.stop(node);
+    let (status, log) = umcd.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(log.matches("faulty: forgets its thread").count(), 1, "the exit function ran twice");
+}

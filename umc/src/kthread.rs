@@ -42,15 +42,23 @@ pub(crate) struct Kthread {
     parked: Completion,
 }
 
-/// Waits until every kernel thread whose function lies in `code` has left it: the code is about to be unmapped.
-pub(crate) fn wait_for_exits(kernel: &'static Kernel, code: &std::ops::Range<usize>) {
+/// Waits until every kernel thread whose function lies in `code` has left it, as the code is about to be unmapped; the
+/// first one that has not within the timeout is the error. May sleep.
+pub(crate) fn wait_for_exits(
+    kernel: &'static Kernel,
+    code: &std::ops::Range<usize>,
+    timeout_ns: u64,
+) -> core::result::Result<(), TaskRef> {
+    let deadline_ns = kernel.ops.now_ns().saturating_add(timeout_ns);
     for task in sched::all_tasks(kernel) {
         if let Some(kthread) = &task.kthread
             && kthread.func.is_some_and(|func| code.contains(&(func as usize)))
+            && !kthread.exited.wait_timeout(deadline_ns.saturating_sub(kernel.ops.now_ns()))
         {
-            kthread.exited.wait();
+            return Err(task);
         }
     }
+    Ok(())
 }
 
 /// A thread of Rust code. Dropping it lets the thread go on by itself.

@@ -3,7 +3,7 @@
 //! C header: `include/linux/module.h` (API of 6.12).
 //! Guarantees kept: a module with a missing symbol is refused with all names before any of its code runs; parameters
 //! are set before `init`; a failing `init` leaves nothing behind; a module in use is not unloaded; RCU callbacks of a
-//! module have run before its code is unmapped.
+//! module have run, and its threads have ended, before its code is unmapped. With a thread that stays, it stays mapped.
 //! Differs from Linux: a module is a shared object linked from the `.ko` (see `cdrivers`); no forced unload, no
 //! versions of symbols, no signatures.
 //! Used by DRBD for: `THIS_MODULE`, `try_module_get` in each of its threads, `srcversion` in the first packet.
@@ -13,8 +13,8 @@ mod parameters;
 
 use std::ffi::{c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Weak};
 
 use crate::kernel::Kernel;
 use crate::mutex::KMutex;
@@ -42,6 +42,10 @@ pub enum Error {
     InUse { name: String, refs: i64, used_by: Vec<String> },
     #[error("Cannot unload module {name}: it has no exit function, so it stays for ever.")]
     Permanent { name: String },
+    #[error(
+        "Cannot unload module {name}: its exit function ran, but its thread {thread} is still there, asleep in {place}, so its code stays loaded. umc dmesg shows the stack of the thread; umc rmmod {name} tries again."
+    )]
+    ThreadStays { name: String, thread: String, place: &'static str },
 }
 
 fn by(used_by: &[String], refs: i64) -> String {
@@ -65,6 +69,8 @@ pub struct ModuleInfo {
     pub used_by: Vec<String>,
     /// The file it was loaded from.
     pub path: String,
+    /// It does nothing any more, but a thread is left in its code.
+    pub is_going: bool,
 }
 
 /// `struct umc_ksym` of the header: what `EXPORT_SYMBOL` leaves in section `__umc_ksymtab`.
@@ -98,6 +104,11 @@ impl Module {
         unsafe { AtomicI32::from_ptr(&raw mut (*self.image.this_module()).refcnt.counter) }
     }
 
+    /// Whether its exit function ran, or its init function failed: what is left of it is its code.
+    fn is_going(&self) -> bool {
+        self.refcnt().load(Ordering::SeqCst) < 0
+    }
+
     fn exports(&self) -> &[Export] {
         let (start, len) = self.image.section("__umc_ksymtab");
         // SAFETY: the section holds an array of `struct umc_ksym`, relocated, and lives as long as the image.
@@ -122,13 +133,14 @@ pub fn list(kernel: &Kernel) -> Vec<ModuleInfo> {
         name: module.name().to_owned(),
         version: module.image.elf().info("version").unwrap_or_default().to_owned(),
         size: module.image.elf().size,
-        refs: i64::from(module.refcnt().load(Ordering::SeqCst)),
+        refs: i64::from(module.refcnt().load(Ordering::SeqCst).max(0)),
         used_by: loaded
             .iter()
             .filter(|user| user.uses.iter().any(|used| used == module.name()))
             .map(|user| user.name().to_owned())
             .collect(),
         path: module.path.display().to_string(),
+        is_going: module.is_going(),
     };
     loaded.iter().rev().map(info).collect()
 }
@@ -139,7 +151,8 @@ fn proc_modules(kernel: &Kernel) -> String {
     for module in list(kernel) {
         let users: String = module.used_by.iter().map(|user| format!("{user},")).collect();
         let users = if users.is_empty() { "-".to_owned() } else { users };
-        text += &format!("{} {} {} {users} Live 0x0\n", module.name, module.size, module.refs);
+        let state = if module.is_going { "Unloading" } else { "Live" };
+        text += &format!("{} {} {} {users} {state} 0x0\n", module.name, module.size, module.refs);
     }
     text
 }
@@ -156,7 +169,7 @@ fn bind_imports(kernel: &Kernel, image: &Image) -> Result<Vec<String>, Error> {
     for import in imports {
         // SAFETY: names of both tables are C strings inside mapped images.
         let wanted = unsafe { std::ffi::CStr::from_ptr(import.name) };
-        let found = loaded.iter().find_map(|module| {
+        let found = loaded.iter().filter(|module| !module.is_going()).find_map(|module| {
             // SAFETY: as above.
             let export = module
                 .exports()
@@ -215,7 +228,9 @@ pub fn insert(kernel: &'static Kernel, path: &Path, params: &[String]) -> Result
     // SAFETY: `init` is the module's own function, called once, after everything it needs was set up.
     let ret = unsafe { (*this).init.map_or(0, |init| init()) };
     if ret < 0 {
-        forget(kernel, &module);
+        module.refcnt().store(GOING, Ordering::SeqCst);
+        // The log tells of a thread that stays; what failed is the init function.
+        let _ = forget(kernel, &module);
         return Err(Error::Init { name, errno: crate::Errno::new(ret) });
     }
     // SAFETY: the image is mapped.
@@ -232,7 +247,7 @@ pub fn wait_unused(kernel: &'static Kernel, name: &str, timeout_ns: u64) -> bool
     if kernel.modules.loaded.read().iter().any(|user| user.uses.iter().any(|used| used == name)) {
         return false;
     }
-    let is_unused = || module.refcnt().load(Ordering::SeqCst) == 0;
+    let is_unused = || module.refcnt().load(Ordering::SeqCst) <= 0;
     kernel.modules.unused.wait_event_timeout(timeout_ns, is_unused)
 }
 
@@ -252,6 +267,10 @@ pub fn remove(kernel: &'static Kernel, name: &str) -> Result<(), Error> {
     if let Err(refs) =
         module.refcnt().compare_exchange(0, GOING, Ordering::SeqCst, Ordering::SeqCst)
     {
+        if refs < 0 {
+            // Its exit function ran; a thread stayed.
+            return forget(kernel, &module);
+        }
         let info = list(kernel).into_iter().find(|info| info.name == name);
         let used_by = info.map(|info| info.used_by).unwrap_or_default();
         return Err(Error::InUse { name, refs: refs.into(), used_by });
@@ -263,15 +282,30 @@ pub fn remove(kernel: &'static Kernel, name: &str) -> Result<(), Error> {
             exit();
         }
     }
-    forget(kernel, &module);
-    Ok(())
+    forget(kernel, &module)
 }
 
 /// A reference count that says: going away.
 const GOING: i32 = i32::MIN / 2;
 
-/// Takes a module out of every list and unmaps it.
-fn forget(kernel: &'static Kernel, module: &Arc<Module>) {
+/// How long the threads of a module may take to leave its code, once its exit function ran.
+const THREADS_NS_MAX: u64 = 5_000_000_000;
+
+/// Takes a module that is going out of every list and unmaps it, unless a thread stays in its code.
+fn forget(kernel: &'static Kernel, module: &Arc<Module>) -> Result<(), Error> {
+    // A thread that gave back its reference as its last deed may still be on its way out of the module's code.
+    let ended = crate::kthread::wait_for_exits(kernel, &module.image.range(), THREADS_NS_MAX);
+    if let Err(task) = ended {
+        let info = task.info();
+        crate::sched::report_stack(kernel, &task, &info);
+        return Err(Error::ThreadStays {
+            name: module.name().to_owned(),
+            thread: format!("{}/{}", info.comm, info.pid),
+            place: info.waits_in.unwrap_or("nothing that is known"),
+        });
+    }
+    // Callbacks into the module's code may still be queued.
+    crate::rcupdate::barrier(kernel);
     let _ = kernel.tree.remove(&format!("/sys/module/{}", module.name()));
     kernel.modules.loaded.write().retain(|other| !Arc::ptr_eq(other, module));
     for used in &module.uses {
@@ -280,10 +314,7 @@ fn forget(kernel: &'static Kernel, module: &Arc<Module>) {
         }
         let _ = kernel.tree.remove(&format!("/sys/module/{used}/holders/{}", module.name()));
     }
-    // A thread that gave back its reference as its last deed may still be on its way out of the module's code.
-    crate::kthread::wait_for_exits(kernel, &module.image.range());
-    // Callbacks into the module's code may still be queued.
-    crate::rcupdate::barrier(kernel);
+    Ok(())
 }
 
 /// `/sys/module/NAME` and, once, `/proc/modules`.
@@ -299,10 +330,15 @@ fn show(kernel: &'static Kernel, module: &Arc<Module>) {
             add(format!("{dir}/{key}"), format!("{value}\n"));
         }
     }
-    add(format!("{dir}/initstate"), "live\n".into());
+    let state = Weak::clone(&weak);
+    let state = crate::tree::text(move || {
+        let is_going = state.upgrade().is_none_or(|module| module.is_going());
+        if is_going { "going\n".into() } else { "live\n".into() }
+    });
+    let _ = tree.add_file(&format!("{dir}/initstate"), 0o444, state);
     let refs = crate::tree::text(move || {
         let refs = weak.upgrade().map_or(0, |module| module.refcnt().load(Ordering::SeqCst));
-        format!("{refs}\n")
+        format!("{}\n", refs.max(0))
     });
     let _ = tree.add_file(&format!("{dir}/refcnt"), 0o444, refs);
     let _ = tree.mkdir(&format!("{dir}/holders"));

@@ -27,6 +27,7 @@ use crate::signal::Signals;
 use crate::{Kernel, context, rcupdate, sys};
 
 pub use creds::{Creds, current_creds, with_creds};
+pub(crate) use hung::report_stack;
 pub use hung::{HungTaskWatch, watch_hung_tasks};
 pub use sleep::sleep_on_fd;
 pub(crate) use sleep::{schedule, schedule_timeout, schedule_until, set_state, wake_up};
@@ -311,7 +312,7 @@ impl Task {
         }
     }
 
-    fn info(&self) -> TaskInfo {
+    pub(crate) fn info(&self) -> TaskInfo {
         let place = self.waits_in.load(Ordering::Relaxed);
         let since_ns = self.waits_since.load(Ordering::Relaxed);
         // SAFETY: only ever set from a `&'static`.

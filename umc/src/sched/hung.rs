@@ -29,6 +29,23 @@ pub(super) fn hung(kernel: &'static Kernel, older_than_ns: u64) -> Vec<(TaskRef,
     all.filter(|(_, info)| is_hung(info)).collect()
 }
 
+/// Tells the kernel log what a task does: its state, what it sleeps in and on, and its stack.
+pub(crate) fn report_stack(kernel: &'static Kernel, task: &TaskRef, info: &TaskInfo) {
+    let say = |line: &str| printk::emit(kernel, 3, line);
+    let on = if info.waits_on == 0 { String::new() } else { format!(", on {:#x}", info.waits_on) };
+    say(&format!(
+        "task:{} state:{} in {}{on}",
+        info.comm,
+        info.state_letter(),
+        info.waits_in.unwrap_or("-")
+    ));
+    let lines = bug::stack::of_thread(task.thread.load(Ordering::Relaxed));
+    if lines.is_empty() {
+        say("  its thread does not show its stack");
+    }
+    lines.iter().for_each(|line| say(line));
+}
+
 struct Shared {
     kernel: &'static Kernel,
     timeout_s: AtomicU64,
@@ -49,19 +66,7 @@ impl Shared {
             "INFO: task {}:{} blocked for more than {timeout_s} seconds.",
             info.comm, info.pid
         ));
-        let on =
-            if info.waits_on == 0 { String::new() } else { format!(", on {:#x}", info.waits_on) };
-        say(&format!(
-            "task:{} state:{} in {}{on}",
-            info.comm,
-            info.state_letter(),
-            info.waits_in.unwrap_or("-")
-        ));
-        let lines = bug::stack::of_thread(task.thread.load(Ordering::Relaxed));
-        if lines.is_empty() {
-            say("  its thread does not show its stack");
-        }
-        lines.iter().for_each(|line| say(line));
+        report_stack(self.kernel, task, info);
     }
 
     fn run(&self) {
