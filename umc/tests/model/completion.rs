@@ -156,3 +156,38 @@ fn a_signal_uses_no_report() {
         assert_eq!(c!(try_wait_for_completion(done.get())), result.load(SeqCst) == 0);
     });
 }
+
+/// A report that meets the end of one wait, by a timeout or a signal, is used there or goes to another waiter.
+#[test]
+fn a_report_is_not_swallowed_by_the_end_of_a_wait() {
+    holds(1000, |world| {
+        let (done, passed) = (completion(), leak(AtomicU64::new(0)));
+        let timed = world.flip();
+        let impatient = world.thread("impatient", move || {
+            c!(allow_signal(libc::SIGHUP));
+            let got = if timed {
+                c!(wait_for_completion_timeout(done.get(), 1)) != 0
+            } else {
+                c!(wait_for_completion_interruptible(done.get())) == 0
+            };
+            passed.fetch_add(u64::from(got), SeqCst);
+        });
+        let to_tick = TICK - world.sim.now_ns() % TICK;
+        world.sim.sleep(100 * US);
+        let patient = world.thread("patient", move || {
+            c!(wait_for_completion(done.get()));
+            passed.fetch_add(1, SeqCst);
+        });
+        // About when the wait ends.
+        world.sim.sleep(to_tick - 110 * US + world.below(20 * US));
+        if !timed {
+            impatient.send_sig(libc::SIGHUP);
+        }
+        c!(complete(done.get()));
+        world.settle();
+        assert_eq!(passed.load(SeqCst), 1, "the report is there, and a waiter sleeps");
+        c!(complete(done.get()));
+        impatient.join();
+        patient.join();
+    });
+}
