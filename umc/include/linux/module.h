@@ -115,8 +115,4 @@ static inline const char *module_name(struct module *mod)
 	return mod ? mod->name : "kernel";
 }
 
-/* Ends the calling thread and drops its hold on the module. */
-void __module_put_and_kthread_exit(struct module *mod, long code) __attribute__((__noreturn__));
-#define module_put_and_kthread_exit(code)	__module_put_and_kthread_exit(THIS_MODULE, code)
-
 #endif

@@ -121,10 +121,6 @@ struct kernel_param {
 			    .arr = &__param_arr_##name, perm, -1, 0);		\
 	__MODULE_PARM_TYPE(name, "array of " #type)
 
-/* may sleep */
-void kernel_param_lock(struct module *mod);
-void kernel_param_unlock(struct module *mod);
-
 /* Fails to compile where the variable has not the type of the parameter. */
 #define __param_check(name, p, type)						\
 	static inline type __attribute__((__unused__)) *__check_##name(void) { return (p); }
