@@ -1,6 +1,5 @@
 //! A disk of a node that a handler keeps: bios in, handler calls out.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
@@ -14,6 +13,7 @@ use crate::abi::{self, Handler};
 use crate::cdb;
 use crate::command::{Command, Kind, PIECES_MAX, request_of};
 use crate::device::{Device, TRANSFER_MAX_BYTES};
+use crate::image::Claim;
 use crate::queue::{Join, Queue};
 
 /// The longest run of zeros in one `writesame`.
@@ -90,7 +90,7 @@ pub(crate) struct Inner {
 pub(crate) struct HandlerDisk {
     inner: Arc<Inner>,
     /// Keeps the image from being used twice.
-    claim: Mutex<Option<File>>,
+    claim: Mutex<Option<Claim>>,
     closed: AtomicBool,
 }
 
@@ -104,7 +104,7 @@ impl HandlerDisk {
         handler: &'static Handler,
         device: Box<Device>,
         limits: Limits,
-        claim: Option<File>,
+        claim: Option<Claim>,
     ) -> Result<HandlerDisk, (io::Error, Box<Device>)> {
         let ops = kernel.ops;
         // Upstream calls a handler from one thread per device, or from `nr_threads` of them: one that takes SCSI

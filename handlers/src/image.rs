@@ -66,18 +66,29 @@ fn qcow_size(path: &Path) -> io::Result<Option<u64>> {
     Ok(size)
 }
 
-/// Claims an image, so that no other disk of this or another node uses it: an advisory lock, held as long as the
-/// returned file is open.
-///
-/// # Errors
-/// `WouldBlock` when it is in use.
-pub(crate) fn claim(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).open(path)?;
-    // SAFETY: an open descriptor.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } < 0 {
-        return Err(io::Error::last_os_error());
+/// A claim on an image: an advisory lock, so that no other disk of this or another node uses it.
+#[derive(Debug)]
+pub(crate) struct Claim(File);
+
+impl Claim {
+    /// # Errors
+    /// `WouldBlock` when it is in use.
+    pub(crate) fn new(path: &Path) -> io::Result<Claim> {
+        let file = OpenOptions::new().read(true).open(path)?;
+        // SAFETY: an open descriptor.
+        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Claim(file))
     }
-    Ok(file)
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // A program that is just being started has a copy of the descriptor, and would keep the lock for a moment.
+        // SAFETY: an open descriptor.
+        unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
+    }
 }
 
 /// The value of `;size=` in a config: bytes, or with one of the suffixes K, M, G, T.

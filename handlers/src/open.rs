@@ -2,7 +2,6 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt::Display;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
@@ -15,7 +14,7 @@ use crate::abi::Handler;
 use crate::device::Device;
 use crate::disk::{self, HandlerDisk, Limits};
 use crate::error::{Error, Kind};
-use crate::image;
+use crate::image::{self, Claim};
 use crate::registry::Registry;
 
 /// A block is a power of two in this range.
@@ -183,14 +182,14 @@ impl<'a> Opening<'a> {
     }
 
     /// Keeps other disks from the image. Our file handler does it by itself, also below tcmu-runner.
-    fn claim(&self) -> Result<Option<File>, Error> {
+    fn claim(&self) -> Result<Option<Claim>, Error> {
         let Some(path) = self.image.as_deref().filter(|path| path.is_file()) else {
             return Ok(None);
         };
         if self.subtype == "file" {
             return Ok(None);
         }
-        match image::claim(path) {
+        match Claim::new(path) {
             Ok(claim) => Ok(Some(claim)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(self.busy(path)),
             Err(error) => {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use handlers::{Kind, open_disk};
-use node::{Disk, boot, has_debian, pattern, registry, stress};
+use node::{Disk, boot, copies, has_debian, pattern, registry, stress};
 
 const SIZE: u64 = 32 << 20;
 
@@ -99,7 +99,11 @@ fn zoned_disks_take_writes_to_conventional_zones() {
     let disk = Disk::open(boot("a"), "d", &spec, Some(128 << 20));
     disk.exercise(0);
     stress(&disk, 2, 50);
+    // From one zone into the next.
     let data = pattern(65536, 7);
+    let boundary = (16 << 20) - 32768;
+    disk.write(boundary, &data, true).expect("write");
+    assert!(disk.read(boundary, data.len()).expect("read") == data);
     disk.write(0, &data, true).expect("write");
     drop(disk);
     // Without options the handler keeps what it has.
@@ -119,8 +123,10 @@ fn an_image_has_one_user() {
     let disk = Disk::open(boot("a"), "d", &spec, None);
     let error = open_disk(boot("b"), &registry(&[]), "d", &spec, None).expect_err("in use");
     assert_eq!(error.kind, Kind::Busy);
+    let copies = copies(&path);
     drop(disk);
     drop(Disk::open(boot("b"), "d", &spec, None));
+    drop(copies);
 }
 
 #[test]

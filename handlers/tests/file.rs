@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 
 use handlers::{Kind, open_disk};
-use node::{Disk, boot, pattern, registry, stress};
+use node::{Disk, boot, copies, pattern, registry, stress};
 use umc::bdev::Io;
 use umc::blkdev;
 
@@ -66,8 +66,10 @@ fn an_image_has_one_user() {
         assert_eq!(error.kind, Kind::Busy);
         assert!(error.to_string().contains("in use by another disk"), "{error}");
     }
+    let copies = copies(&path);
     drop(disk);
     drop(Disk::open(boot("b"), "e", &spec, None));
+    drop(copies);
 }
 
 #[test]

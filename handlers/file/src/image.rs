@@ -145,6 +145,14 @@ impl Image {
     }
 }
 
+impl Drop for Image {
+    fn drop(&mut self) {
+        // A program that is just being started has a copy of the descriptor, and would keep the lock for a moment.
+        // SAFETY: an open descriptor; on a block device there is no lock, and nothing happens.
+        unsafe { libc::flock(self.buffered.as_raw_fd(), libc::LOCK_UN) };
+    }
+}
+
 /// Does the block device refuse writes?
 fn is_read_only(file: &File) -> io::Result<bool> {
     let mut read_only: libc::c_int = 0;

@@ -39,7 +39,7 @@ impl Shared {
         loop {
             if let Some(job) = state.waiting.pop_front() {
                 drop(state);
-                run(job);
+                run(*job);
                 state = self.lock();
             } else if state.stop {
                 return;
@@ -78,7 +78,7 @@ impl Drop for Pool {
 }
 
 /// Makes the calls of a job on this thread, and completes it.
-fn run(mut job: Box<Job>) {
+fn run(mut job: Job) {
     let status = loop {
         match job.next() {
             Ok(call) => {

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 use std::fs;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Once, mpsc};
@@ -173,6 +174,21 @@ impl Drop for Disk {
             assert!(std::thread::panicking(), "{error}");
         }
     }
+}
+
+/// A second descriptor of every open file of this path: what a program that is being started has until its exec.
+pub fn copies(path: &Path) -> Vec<OwnedFd> {
+    let mut copies = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd").expect("our descriptors").flatten() {
+        let number = entry.file_name().to_string_lossy().parse::<i32>().expect("a number");
+        if fs::read_link(entry.path()).is_ok_and(|target| target == path) {
+            // SAFETY: another thread may close it meanwhile; then this fails, or copies what is not ours to close.
+            let copy = unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned();
+            copies.extend(copy);
+        }
+    }
+    assert!(!copies.is_empty(), "{} is not open", path.display());
+    copies
 }
 
 /// Bytes that differ from place to place and from seed to seed.
