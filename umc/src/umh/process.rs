@@ -56,6 +56,10 @@ fn spawn(
     command.env_clear().envs(request.full_env(kernel));
     command.current_dir("/").process_group(0);
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    // Handlers and libraries in C open files without O_CLOEXEC, and the program would keep them open.
+    let flags = libc::CLOSE_RANGE_CLOEXEC as c_int;
+    // SAFETY: only a flag of this process's descriptors is set, which none of them needs otherwise.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, flags) };
     command.spawn()
 }
 

@@ -56,6 +56,18 @@ fn environment_directory_and_output() {
 }
 
 #[test]
+fn nothing_of_ours_is_inherited() {
+    boot();
+    // SAFETY: a new descriptor, above those that a shell uses itself.
+    let fd = unsafe { libc::fcntl(libc::STDIN_FILENO, libc::F_DUPFD, 200) };
+    assert!(fd >= 200);
+    let script = CString::new(format!("test ! -e /proc/$$/fd/{fd}")).expect("no NUL");
+    assert_eq!(shell(&script, sys::UMH_WAIT_PROC), 0, "descriptor {fd} is open in the program");
+    // SAFETY: ours.
+    unsafe { libc::close(fd) };
+}
+
+#[test]
 fn output_that_fills_the_pipe_does_not_block_the_program() {
     let kernel = boot();
     let script = c"i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done";
