@@ -42,6 +42,16 @@ fn answer(reply: ReplyEmpty) -> Box<dyn FnOnce(umc::Result<()>) + Send> {
     })
 }
 
+/// Requests that have one answer.
+macro_rules! refuse {
+    ($($request:ident($($argument:ty),*) -> $reply:ty: $errno:ident;)*) => {
+        $(fn $request(&self, _req: &Request, $(_: $argument,)* reply: $reply) {
+            let _handler = self.0.enter();
+            reply.error(Errno::$errno);
+        })*
+    };
+}
+
 impl fuser::Filesystem for Server {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
         let _ = config.set_max_write(WRITE_MAX);
@@ -215,19 +225,6 @@ impl fuser::Filesystem for Server {
         }
     }
 
-    fn flush(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
-        _lock_owner: LockOwner,
-        reply: ReplyEmpty,
-    ) {
-        let _handler = self.0.enter();
-        // Nothing is cached on this side; the kernel stops asking.
-        reply.error(Errno::ENOSYS);
-    }
-
     fn release(
         &self,
         _req: &Request,
@@ -393,117 +390,24 @@ impl fuser::Filesystem for Server {
         reply.statfs(0, 0, 0, 0, 0, 4096, 255, 4096);
     }
 
-    fn getxattr(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _name: &OsStr,
-        _size: u32,
-        reply: ReplyXattr,
-    ) {
-        let _handler = self.0.enter();
-        // Not supported at all: the kernel remembers it.
-        reply.error(Errno::ENOSYS);
-    }
-
-    fn listxattr(&self, _req: &Request, _ino: INodeNo, _size: u32, reply: ReplyXattr) {
-        let _handler = self.0.enter();
-        reply.error(Errno::ENOSYS);
-    }
-
     fn forget(&self, _req: &Request, _ino: INodeNo, _nlookup: u64) {
         // Nodes live as long as the tree wants; a request for a number that is gone gets ENOENT.
         drop(self.0.enter());
     }
 
-    // Names are given by drivers only: the answers are those of sysfs.
-
-    fn create(
-        &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _mode: u32,
-        _umask: u32,
-        _flags: i32,
-        reply: ReplyCreate,
-    ) {
-        let _handler = self.0.enter();
-        reply.error(Errno::EACCES);
-    }
-
-    fn mknod(
-        &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _mode: u32,
-        _umask: u32,
-        _rdev: u32,
-        reply: ReplyEntry,
-    ) {
-        let _handler = self.0.enter();
-        reply.error(Errno::EPERM);
-    }
-
-    fn mkdir(
-        &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _mode: u32,
-        _umask: u32,
-        reply: ReplyEntry,
-    ) {
-        let _handler = self.0.enter();
-        reply.error(Errno::EPERM);
-    }
-
-    fn unlink(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        let _handler = self.0.enter();
-        reply.error(Errno::EPERM);
-    }
-
-    fn rmdir(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        let _handler = self.0.enter();
-        reply.error(Errno::EPERM);
-    }
-
-    fn symlink(
-        &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _target: &Path,
-        reply: ReplyEntry,
-    ) {
-        let _handler = self.0.enter();
-        reply.error(Errno::EPERM);
-    }
-
-    fn rename(
-        &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _newparent: INodeNo,
-        _newname: &OsStr,
-        _flags: RenameFlags,
-        reply: ReplyEmpty,
-    ) {
-        let _handler = self.0.enter();
-        reply.error(Errno::EPERM);
-    }
-
-    fn link(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _newparent: INodeNo,
-        _newname: &OsStr,
-        reply: ReplyEntry,
-    ) {
-        let _handler = self.0.enter();
-        reply.error(Errno::EPERM);
+    refuse! {
+        // Names are given by drivers only: the answers are those of sysfs.
+        create(INodeNo, &OsStr, u32, u32, i32) -> ReplyCreate: EACCES;
+        mknod(INodeNo, &OsStr, u32, u32, u32) -> ReplyEntry: EPERM;
+        mkdir(INodeNo, &OsStr, u32, u32) -> ReplyEntry: EPERM;
+        unlink(INodeNo, &OsStr) -> ReplyEmpty: EPERM;
+        rmdir(INodeNo, &OsStr) -> ReplyEmpty: EPERM;
+        symlink(INodeNo, &OsStr, &Path) -> ReplyEntry: EPERM;
+        rename(INodeNo, &OsStr, INodeNo, &OsStr, RenameFlags) -> ReplyEmpty: EPERM;
+        link(INodeNo, INodeNo, &OsStr) -> ReplyEntry: EPERM;
+        // Nothing is cached on this side, and nothing has attributes: the kernel stops asking.
+        flush(INodeNo, FileHandle, LockOwner) -> ReplyEmpty: ENOSYS;
+        getxattr(INodeNo, &OsStr, u32) -> ReplyXattr: ENOSYS;
+        listxattr(INodeNo, u32) -> ReplyXattr: ENOSYS;
     }
 }
