@@ -1,4 +1,4 @@
-//! Who may open a device, and who may not: claims, holders, roles, and a close that is seen at once.
+//! Who may open or mount a device, and who may not: claims, holders, roles, and a close that is seen at once.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -99,5 +99,61 @@ for round in range(30):
 ";
     let output = cluster.on(cluster.a(), &["python3", "-c", script]);
     assert!(output.status.success(), "{}", text(&output));
+    cluster.down();
+}
+
+/// Runs a command on a node that must fail, and say so.
+fn refused(cluster: &Cluster, node: &str, command: &[&str], says: &str) {
+    let output = cluster.on(node, command);
+    assert!(!output.status.success(), "{command:?}: {}", text(&output));
+    assert!(text(&output).contains(says), "{command:?}: {}", text(&output));
+}
+
+fn done(cluster: &Cluster, node: &str, command: &[&str]) {
+    let output = cluster.on(node, command);
+    assert!(output.status.success(), "{command:?}: {}", text(&output));
+}
+
+/// A mount claims the device as on a kernel: not the disk that DRBD holds, not twice, and until the unmount nobody else.
+#[test]
+fn a_mount_is_a_claim() {
+    let cluster = Cluster::in_sync("x-mount", Layout::default());
+    let node = cluster.a();
+    let dirs = ["one", "two"].map(|name| cluster.dir.join(name));
+    dirs.iter().for_each(|dir| fs::create_dir(dir).expect("a mount point"));
+    let [one, two] = dirs.each_ref().map(|dir| dir.to_str().expect("a name"));
+
+    let busy = "/dev/low0 already mounted or mount point busy";
+    refused(&cluster, node, &["mount", "-t", "ext4", "/dev/low0", one], busy);
+    refused(&cluster, node, &["mount", "-t", "ext4", "-o", "ro", "/dev/low0", one], busy);
+    refused(&cluster, cluster.b(), &["mount", "-t", "ext4", "/dev/drbd0", one], "Wrong medium");
+
+    done(&cluster, node, &["mkfs.ext4", "-q", "/dev/drbd0"]);
+    for _ in 0..5 {
+        done(&cluster, node, &["mount", "/dev/drbd0", one]);
+        refused(&cluster, node, &["mount", "/dev/drbd0", two], "/dev/drbd0 already mounted");
+        refused(&cluster, node, &["mkfs.ext4", "-q", "-F", "/dev/drbd0"], "in use");
+        let refused = cluster.try_adm(node, &["secondary", "r0"]);
+        assert!(text(&refused).contains("held open"), "{}", text(&refused));
+        let file = format!("echo hello > {one}/file && umount {one}");
+        done(&cluster, node, &["sh", "-c", &file]);
+        // The unmount is seen by the next command.
+        cluster.adm(node, &["secondary", "r0"]);
+        cluster.adm(node, &["primary", "r0"]);
+    }
+    // And in the way in which newer programs mount.
+    let script = "import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+fs = libc.fsopen(b'ext4', 0)
+assert libc.fsconfig(fs, 1, b'source', b'/dev/low0', 0) == -1 and ctypes.get_errno() == 16, 'DRBD has it'
+assert libc.fsconfig(fs, 1, b'source', b'/dev/drbd0', 0) == 0, os.strerror(ctypes.get_errno())
+assert libc.fsconfig(fs, 6, None, None, 0) == 0, os.strerror(ctypes.get_errno())
+mount = libc.fsmount(fs, 0, 0)
+assert libc.move_mount(mount, b'', -100, sys.argv[1].encode(), 4) == 0, os.strerror(ctypes.get_errno())
+assert open(sys.argv[1] + '/file').read() == 'hello\\n'";
+    done(&cluster, node, &["python3", "-c", script, two]);
+    refused(&cluster, node, &["mount", "/dev/drbd0", one], "/dev/drbd0 already mounted");
+    done(&cluster, node, &["umount", two]);
+    cluster.adm(node, &["secondary", "r0"]);
     cluster.down();
 }

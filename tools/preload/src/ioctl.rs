@@ -71,6 +71,11 @@ hooks! {
     }
 }
 
+/// Bytes of a block of the node's open block device.
+pub fn logical_block_size(fd: c_int) -> Option<u32> {
+    Disk::of(fd).and_then(|disk| u32::try_from(disk.block_size()).ok())
+}
+
 /// An open block device of the node.
 struct Disk {
     fd: c_int,

@@ -7,7 +7,8 @@
 //!   what DRBD's tools keep in `/var/lib/drbd`, `/run/drbd`, `/run/lock/drbd-*` and the host name
 //!   are the node's own;
 //! - block devices ([`stat`], [`ioctl`]): the regular files under the tree's `/dev` look like block
-//!   special files and answer the block layer's ioctls;
+//!   special files and answer the block layer's ioctls; one that is mounted ([`mount`]) goes behind a
+//!   loop device of the host;
 //! - generic netlink ([`netlink`]): an AF_NETLINK socket is a connection to the node;
 //! - programs that load modules ([`exec`]): `modprobe drbd` is run as `umc` and reaches the node.
 //!
@@ -47,6 +48,7 @@ mod fds;
 mod hostname;
 mod ioctl;
 mod map;
+mod mount;
 mod netlink;
 mod paths;
 mod raw;

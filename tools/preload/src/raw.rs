@@ -1,6 +1,6 @@
 //! System calls for the library's own work, past every hook.
 
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::MaybeUninit;
 
 use libc::{AT_FDCWD, syscall};
@@ -66,6 +66,15 @@ pub fn open(path: &CStr, flags: c_int) -> Result<c_int, c_int> {
     let call =
         unsafe { syscall(libc::SYS_openat, AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC) };
     result(call).map(|fd| fd as c_int)
+}
+
+/// ioctl(2).
+///
+/// # Safety
+/// `arg` is what the request wants.
+pub unsafe fn ioctl(fd: c_int, request: libc::Ioctl, arg: *mut c_void) -> Result<usize, c_int> {
+    // SAFETY: by contract.
+    result(unsafe { syscall(libc::SYS_ioctl, fd, request, arg) })
 }
 
 /// close(2).

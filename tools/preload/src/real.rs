@@ -1,6 +1,6 @@
 //! The functions of libc behind the hooks.
 
-use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -202,6 +202,9 @@ real! {
     fn listxattr(path: Path, list: *mut c_char, size: size_t) -> ssize_t;
     fn llistxattr(path: Path, list: *mut c_char, size: size_t) -> ssize_t;
     fn inotify_add_watch(fd: c_int, path: Path, mask: u32) -> c_int;
+    fn mount(source: Path, target: Path, kind: Path, flags: c_ulong, data: *const c_void) -> c_int;
+    fn fsconfig(fd: c_int, command: c_uint, key: Path, value: *const c_void, more: c_int) -> c_int;
+    fn swapon(path: Path, flags: c_int) -> c_int;
     fn uname(name: *mut libc::utsname) -> c_int;
     fn gethostname(name: *mut c_char, length: size_t) -> c_int;
     fn __gethostname_chk(name: *mut c_char, length: size_t, room: size_t) -> c_int;
