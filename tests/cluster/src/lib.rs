@@ -16,10 +16,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+mod fleet;
 mod foreground;
 mod start;
 mod watch;
 
+pub use fleet::Fleet;
 pub use foreground::Foreground;
 pub use start::Start;
 pub use watch::Watch;

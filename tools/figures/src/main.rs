@@ -2,11 +2,12 @@
 //!
 //! Three repetitions of each, the median counts. The load is fio against the DRBD device as FUSE shows it, without a
 //! file system between. Both nodes, and fio, share the processors of this machine. With the word `handlers`, only the
-//! disks without DRBD are measured.
+//! disks without DRBD are measured; with `nodes`, only idle nodes.
 
 #![allow(clippy::disallowed_methods)] // measures with the host's clock
 
 mod handlers;
+mod nodes;
 
 use std::fs;
 use std::path::Path;
@@ -55,14 +56,6 @@ fn mb_per_second(result: &serde_json::Value, side: &str) -> f64 {
 
 fn ram(net: &str, disk: &str, disk_mib: u64) -> Layout {
     Layout { handler: "ram", net: net.into(), disk: disk.into(), disk_mib, ..Layout::default() }
-}
-
-/// `VmRSS` of a process in MB.
-fn resident_mb(pid: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
-    line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or_default()
-        / 1000.0
 }
 
 fn resync(figures: &mut Vec<Figure>) {
@@ -134,50 +127,25 @@ fn load(figures: &mut Vec<Figure>) {
     cluster.down();
 }
 
-fn idle(figures: &mut Vec<Figure>) {
-    let (mut start_s, mut rss) = (Vec::new(), Vec::new());
-    for _ in 0..REPETITIONS {
-        let cluster = Cluster::new("idle", ram("", "", 32));
-        cluster.stop(cluster.a());
-        let start = Instant::now();
-        cluster.start(cluster.a());
-        start_s.push(start.elapsed().as_secs_f64());
-        rss.push(resident_mb(cluster.pid(cluster.a()).expect("the node runs")));
-        cluster.stop(cluster.a());
-        cluster.stop(cluster.b());
-    }
-    figures.push(Figure {
-        name: "start of a node with DRBD".into(),
-        unit: "s",
-        wanted: "< 0.5",
-        values: start_s,
-    });
-    figures.push(Figure {
-        name: "resident memory of an idle node".into(),
-        unit: "MB",
-        wanted: "< 40",
-        values: rss,
-    });
-}
-
 fn main() {
     let mut figures = Vec::new();
     match std::env::args().nth(1).as_deref() {
         Some("handlers") => handlers::measure(&mut figures),
+        Some("nodes") => nodes::measure(&mut figures),
         _ => {
-            idle(&mut figures);
+            nodes::measure(&mut figures);
             resync(&mut figures);
             load(&mut figures);
             handlers::measure(&mut figures);
         }
     }
 
-    println!("{:<36} {:>12} {:<5} {:>8}   runs", "figure", "median", "unit", "wanted");
+    println!("{:<44} {:>12} {:<5} {:>8}   runs", "figure", "median", "unit", "wanted");
     let mut json = serde_json::Map::new();
     for figure in &figures {
         let runs: Vec<String> = figure.values.iter().map(|value| format!("{value:.1}")).collect();
         println!(
-            "{:<36} {:>12.2} {:<5} {:>8}   {}",
+            "{:<44} {:>12.2} {:<5} {:>8}   {}",
             figure.name,
             figure.median(),
             figure.unit,
