@@ -6,11 +6,13 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Output;
 
 use cluster::{Cluster, Layout, text};
 
 const AGENT: &str = "/usr/lib/ocf/resource.d/linbit/drbd";
 const FUNCTIONS: &str = "/usr/lib/ocf/lib/heartbeat/ocf-shellfuncs";
+const TESTER: &str = "/usr/sbin/ocf-tester";
 
 /// Exit statuses of an action.
 const SUCCESS: i32 = 0;
@@ -22,8 +24,14 @@ struct Manager {
 }
 
 impl Manager {
-    fn new() -> Manager {
-        let cluster = Cluster::new("ocf", Layout::default());
+    fn new(name: &str) -> Manager {
+        for file in [AGENT, FUNCTIONS, TESTER] {
+            assert!(
+                Path::new(file).exists(),
+                "{file} is missing: apt-get install drbd-utils resource-agents"
+            );
+        }
+        let cluster = Cluster::new(name, Layout::default());
         let bin = cluster.dir.join("bin");
         fs::create_dir_all(&bin).expect("a directory for the stand-ins");
         let scores = cluster.dir.join("scores");
@@ -41,8 +49,15 @@ impl Manager {
         Manager { cluster }
     }
 
-    /// An action of the agent on a node, with what Pacemaker would set; `extra` are `NAME=VALUE`.
+    /// An action of the agent on a node; `extra` are `NAME=VALUE`.
     fn act(&self, node: &str, action: &str, extra: &[String]) -> i32 {
+        let output = self.run(node, extra, &[AGENT, action]);
+        println!("--- {node} {action}: {}", text(&output));
+        output.status.code().expect("the agent was not killed")
+    }
+
+    /// A program on a node, with what Pacemaker would set.
+    fn run(&self, node: &str, extra: &[String], program: &[&str]) -> Output {
         let dir = &self.cluster.dir;
         let mut command = vec![
             "env".to_owned(),
@@ -70,15 +85,14 @@ impl Manager {
             ("globally_unique", "false"),
             ("timeout", "60000"),
             ("interval", "0"),
-            ("notify_start_uname", "ocf-a ocf-b"),
         ];
         command.extend(meta.map(|(name, value)| format!("OCF_RESKEY_CRM_meta_{name}={value}")));
+        let both = self.cluster.nodes.join(" ");
+        command.push(format!("OCF_RESKEY_CRM_meta_notify_start_uname={both}"));
         command.extend(extra.iter().cloned());
-        command.extend([AGENT.to_owned(), action.to_owned()]);
-        let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        let output = self.cluster.on(node, &command);
-        println!("--- {node} {action}: {}", text(&output));
-        output.status.code().expect("the agent was not killed")
+        let mut command: Vec<&str> = command.iter().map(String::as_str).collect();
+        command.extend(program);
+        self.cluster.on(node, &command)
     }
 
     fn expect(&self, node: &str, action: &str, status: i32) {
@@ -108,13 +122,7 @@ impl Manager {
 
 #[test]
 fn the_agent_manages_two_nodes() {
-    for file in [AGENT, FUNCTIONS] {
-        assert!(
-            Path::new(file).exists(),
-            "{file} is missing: apt-get install drbd-utils resource-agents"
-        );
-    }
-    let manager = Manager::new();
+    let manager = Manager::new("ocf");
     let cluster = &manager.cluster;
     let (a, b) = (cluster.a(), cluster.b());
     manager.expect(a, "meta-data", SUCCESS);
@@ -152,4 +160,39 @@ fn the_agent_manages_two_nodes() {
         assert!(!cluster.device(node, 0).exists(), "{node}: the device is gone");
     }
     assert!(manager.score(a).contains("-D"), "{}", manager.score(a));
+}
+
+/// The tester of resource-agents is content with what the agent does on a node whose peer is there.
+#[test]
+fn the_tester_passes() {
+    let manager = Manager::new("tester");
+    let cluster = &manager.cluster;
+    let (a, b) = (cluster.a(), cluster.b());
+    for node in [a, b] {
+        cluster.adm(node, &["up", "r0"]);
+    }
+    cluster.await_connected(a);
+    cluster.adm(a, &["new-current-uuid", "--clear-bitmap", "r0/0"]);
+    cluster.await_dstate("UpToDate/UpToDate");
+    // It begins with what is up already.
+    let conf = format!("drbdconf={}", cluster.conf().display());
+    let tester = [TESTER, "-n", "p_r0", "-o", "drbd_resource=r0", "-o", &conf, AGENT];
+    let output = manager.run(a, &[], &tester);
+    let shown = text(&output);
+    println!("{shown}");
+    // What drbd-utils writes of its agent does not conform to the tester's DTD, on a kernel neither.
+    let of_dtd = |line: &&str| line.contains("meta-data which does not conform");
+    let complaints: Vec<&str> = shown.lines().filter(|line| line.starts_with("* rc=")).collect();
+    assert!(complaints.iter().all(|line| of_dtd(&line)), "{shown}");
+    let ended = format!("failed {} tests", complaints.len());
+    assert!(
+        shown.contains(&ended) || shown.contains("passed all tests"),
+        "not to the end: {shown}"
+    );
+    for optional in ["notify", "demote", "promote"] {
+        assert!(!shown.contains(&format!("not support the {optional}")), "{shown}");
+    }
+    manager.expect(a, "monitor", NOT_RUNNING);
+    assert_eq!(cluster.adm(b, &["role", "r0"]), "Secondary/Unknown");
+    cluster.adm(b, &["down", "r0"]);
 }
