@@ -8,7 +8,10 @@
 //! Checked: after every promotion each sector holds the version of the last fsync, or one written since, whole; a
 //! killed Secondary fails no write; each node starts again with `umc start` and `drbdadm up` alone, both become
 //! UpToDate; in the end both lower disks hold the same and what the model holds.
-//! To replay: `UMC_SEED=…` (the choices are the same, the moments are as near as threads get).
+//! To replay: `tools/crash ROUNDS SEED` with the seed that was printed (the choices are the same, the moments are as near
+//! as threads get).
+
+#![allow(clippy::disallowed_methods)] // a test program, not part of a node
 
 use std::fs::{self, File};
 use std::io;
