@@ -1,9 +1,14 @@
 //! The simulator: DRBD's cluster in virtual time, the same for each run of a seed, and planted faults found.
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::{Start, bin_dir, text};
+use cluster::{Start, Watch, bin_dir, eventually, text};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
 
 fn scenario(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tools/sim/scenarios").join(name)
@@ -24,22 +29,37 @@ fn hash(output: &Output) -> String {
     between(&text(output), "hash ", ",").to_owned()
 }
 
+/// Runs `f` while every processor of the host is busy with something else too.
+fn on_a_loaded_machine<R>(f: impl FnOnce() -> R) -> R {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let busy = || while !is_over.load(Ordering::Relaxed) {};
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        (0..processors).for_each(|_| drop(scope.spawn(busy)));
+        let result = f();
+        is_over.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
 #[test]
 fn a_lost_link_is_resynced_and_a_seed_repeats() {
     let first = sim("resync.toml", &["--seed", "7"]);
     let shown = text(&first);
     assert!(first.status.success(), "{shown}");
-    for wanted in ["1000 writes, 0 errors", "SyncTarget -> Connected", "replicas are equal"] {
+    for wanted in ["1000 writes", "0 errors", "SyncTarget -> Connected", "replicas are equal"] {
         assert!(shown.contains(wanted), "\"{wanted}\" is not in: {shown}");
     }
     assert!(shown.matches("SyncTarget -> Connected").count() >= 2, "no resync: {shown}");
-    // Side by side, so that the host schedules each run differently.
-    let hashes: Vec<String> = std::thread::scope(|scope| {
-        let runs: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| hash(&sim("resync.toml", &["--seed", "7"])))).collect();
-        runs.into_iter().map(|run| run.join().expect("a run")).collect()
-    });
-    assert_eq!(hashes, vec![hash(&first); 4]);
+    // Three times three side by side, so that the host schedules each run differently.
+    let again = || {
+        let some = || (0..3).map(|_| hash(&sim("resync.toml", &["--seed", "7"]))).collect();
+        std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..3).map(|_| scope.spawn(some)).collect();
+            runs.into_iter().map(|run| run.join().expect("three runs")).collect::<Vec<Vec<_>>>()
+        })
+    };
+    assert_eq!(on_a_loaded_machine(again).concat(), vec![hash(&first); 9]);
     assert_ne!(hash(&sim("resync.toml", &["--seed", "8"])), hash(&first));
 }
 
@@ -51,16 +71,49 @@ fn a_sweep_with_faults_passes() {
     assert!(shown.contains("20 seeds, 0 failed") && shown.contains("seeds/s"), "{shown}");
 }
 
+#[test]
+fn the_administrator_finds_each_command() {
+    let output = sim("administrator.toml", &["--seed", "1"]);
+    let shown = text(&output);
+    assert!(output.status.success(), "{shown}");
+    for wanted in [
+        "b: disconnect for 1500 ms: done",
+        "b: connect: done",
+        "b: detach of volume 1 for 1500 ms: done",
+        "b: attach of volume 1: done",
+        "a: secondary: done",
+        "b: primary: done",
+        "b: down for 1500 ms: done",
+        "b: up: done",
+        "b: invalidate of volume 0: done",
+        "a: pause-sync for 2000 ms: done",
+        "-> PausedSyncT )",
+        "a: resume-sync: done",
+        "a: verify: done",
+        "drbd1: Online verify done",
+        "a: resize of volume 1: done",
+        "a loses power",
+        "drbd1: role( Secondary -> Primary )",
+        "the replicas are equal, and nothing is lost",
+    ] {
+        assert!(shown.contains(wanted), "\"{wanted}\" is not in: {shown}");
+    }
+    // One switch-over to the second node and one fail-over.
+    assert_eq!(shown.matches("b: primary: done").count(), 2, "{shown}");
+    let output = sim("administrator-random.toml", &["--seeds", "0..20", "-j", "2"]);
+    assert!(output.status.success(), "{}", text(&output));
+}
+
 /// A sweep finds the fault, and the command that it prints shows it again.
 fn is_found_and_replayed(file: &str, says: &str) {
     let output = sim(file, &["--seeds", "0..40"]);
     let shown = text(&output);
     assert!(!output.status.success() && shown.contains(says), "not found: {shown}");
     let failure = between(&shown, "FAILED: ", "\n");
-    let command = between(&shown, "again: umc ", "\n");
-    let args: Vec<&str> = command.split(' ').collect();
-    let again = Command::new(bin_dir().join("umc")).args(args).run().expect("umc sim");
-    assert!(!again.status.success(), "{command} succeeded");
+    let command = between(&shown, "again: ", "\n");
+    let path = format!("{}:{}", bin_dir().display(), std::env::var("PATH").expect("a PATH"));
+    let again = Command::new("sh").args(["-c", command]).env("PATH", path).run().expect("sh");
+    assert_eq!(again.status.code(), Some(1), "{command}: {}", text(&again));
     assert!(text(&again).contains(failure), "{command}: {}", text(&again));
 }
 
@@ -83,6 +136,71 @@ fn a_resync_target_that_loses_power_is_found() {
 #[test]
 fn mistakes_in_a_scenario_are_named() {
     let output = sim("no-such.toml", &[]);
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(2));
     assert!(text(&output).contains("no-such.toml"), "{}", text(&output));
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("bad.toml");
+    fs::write(&file, "duration_ms = 5\n[load]\nwriters = 0\n").expect("a file");
+    let output = Command::new(bin_dir().join("umc")).arg("sim").arg(&file).run().expect("umc");
+    let shown = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+    for wanted in ["bad.toml", "line 3", "must be from 1 to 64", "docs/simulator.md"] {
+        assert!(shown.contains(wanted), "\"{wanted}\" is not in: {shown}");
+    }
+}
+
+/// The children of a process that run the program which they were started for.
+fn children(parent: i32) -> Vec<Pid> {
+    let is_child = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name may hold anything, and ends with the last parenthesis; state and parent follow.
+        let parent_of = stat.rsplit_once(')').and_then(|rest| rest.1.split_whitespace().nth(1));
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let is_run = line.split(|byte| *byte == 0).any(|word| word == b"--in-process");
+        is_run && parent_of == Some(&parent.to_string())
+    };
+    let pids = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = pids.filter_map(|dir| dir.file_name().to_str()?.parse().ok());
+    pids.filter(is_child).map(Pid::from_raw).collect()
+}
+
+/// What is left of a group of processes ends with this, so that a test that fails leaves nothing either.
+struct Group(i32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(self.0), Signal::SIGKILL);
+    }
+}
+
+/// Interrupts a sweep in the middle. Its output is open until the last process that writes to it has ended.
+fn leaves_nothing(dir: &Path, signal: Signal, to_all: bool) {
+    let scratch = tempfile::tempdir_in(dir).expect("a directory");
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" sim \"$1\" --seeds 0..1000 -j 2 2>&1"]);
+    command.arg(bin_dir().join("umc")).arg(scenario("resync.toml"));
+    let mut sweep = Watch::start({
+        command.env("TMPDIR", scratch.path()).process_group(0);
+        command
+    });
+    let pid = sweep.pid().cast_signed();
+    let _group = Group(pid);
+    // Stopped in the middle, so that they do not end because nobody reads what they print.
+    let is_stopped = |run: &Pid| kill(*run, Signal::SIGSTOP).is_ok();
+    eventually("two runs", || children(pid).iter().filter(|run| is_stopped(run)).count() == 2);
+    let target = Pid::from_raw(if to_all { -pid } else { pid });
+    kill(target, signal).expect("the signal is sent");
+    let (status, lines) = sweep.ends();
+    assert_eq!(status.signal(), Some(signal as i32), "{lines:?}");
+    let left: Vec<_> = fs::read_dir(scratch.path()).expect("a directory").flatten().collect();
+    assert!(left.is_empty(), "{signal} leaves {left:?}");
+}
+
+#[test]
+fn an_interrupted_sweep_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Ctrl-C reaches the whole group of processes.
+    leaves_nothing(dir.path(), Signal::SIGINT, true);
+    leaves_nothing(dir.path(), Signal::SIGTERM, false);
+    leaves_nothing(dir.path(), Signal::SIGKILL, false);
 }

@@ -13,6 +13,8 @@ use serde::Deserialize;
 use umc::blkdev::{Disk, DiskLimits};
 use umc::{Kernel, bio, bio_iter, sched, sys};
 
+use crate::scenario::bounds;
+
 /// Bytes of a sector.
 pub const SECTOR: usize = 512;
 
@@ -20,6 +22,7 @@ pub const SECTOR: usize = 512;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiskSpec {
+    #[serde(deserialize_with = "bounds::within::<1, 4096, _>")]
     pub mib: u64,
     pub latency_us: u64,
     /// Up to so much is added, drawn for each request.
@@ -126,7 +129,7 @@ impl SimDisk {
 
     /// Bytes of the disk.
     pub fn len(&self) -> usize {
-        (self.spec.mib << 20) as usize
+        self.state.lock().seen.len()
     }
 
     /// Reads past the simulated time, as an offline tool.
@@ -249,7 +252,7 @@ impl Disk for Plugged {
             unsafe { (bio::op(bio), bio::flags(bio), bio::sector(bio), bio::size(bio) as usize) };
         let offset = sector as usize * SECTOR;
         let mut state = self.disk.state.lock();
-        let is_inside = size == 0 || offset + size <= self.disk.len();
+        let is_inside = size == 0 || offset + size <= state.seen.len();
         let work = match op {
             _ if state.failing || !is_inside => None,
             bio::Op::Read => Some(Work::Read { offset }),
@@ -276,6 +279,14 @@ impl Disk for Plugged {
         let deadline = self.kernel.ops.now_ns() + delay;
         // SAFETY: the box is the callback's, which runs once; if the host is killed it is leaked.
         unsafe { self.kernel.ops.timer_arm(deadline, answer, Box::into_raw(request).cast()) };
+    }
+
+    fn resize(&self, size: Option<u64>) -> Result<u64, String> {
+        let mut state = self.disk.state.lock();
+        let len = size.map_or(0, |size| size as usize).max(state.seen.len());
+        state.seen.resize(len, 0);
+        state.durable.resize(len, 0);
+        Ok(len as u64)
     }
 }
 

@@ -1,6 +1,10 @@
 //! A client of DRBD 8.4's netlink family: what `drbdsetup` does, without a program.
 
-use std::net::{IpAddr, SocketAddr};
+mod status;
+mod wire;
+
+use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,17 +12,30 @@ use umc::Kernel;
 use umc::genetlink::{Overrun, Portal, Sink};
 use umc::sched::Creds;
 
+use crate::scenario::bounds;
+pub use status::{CONN_CONNECTED, CONN_STANDALONE, DISK_DISKLESS, DISK_UP_TO_DATE, Status};
+use wire::{Attrs, find, i32_at, kind_of, message, raw_address};
+
 /// Commands of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Command {
+enum Command {
     GetStatus = 2,
     NewMinor = 5,
     NewResource = 7,
     Connect = 10,
+    Disconnect = 11,
     Attach = 12,
+    Resize = 13,
     Primary = 14,
+    Secondary = 15,
     NewCurrentUuid = 16,
+    StartVerify = 17,
+    Detach = 18,
+    Invalidate = 19,
+    PauseSync = 21,
+    ResumeSync = 22,
+    Down = 27,
 }
 
 /// Top-level attributes.
@@ -28,6 +45,7 @@ mod tla {
     pub const NET_CONF: u16 = 5;
     pub const ROLE_PARMS: u16 = 6;
     pub const STATE_INFO: u16 = 8;
+    pub const VERIFY_PARMS: u16 = 9;
     pub const NEW_UUID_PARMS: u16 = 10;
 }
 
@@ -43,45 +61,30 @@ const SUCCESS: std::ops::RangeInclusive<i32> = 1..=4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused(pub i32);
 
-/// The state of a device, numbered as DRBD does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status(u32);
-
-pub const CONN_STANDALONE: u32 = 0;
-pub const CONN_CONNECTED: u32 = 10;
-pub const DISK_DISKLESS: u32 = 0;
-pub const DISK_UP_TO_DATE: u32 = 8;
-
-impl Status {
-    pub fn is_primary(self) -> bool {
-        self.0 & 3 == 1
-    }
-
-    pub fn conn(self) -> u32 {
-        (self.0 >> 4) & 31
-    }
-
-    pub fn disk(self) -> u32 {
-        (self.0 >> 9) & 15
-    }
-
-    pub fn peer_disk(self) -> u32 {
-        (self.0 >> 13) & 15
-    }
-
-    /// Connected, and both replicas are good.
-    pub fn is_healthy(self) -> bool {
-        self.conn() == CONN_CONNECTED
-            && self.disk() == DISK_UP_TO_DATE
-            && self.peer_disk() == DISK_UP_TO_DATE
-    }
-}
-
-impl std::fmt::Display for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const ROLES: [&str; 4] = ["Unknown", "Primary", "Secondary", "?"];
-        let role = ROLES[(self.0 & 3) as usize];
-        write!(f, "cs {} ro {role} ds {}/{}", self.conn(), self.disk(), self.peer_disk())
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.0 {
+            -1 => "there would be two Primaries",
+            -2 => "no UpToDate disk would be left",
+            -4 => "it has no disk",
+            -5 => "the peer has no disk",
+            -7 => "the peer is not known to be outdated",
+            -8 => "a resync is running",
+            -9 => "it is StandAlone already",
+            -10 => "the peer says no",
+            -12 => "the device is in use",
+            -13 => "there is no connection",
+            -15 => "it is not connected",
+            -18 => "another change of state is under way",
+            130 => "a resync is running",
+            131 => "one side must be Primary",
+            134 => "it is paused already",
+            135 => "it is not paused",
+            138 => "it has no disk",
+            158 => "there is no such resource",
+            _ => return write!(f, "DRBD refuses with code {}", self.0),
+        };
+        write!(f, "DRBD refuses: {why} (code {})", self.0)
     }
 }
 
@@ -90,6 +93,7 @@ impl std::fmt::Display for Status {
 #[serde(deny_unknown_fields, default)]
 pub struct NetSpec {
     /// A, B or C.
+    #[serde(deserialize_with = "bounds::protocol")]
     pub protocol: char,
     /// Tenths of a second.
     pub timeout: u32,
@@ -117,76 +121,7 @@ impl Sink for Inbox {
     }
 }
 
-/// Attributes under construction.
-#[derive(Default)]
-struct Attrs(Vec<u8>);
-
-impl Attrs {
-    fn bytes(mut self, kind: u16, value: &[u8]) -> Attrs {
-        self.0.extend_from_slice(&(value.len() as u16 + 4).to_ne_bytes());
-        self.0.extend_from_slice(&kind.to_ne_bytes());
-        self.0.extend_from_slice(value);
-        self.0.resize(self.0.len().next_multiple_of(4), 0);
-        self
-    }
-
-    fn u32(self, kind: u16, value: u32) -> Attrs {
-        self.bytes(kind, &value.to_ne_bytes())
-    }
-
-    fn flag(self, kind: u16, value: bool) -> Attrs {
-        self.bytes(kind, &[u8::from(value)])
-    }
-
-    fn text(self, kind: u16, value: &str) -> Attrs {
-        let mut value = value.as_bytes().to_vec();
-        value.push(0);
-        self.bytes(kind, &value)
-    }
-
-    fn nest(self, kind: u16, inner: Attrs) -> Attrs {
-        const NESTED: u16 = 1 << 15;
-        self.bytes(kind | NESTED, &inner.0)
-    }
-}
-
-/// The payload of the attribute `kind`.
-fn find(mut attrs: &[u8], kind: u16) -> Option<&[u8]> {
-    while attrs.len() >= 4 {
-        let len = usize::from(u16::from_ne_bytes([attrs[0], attrs[1]]));
-        // The two top bits are flags of netlink, the next one is DRBD's.
-        let found = u16::from_ne_bytes([attrs[2], attrs[3]]) & 0x3fff;
-        let value = attrs.get(4..len)?;
-        if found == kind {
-            return Some(value);
-        }
-        attrs = attrs.get(len.next_multiple_of(4)..).unwrap_or_default();
-    }
-    None
-}
-
-fn message(kind: u16, command: u8, version: u8, body: &[u8]) -> Vec<u8> {
-    const REQUEST: u16 = 1;
-    let mut message = Vec::new();
-    message.extend_from_slice(&(20 + body.len() as u32).to_ne_bytes());
-    message.extend_from_slice(&kind.to_ne_bytes());
-    message.extend_from_slice(&REQUEST.to_ne_bytes());
-    message.extend_from_slice(&1_u32.to_ne_bytes());
-    message.extend_from_slice(&0_u32.to_ne_bytes());
-    message.extend_from_slice(&[command, version, 0, 0]);
-    message.extend_from_slice(body);
-    message
-}
-
-fn i32_at(message: &[u8], at: usize) -> Option<i32> {
-    Some(i32::from_ne_bytes(message.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn kind_of(message: &[u8]) -> u16 {
-    u16::from_ne_bytes([message[4], message[5]])
-}
-
-/// The resource of a node. Its methods are called on a task of the node's host.
+/// The resource of a node. Its methods are called on a task of the node's host. The minor of a volume is its number.
 #[derive(Clone)]
 pub struct Client {
     kernel: &'static Kernel,
@@ -226,31 +161,50 @@ impl Client {
         Err(Refused(0))
     }
 
-    fn context(&self) -> Attrs {
-        Attrs::default().text(2, RESOURCE)
+    /// A command about a volume that needs no more to be said.
+    fn tell(&self, command: Command, volume: u32) -> Result<(), Refused> {
+        self.send(command, volume, self.context()).map(drop)
     }
 
-    /// `new-resource` and `new-minor`.
-    pub fn create(&self) -> Result<(), Refused> {
-        let context = Attrs::default().nest(tla::CONTEXT, self.context());
-        self.send(Command::NewResource, NO_MINOR, context)?;
-        let context = Attrs::default().nest(tla::CONTEXT, self.context().u32(1, 0));
-        self.send(Command::NewMinor, 0, context).map(drop)
+    fn context(&self) -> Attrs {
+        Attrs::default().nest(tla::CONTEXT, Attrs::default().text(2, RESOURCE))
+    }
+
+    /// `new-resource`, and `new-minor` for each volume.
+    pub fn create(&self, volumes: u32) -> Result<(), Refused> {
+        self.send(Command::NewResource, NO_MINOR, self.context())?;
+        for volume in 0..volumes {
+            let context = Attrs::default().text(2, RESOURCE).u32(1, volume);
+            let attrs = Attrs::default().nest(tla::CONTEXT, context);
+            self.send(Command::NewMinor, volume, attrs)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of a volume.
+    pub fn capacity(&self, volume: u32) -> Result<u64, Refused> {
+        let reply = self.send(Command::GetStatus, volume, Attrs::default())?;
+        let info = find(&reply[28..], tla::STATE_INFO).ok_or(Refused(0))?;
+        let sectors =
+            find(info, 3).and_then(|sectors| sectors.try_into().ok()).ok_or(Refused(0))?;
+        Ok(u64::from_ne_bytes(sectors) * 512)
     }
 
     /// `attach`, with internal metadata.
-    pub fn attach(&self, disk: &str, net: &NetSpec) -> Result<(), Refused> {
+    pub fn attach(&self, volume: u32, disk: &str, net: &NetSpec) -> Result<(), Refused> {
         let conf = Attrs::default()
             .text(1, disk)
             .text(2, disk)
             .u32(3, -1_i32 as u32)
             .u32(8, net.resync_rate)
             .u32(11, 0);
-        self.send(Command::Attach, 0, Attrs::default().nest(tla::DISK_CONF, conf)).map(drop)
+        let attrs = self.context().nest(tla::DISK_CONF, conf);
+        self.send(Command::Attach, volume, attrs).map(drop)
     }
 
-    fn path(&self, mine: SocketAddr, peer: SocketAddr) -> Attrs {
-        self.context().bytes(3, &raw_address(mine)).bytes(4, &raw_address(peer))
+    /// `detach`.
+    pub fn detach(&self, volume: u32) -> Result<(), Refused> {
+        self.tell(Command::Detach, volume)
     }
 
     /// `connect`.
@@ -266,30 +220,75 @@ impl Client {
             _ => 3,
         };
         let conf = Attrs::default()
+            .text(4, "crc32c")
             .u32(6, protocol)
             .u32(7, net.connect_int)
             .u32(8, net.timeout)
             .u32(9, net.ping_int);
-        let attrs =
-            Attrs::default().nest(tla::CONTEXT, self.path(mine, peer)).nest(tla::NET_CONF, conf);
+        let path = Attrs::default()
+            .text(2, RESOURCE)
+            .bytes(3, &raw_address(mine))
+            .bytes(4, &raw_address(peer));
+        let attrs = Attrs::default().nest(tla::CONTEXT, path).nest(tla::NET_CONF, conf);
         self.send(Command::Connect, NO_MINOR, attrs).map(drop)
     }
 
+    /// `disconnect`.
+    pub fn disconnect(&self, mine: SocketAddr, peer: SocketAddr) -> Result<(), Refused> {
+        let path = Attrs::default().bytes(3, &raw_address(mine)).bytes(4, &raw_address(peer));
+        let attrs = Attrs::default().nest(tla::CONTEXT, path);
+        self.send(Command::Disconnect, NO_MINOR, attrs).map(drop)
+    }
+
     /// `primary`, with `--force` if the data shall count as good.
-    pub fn primary(&self, force: bool) -> Result<(), Refused> {
-        let parms = Attrs::default().nest(tla::ROLE_PARMS, Attrs::default().flag(1, force));
-        self.send(Command::Primary, 0, parms).map(drop)
+    pub fn primary(&self, volume: u32, force: bool) -> Result<(), Refused> {
+        let parms = Attrs::default().flag(1, force);
+        self.send(Command::Primary, volume, self.context().nest(tla::ROLE_PARMS, parms)).map(drop)
+    }
+
+    /// `secondary`.
+    pub fn secondary(&self, volume: u32) -> Result<(), Refused> {
+        let parms = Attrs::default().flag(1, false);
+        self.send(Command::Secondary, volume, self.context().nest(tla::ROLE_PARMS, parms)).map(drop)
+    }
+
+    /// `down`: the resource and its volumes are gone.
+    pub fn down(&self) -> Result<(), Refused> {
+        self.tell(Command::Down, NO_MINOR)
+    }
+
+    /// `verify`, of the whole volume.
+    pub fn verify(&self, volume: u32) -> Result<(), Refused> {
+        let parms = Attrs::default().bytes(1, &0_u64.to_ne_bytes());
+        let attrs = self.context().nest(tla::VERIFY_PARMS, parms);
+        self.send(Command::StartVerify, volume, attrs).map(drop)
+    }
+
+    /// `invalidate`: the data here are bad, and copied from the peer.
+    pub fn invalidate(&self, volume: u32) -> Result<(), Refused> {
+        self.tell(Command::Invalidate, volume)
+    }
+
+    /// `pause-sync`, or `resume-sync`.
+    pub fn pause_sync(&self, volume: u32, pause: bool) -> Result<(), Refused> {
+        self.tell(if pause { Command::PauseSync } else { Command::ResumeSync }, volume)
+    }
+
+    /// `resize`, to what the disks allow.
+    pub fn resize(&self, volume: u32) -> Result<(), Refused> {
+        self.tell(Command::Resize, volume)
     }
 
     /// `new-current-uuid --clear-bitmap`: both sides are declared equal.
-    pub fn declare_equal(&self) -> Result<(), Refused> {
-        let parms = Attrs::default().nest(tla::NEW_UUID_PARMS, Attrs::default().flag(1, true));
-        self.send(Command::NewCurrentUuid, 0, parms).map(drop)
+    pub fn declare_equal(&self, volume: u32) -> Result<(), Refused> {
+        let parms = Attrs::default().flag(1, true);
+        let attrs = self.context().nest(tla::NEW_UUID_PARMS, parms);
+        self.send(Command::NewCurrentUuid, volume, attrs).map(drop)
     }
 
-    /// The state of the device.
-    pub fn status(&self) -> Result<Status, Refused> {
-        let reply = self.send(Command::GetStatus, 0, Attrs::default())?;
+    /// The state of a volume.
+    pub fn status(&self, volume: u32) -> Result<Status, Refused> {
+        let reply = self.send(Command::GetStatus, volume, Attrs::default())?;
         let info = find(&reply[28..], tla::STATE_INFO).ok_or(Refused(0))?;
         let state = find(info, 2).and_then(|state| i32_at(state, 0)).ok_or(Refused(0))?;
         Ok(Status(state as u32))
@@ -303,26 +302,4 @@ fn exchange(kernel: &'static Kernel, request: &[u8]) -> Vec<Vec<u8>> {
     portal.receive(request);
     drop(portal);
     std::mem::take(&mut *inbox.0.lock())
-}
-
-/// A `struct sockaddr_in` or `sockaddr_in6`.
-fn raw_address(addr: SocketAddr) -> Vec<u8> {
-    let family = |number: u16| number.to_ne_bytes();
-    let mut raw = Vec::new();
-    match addr.ip() {
-        IpAddr::V4(ip) => {
-            raw.extend_from_slice(&family(2));
-            raw.extend_from_slice(&addr.port().to_be_bytes());
-            raw.extend_from_slice(&ip.octets());
-            raw.resize(16, 0);
-        }
-        IpAddr::V6(ip) => {
-            raw.extend_from_slice(&family(10));
-            raw.extend_from_slice(&addr.port().to_be_bytes());
-            raw.extend_from_slice(&[0; 4]);
-            raw.extend_from_slice(&ip.octets());
-            raw.resize(28, 0);
-        }
-    }
-    raw
 }

@@ -34,7 +34,8 @@ pub struct Node {
     pub sim: Sim,
     pub host: HostId,
     pub name: &'static str,
-    pub disk: Arc<SimDisk>,
+    /// The lower disk of each volume.
+    pub disks: Vec<Arc<SimDisk>>,
     setup: Arc<Setup>,
     running: Mutex<Option<Running>>,
 }
@@ -50,11 +51,11 @@ impl Node {
         sim: Sim,
         host: HostId,
         name: &'static str,
-        disk: Arc<SimDisk>,
+        disks: Vec<Arc<SimDisk>>,
         setup: Arc<Setup>,
     ) -> Arc<Node> {
         sim.add_host(host, &[address(host)]);
-        Arc::new(Node { sim, host, name, disk, setup, running: Mutex::new(None) })
+        Arc::new(Node { sim, host, name, disks, setup, running: Mutex::new(None) })
     }
 
     /// The kernel, if the node is on.
@@ -92,9 +93,26 @@ impl Node {
         })
     }
 
-    /// The state of the device; None if the node is off.
-    pub fn status(&self) -> Option<Status> {
-        self.command(Client::status)?.ok()
+    /// The numbers of the volumes.
+    pub fn volumes(&self) -> std::ops::Range<u32> {
+        0..self.disks.len() as u32
+    }
+
+    /// The lower disk of a volume.
+    pub fn disk(&self, volume: u32) -> &Arc<SimDisk> {
+        &self.disks[volume as usize]
+    }
+
+    /// The state of a volume; None if the node is off, or the resource down.
+    pub fn status(&self, volume: u32) -> Option<Status> {
+        self.command(move |drbd| drbd.status(volume))?.ok()
+    }
+
+    /// The state of each volume; None if the node is off, or the resource down.
+    pub fn statuses(&self) -> Option<Vec<Status>> {
+        let volumes = self.volumes();
+        let all = move |drbd: &Client| volumes.map(|volume| drbd.status(volume)).collect();
+        self.command::<Result<_, Refused>>(all)?.ok()
     }
 
     fn path(&self) -> (SocketAddr, SocketAddr) {
@@ -102,11 +120,9 @@ impl Node {
         (of(self.host), of(3 - self.host))
     }
 
-    /// Boots a kernel, loads the driver, and brings the resource up as far as it will come.
-    pub fn start(&self) -> Result<()> {
-        let extents = meta::apply_al(&self.disk);
-        self.sim.trace(&format!("{} starts, {extents} extents were active", self.name));
-        let (name, disk, setup) = (self.name, Arc::clone(&self.disk), Arc::clone(&self.setup));
+    /// Boots a kernel with the driver and the disks.
+    pub fn boot(&self) -> Result<()> {
+        let (name, disks, setup) = (self.name, self.disks.clone(), Arc::clone(&self.setup));
         let booted = self.on_host("boot", move || -> Result<Running> {
             let kernel = Kernel::boot(Config { name: name.to_owned(), ..Default::default() });
             kernel.set_console(Box::new(|record| {
@@ -116,9 +132,11 @@ impl Node {
             for module in &setup.modules {
                 umc::module::insert(kernel, module, &[])?;
             }
-            disk.plug(kernel, "d0").map_err(|errno| anyhow!("add disk d0: {errno}"))?;
-            let drbd = Client::new(kernel).map_err(|refused| anyhow!("{refused:?}"))?;
-            drbd.create().map_err(|refused| anyhow!("new resource: {refused:?}"))?;
+            for (volume, disk) in disks.iter().enumerate() {
+                let name = format!("d{volume}");
+                disk.plug(kernel, &name).map_err(|errno| anyhow!("add disk {name}: {errno}"))?;
+            }
+            let drbd = Client::new(kernel).map_err(|refused| anyhow!("find DRBD: {refused}"))?;
             Ok(Running { kernel, drbd })
         });
         let running = booted
@@ -126,17 +144,30 @@ impl Node {
             .and_then(|booted| booted)
             .with_context(|| format!("Cannot start node {}", self.name))?;
         *self.running.lock() = Some(running);
-        if let Some(Err(refused)) = self.attach() {
-            self.sim.trace(&format!("{} cannot attach its disk: {refused:?}", self.name));
-        }
-        self.connect();
         Ok(())
     }
 
+    /// `up`: brings the resource up as far as it will come, and tells how many extents of the activity log were
+    /// active. None if the node is off.
+    pub fn up(&self) -> Option<Result<usize, Refused>> {
+        let extents = self.disks.iter().map(|disk| meta::apply_al(disk)).sum();
+        let volumes = self.disks.len() as u32;
+        if let Err(refused) = self.command(move |drbd| drbd.create(volumes))? {
+            return Some(Err(refused));
+        }
+        for volume in self.volumes() {
+            if let Err(refused) = self.attach(volume)? {
+                let text = format!("{}: volume {volume} is not attached: {refused}", self.name);
+                self.sim.trace(&text);
+            }
+        }
+        Some(self.connect()?.map(|()| extents))
+    }
+
     /// `attach`.
-    pub fn attach(&self) -> Option<Result<(), Refused>> {
+    pub fn attach(&self, volume: u32) -> Option<Result<(), Refused>> {
         let net = self.setup.net.clone();
-        self.command(move |drbd| drbd.attach("/dev/d0", &net))
+        self.command(move |drbd| drbd.attach(volume, &format!("/dev/d{volume}"), &net))
     }
 
     /// `connect`.
@@ -145,18 +176,45 @@ impl Node {
         self.command(move |drbd| drbd.connect(mine, peer, &net))
     }
 
+    /// `disconnect`.
+    pub fn disconnect(&self) -> Option<Result<(), Refused>> {
+        let (mine, peer) = self.path();
+        self.command(move |drbd| drbd.disconnect(mine, peer))
+    }
+
+    /// `primary` or `secondary`, each volume in turn.
+    pub fn set_role(&self, primary: bool) -> Option<Result<(), Refused>> {
+        let mut volumes = self.volumes();
+        self.command(move |drbd| {
+            volumes.try_for_each(|volume| match primary {
+                true => drbd.primary(volume, false),
+                false => drbd.secondary(volume),
+            })
+        })
+    }
+
+    /// Makes the lower disk of a volume larger, also while it is in use.
+    pub fn grow(&self, volume: u32, mib: u64) -> Option<Result<(), String>> {
+        let Running { kernel, .. } = self.running()?;
+        let bytes = self.disk(volume).len() as u64 + (mib << 20);
+        self.on_host("grow", move || {
+            sched::attach(kernel, "grow");
+            umc::blkdev::resize_disk(kernel, &format!("d{volume}"), Some(bytes))
+        })
+    }
+
     /// The power goes.
     pub fn crash(&self) {
         self.running.lock().take();
         self.sim.kill_host(self.host);
-        let harmed = self.disk.crash();
-        let text = format!("{} loses power, and its disk {harmed} unflushed writes", self.name);
+        let harmed: usize = self.disks.iter().map(|disk| disk.crash()).sum();
+        let text = format!("{} loses power: {harmed} unflushed writes are lost or torn", self.name);
         self.sim.trace(&text);
     }
 
     /// The power is back.
     pub fn power_on(&self) -> Result<()> {
         self.sim.revive_host(self.host);
-        self.start()
+        self.boot()
     }
 }

@@ -1,13 +1,19 @@
 //! The scenario file.
 
+pub mod bounds;
+mod check;
+
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow};
 use mte::sim::Link;
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::disk::DiskSpec;
 use crate::drbd::NetSpec;
+use bounds::within;
+pub use check::Verb;
 
 /// A scenario. Times are virtual, and count from the moment when both replicas are good for the first time.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,6 +24,9 @@ pub struct Scenario {
     /// Copy the whole disk at the beginning; otherwise both sides are declared equal.
     #[serde(default)]
     pub initial_sync: bool,
+    /// Volumes of the resource, each with a disk and a load of its own.
+    #[serde(default = "one", deserialize_with = "within::<1, 8, _>")]
+    pub volumes: u64,
     #[serde(default)]
     pub disk: DiskSpec,
     #[serde(default)]
@@ -29,11 +38,18 @@ pub struct Scenario {
     /// Faults at fixed times.
     #[serde(default, rename = "fault")]
     pub faults: Vec<FaultSpec>,
-    /// Faults at times drawn from the seed.
+    /// What the administrator does at fixed times.
+    #[serde(default, rename = "command")]
+    pub commands: Vec<Spanned<CommandSpec>>,
+    /// Faults and commands at times drawn from the seed.
     #[serde(default)]
-    pub random: Option<RandomSpec>,
+    pub random: Option<Spanned<RandomSpec>>,
     #[serde(default)]
     pub plant: PlantSpec,
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// The link between the nodes.
@@ -42,6 +58,7 @@ pub struct Scenario {
 pub struct LinkSpec {
     pub latency_us: u64,
     pub jitter_us: u64,
+    #[serde(deserialize_with = "within::<1, 1_000_000, _>")]
     pub mbit_per_s: u64,
     pub loss_one_in: u32,
 }
@@ -63,20 +80,24 @@ impl LinkSpec {
     }
 }
 
-/// What the applications on the Primary do.
+/// What the applications on the Primary do with each volume.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoadSpec {
     /// Writes in all; 0 for as many as fit into the duration.
     pub writes: u64,
-    /// Writers, each with its own part of the device and one write at a time.
-    pub writers: usize,
+    /// Writers, each with its own part of the volume and one write at a time.
+    #[serde(deserialize_with = "within::<1, 64, _>")]
+    pub writers: u64,
     /// Mean time between two writes of a writer.
     pub pause_us: u64,
     /// Blocks of 4 KiB of the largest write.
+    #[serde(deserialize_with = "within::<1, 64, _>")]
     pub blocks_max: u64,
     /// One write in so many is followed by a flush.
     pub flush_one_in: u32,
+    /// One write in so many has FUA.
+    pub fua_one_in: u32,
     /// One write in so many is read back.
     pub read_one_in: u32,
 }
@@ -89,6 +110,7 @@ impl Default for LoadSpec {
             pause_us: 20_000,
             blocks_max: 4,
             flush_one_in: 8,
+            fua_one_in: 8,
             read_one_in: 8,
         }
     }
@@ -108,9 +130,9 @@ pub enum FaultKind {
     CrashA,
     /// The second node loses power.
     CrashB,
-    /// The disk of the first node answers with errors.
+    /// The disks of the first node answer with errors.
     DiskErrorA,
-    /// The disk of the second node answers with errors.
+    /// The disks of the second node answer with errors.
     DiskErrorB,
 }
 
@@ -129,15 +151,51 @@ fn one_second() -> u64 {
     1000
 }
 
-/// Faults at random.
+/// A node of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeName {
+    A,
+    B,
+}
+
+/// A command at a fixed time.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSpec {
+    pub at_ms: u64,
+    pub node: NodeName,
+    pub run: Verb,
+    /// One volume; otherwise all of them.
+    pub volume: Option<u32>,
+    /// After this time the opposite is done.
+    pub for_ms: Option<u64>,
+    /// By how much `resize` makes the disks larger.
+    pub mib: Option<std::num::NonZeroU8>,
+}
+
+/// Faults and commands at random.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomSpec {
-    /// Mean time between two faults.
+    /// Mean time between two of them.
+    #[serde(deserialize_with = "within::<1, { u64::MAX }, _>")]
     pub every_ms: u64,
-    /// Longest time until what failed is whole again.
+    /// Longest time until what failed is whole again, or the opposite command is given.
     pub for_ms: u64,
+    #[serde(default)]
     pub kinds: Vec<FaultKind>,
+    #[serde(default)]
+    pub commands: Vec<Spanned<RandomCommand>>,
+}
+
+/// A command that may come at random.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandomCommand {
+    pub node: NodeName,
+    pub run: Verb,
+    pub volume: Option<u32>,
 }
 
 /// Faults planted to see that they are found.
@@ -146,34 +204,28 @@ pub struct RandomSpec {
 pub struct PlantSpec {
     /// One wake-up in so many is lost.
     pub lose_wakeup_one_in: u32,
-    /// The disk of this node (`a` or `b`) answers flushes without flushing.
-    pub flush_lies: Option<char>,
+    /// The disks of this node answer flushes without flushing.
+    pub flush_lies: Option<NodeName>,
 }
 
 impl Scenario {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Scenario> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("Cannot read scenario {}", path.display()))?;
-        let scenario: Scenario = toml::from_str(&text)
-            .with_context(|| format!("Cannot use scenario {}", path.display()))?;
-        scenario.check().with_context(|| format!("Cannot use scenario {}", path.display()))?;
-        Ok(scenario)
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("Cannot read scenario {}. tools/sim/scenarios has examples", path.display())
+        })?;
+        Scenario::parse(&text).map_err(|cause| {
+            let path = path.display();
+            anyhow!("Cannot use scenario {path}: {cause}\ndocs/simulator.md explains every key.")
+        })
     }
 
-    fn check(&self) -> Result<()> {
-        ensure!((1..=4096).contains(&self.disk.mib), "disk.mib must be from 1 to 4096");
-        ensure!("ABC".contains(self.net.protocol), "net.protocol must be A, B or C");
-        ensure!((1..=64).contains(&self.load.writers), "load.writers must be from 1 to 64");
-        ensure!((1..=64).contains(&self.load.blocks_max), "load.blocks_max must be from 1 to 64");
-        let is_node = |node: char| node == 'a' || node == 'b';
-        ensure!(self.plant.flush_lies.is_none_or(is_node), "plant.flush_lies must be a or b");
-        let is_drawn = |random: &RandomSpec| random.every_ms > 0 && !random.kinds.is_empty();
-        ensure!(
-            self.random.as_ref().is_none_or(is_drawn),
-            "random.every_ms must not be 0, and random.kinds not empty"
-        );
-        Ok(())
+    /// The cause of a mistake names its line.
+    fn parse(text: &str) -> Result<Scenario, String> {
+        let scenario: Scenario =
+            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        scenario.check(text)?;
+        Ok(scenario)
     }
 }
 
@@ -192,10 +244,27 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named() {
-        let bad = toml::from_str::<Scenario>("duration_ms = 1\nlod = 3").unwrap_err();
-        assert!(bad.to_string().contains("lod"), "{bad}");
-        let bad: Scenario = toml::from_str("duration_ms = 1\ndisk.mib = 0").unwrap();
-        assert!(bad.check().unwrap_err().to_string().contains("disk.mib"));
+    fn mistakes_are_named_with_their_line() {
+        let command = |rest: &str| format!("[[command]]\nat_ms = 1\nnode = \"a\"\n{rest}");
+        let random = |rest: &str| format!("[random]\nevery_ms = 5\nfor_ms = 5\n{rest}");
+        for (text, line, says) in [
+            ("lod = 3".into(), 2, "unknown field `lod`"),
+            ("[disk]\nmib = 0".into(), 3, "from 1 to 4096"),
+            ("[net]\nprotocol = \"D\"".into(), 3, "A, B or C"),
+            ("[plant]\nflush_lies = \"c\"".into(), 3, "unknown variant `c`"),
+            ("[[fault]]\nat_ms = 1\nkind = \"flood\"".into(), 4, "unknown variant `flood`"),
+            (command("run = \"reboot\""), 5, "unknown variant `reboot`"),
+            (command("run = \"detach\"\nvolume = 1"), 2, "has no volume 1"),
+            (command("run = \"down\"\nvolume = 0"), 2, "whole resource"),
+            (command("run = \"verify\"\nfor_ms = 5"), 2, "no opposite"),
+            (command("run = \"attach\"\nmib = 5"), 2, "only for resize"),
+            (random("every_ms = 1"), 5, "duplicate key"),
+            (random("kinds = []"), 2, "kinds and commands are both empty"),
+            (random("commands = [{ node = \"a\", run = \"up\" }]"), 5, "down"),
+        ] {
+            let cause = Scenario::parse(&format!("duration_ms = 1\n{text}")).unwrap_err();
+            assert!(cause.contains(&format!("line {line}")), "line {line}: {cause}");
+            assert!(cause.contains(says), "{says}: {cause}");
+        }
     }
 }

@@ -2,12 +2,16 @@
 
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::ops::Range;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use mte::sim::Outcome;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -51,17 +55,27 @@ pub fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
     }
 }
 
-/// Runs one seed in a process; each line of its output goes to `line`. Its temporary files go with it.
+/// Makes the child that `command` starts end with the calling thread, however that ends: nothing is left running when
+/// the sweep is interrupted or killed.
+fn end_with_us(command: &mut Command) {
+    let us = std::process::id();
+    let tie = move || {
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // We may have ended before the line above.
+        if getppid().as_raw().cast_unsigned() == us { Ok(()) } else { Err(Errno::ESRCH.into()) }
+    };
+    // SAFETY: two system calls, which is all that may be done between fork and exec.
+    unsafe { command.pre_exec(tie) };
+}
+
+/// Runs one seed in a process; each line of its output goes to `line`.
 fn run_child(args: &Args, seed: u64, mut line: impl FnMut(&str)) -> Result<Report> {
     let me = std::env::current_exe().context("Cannot find out where umc-sim itself is")?;
-    let scratch = tempfile::Builder::new()
-        .prefix("umc-sim-")
-        .tempdir()
-        .context("Cannot make a temporary directory")?;
     let mut command = Command::new(&me);
     command.arg("--in-process").arg("--seed").arg(seed.to_string());
-    command.arg("--module").arg(&args.module).arg(&args.file).env("TMPDIR", scratch.path());
+    command.arg("--module").arg(&args.module).arg(&args.file);
     command.args((0..args.verbose).map(|_| "-v"));
+    end_with_us(&mut command);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -95,7 +109,16 @@ fn replay(args: &Args, seed: u64) -> String {
         "drbd" => String::new(),
         module => format!(" --module {module}"),
     };
-    format!("umc sim {} --seed {seed}{module}", args.file.display())
+    format!("umc sim {} --seed {seed}{module}", quoted(&args.file.to_string_lossy()))
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:@%".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// One run, with its output.
@@ -187,7 +210,13 @@ pub fn sweep(args: &Args, seeds: Range<u64>) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_seeds;
+    use super::{parse_seeds, quoted};
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_them() {
+        assert_eq!(quoted("tools/sim/a-b_1.toml"), "tools/sim/a-b_1.toml");
+        assert_eq!(quoted("my file's"), r"'my file'\''s'");
+    }
 
     #[test]
     fn ranges() {

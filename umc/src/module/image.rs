@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fs;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::{Path, PathBuf};
 
 use dlopen2::raw::Library;
@@ -116,9 +117,10 @@ fn exported_by_us(name: &CStr) -> bool {
 pub struct Image {
     elf: Elf,
     base: u64,
+    /// Unmapped before the copy is closed: under its name backtraces and debuggers find the symbols.
+    _library: Library,
     /// A private copy of the file, when another kernel of this process has the file itself mapped.
-    copy: Option<PathBuf>,
-    library: Option<Library>,
+    _copy: Option<fs::File>,
 }
 
 impl Image {
@@ -128,22 +130,20 @@ impl Image {
             path: path.into(),
             reason: error.to_string(),
         };
-        let mapped = path.to_owned();
         let copy = if is_mapped(path) {
-            let copy = private_copy(path).map_err(|error| refuse(&error))?;
-            Some(copy)
+            Some(private_copy(path).map_err(|error| refuse(&error))?)
         } else {
             None
         };
-        let file = copy.as_ref().unwrap_or(&mapped);
+        let name = copy.as_ref().map_or_else(|| path.to_owned(), name_of);
         let flags = libc::RTLD_NOW | libc::RTLD_LOCAL;
         let library =
-            Library::open_with_flags(file, Some(flags)).map_err(|error| refuse(&error))?;
+            Library::open_with_flags(&name, Some(flags)).map_err(|error| refuse(&error))?;
         // SAFETY: the symbol is an object; only its address is used here.
         let this_module = unsafe { library.symbol::<*const c_void>("__this_module") }
             .map_err(|error| refuse(&error))?;
         let base = (this_module as u64).wrapping_sub(elf.this_module);
-        Ok(Image { elf, base, copy, library: Some(library) })
+        Ok(Image { elf, base, _library: library, _copy: copy })
     }
 
     /// The module's `struct module`.
@@ -184,15 +184,6 @@ impl Image {
     }
 }
 
-impl Drop for Image {
-    fn drop(&mut self) {
-        drop(self.library.take());
-        if let Some(copy) = &self.copy {
-            let _ = fs::remove_file(copy);
-        }
-    }
-}
-
 /// Whether the process has the file mapped as a library.
 fn is_mapped(path: &Path) -> bool {
     let Ok(name) = CString::new(path.as_os_str().as_encoded_bytes()) else { return false };
@@ -206,18 +197,22 @@ fn is_mapped(path: &Path) -> bool {
     true
 }
 
-fn private_copy(path: &Path) -> std::io::Result<PathBuf> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    for number in 0u32.. {
-        let copy =
-            std::env::temp_dir().join(format!("umc-{}-{stem}.{number}.so", std::process::id()));
-        let mut to = match fs::File::options().write(true).create_new(true).open(&copy) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
-            Err(error) => return Err(error),
-        };
-        std::io::copy(&mut fs::File::open(path)?, &mut to)?;
-        return Ok(copy);
+/// A copy in memory: nothing that has to be removed again, however the process ends.
+fn private_copy(path: &Path) -> std::io::Result<fs::File> {
+    let stem = path.file_stem().unwrap_or_default().as_encoded_bytes();
+    // SAFETY: the name is a C string.
+    let fd = unsafe { libc::memfd_create(CString::new(stem)?.as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(std::io::Error::last_os_error());
     }
-    unreachable!("the numbers do not run out")
+    // SAFETY: the descriptor is new, and ours.
+    let mut copy = unsafe { fs::File::from_raw_fd(fd) };
+    std::io::copy(&mut fs::File::open(path)?, &mut copy)?;
+    Ok(copy)
+}
+
+/// The name by which this process, and a debugger of it, open the copy. No other mapping has it, since the copy stays
+/// open for as long as it is mapped.
+fn name_of(copy: &fs::File) -> PathBuf {
+    format!("/proc/{}/fd/{}", std::process::id(), copy.as_raw_fd()).into()
 }

@@ -1,0 +1,108 @@
+//! The outside world's hand: it ends faults, powers nodes on again, attaches disks that work again, reconnects, and
+//! makes the Primary's node Primary again once its data is known to be good. There is one Primary at a time, so that
+//! a single fault never excuses a loss of data.
+
+use std::collections::BTreeSet;
+
+use super::World;
+use crate::drbd;
+use crate::load::Load;
+use crate::meta;
+use crate::scenario::FaultKind;
+
+/// How a node shall be: as the administrator left it.
+pub struct Wanted {
+    pub up: bool,
+    pub connected: bool,
+    pub detached: BTreeSet<u32>,
+    /// Volumes whose resync is paused.
+    pub paused: BTreeSet<u32>,
+}
+
+impl Default for Wanted {
+    fn default() -> Wanted {
+        Wanted { up: true, connected: true, detached: BTreeSet::new(), paused: BTreeSet::new() }
+    }
+}
+
+impl World<'_> {
+    /// Ends faults whose time is over, and puts right what a cluster manager puts right.
+    pub fn manage(&mut self) {
+        let now = self.sim.now_ns();
+        while let Some(at) = self.active.iter().position(|active| active.until_ns <= now) {
+            let active = self.active.remove(at);
+            self.mend(active.kind);
+        }
+        while let Some(at) = self.undo.iter().position(|undo| undo.until_ns <= now) {
+            let undo = self.undo.remove(at);
+            self.order(&undo.order, None);
+        }
+        self.repair(0);
+        self.repair(1);
+        if self.is_degraded && self.active.is_empty() && self.is_healthy() {
+            self.is_degraded = false;
+        }
+        self.promote();
+        let is_served = self.nodes[self.primary]
+            .statuses()
+            .is_some_and(|all| all.into_iter().all(drbd::Status::is_primary));
+        if self.load.is_none()
+            && self.is_primary_wanted
+            && is_served
+            && let Some(running) = self.nodes[self.primary].running()
+        {
+            self.lives += 1;
+            let (node, spec) = (&self.nodes[self.primary], &self.scenario.load);
+            self.load = Some(Load::start(node, &running, &self.models, spec, self.lives));
+        }
+    }
+
+    /// Attaches and connects what is to be.
+    fn repair(&self, place: usize) {
+        let (node, wanted) = (&self.nodes[place], &self.wanted[place]);
+        let errors = [FaultKind::DiskErrorA, FaultKind::DiskErrorB][place];
+        for volume in node.volumes() {
+            let Some(status) = node.status(volume) else { return };
+            let is_wanted = !wanted.detached.contains(&volume) && !self.is_active(errors);
+            if status.disk() == drbd::DISK_DISKLESS && is_wanted {
+                meta::apply_al(node.disk(volume));
+                let result = node.attach(volume);
+                self.say(&format!("{} attaches volume {volume} again: {result:?}", node.name));
+            }
+            if status.conn() == drbd::CONN_STANDALONE && wanted.connected && volume == 0 {
+                let result = node.connect();
+                self.say(&format!("{} connects again: {result:?}", node.name));
+            }
+        }
+    }
+
+    /// Makes the node Primary that is to be, if its data are good.
+    fn promote(&self) {
+        let node = &self.nodes[self.primary];
+        let Some(all) = node.statuses().filter(|_| self.is_primary_wanted) else { return };
+        let is_good = |status: &drbd::Status| {
+            status.conn() >= drbd::CONN_CONNECTED && status.disk() == drbd::DISK_UP_TO_DATE
+        };
+        if !all.iter().all(|status| status.is_primary()) && all.iter().all(is_good) {
+            let result = node.set_role(true);
+            self.say(&format!("{} becomes Primary: {result:?}", node.name));
+        }
+    }
+
+    /// The administrator's commands are history: everything is to be as it was at first.
+    pub fn want_everything(&mut self) {
+        self.undo.clear();
+        self.is_primary_wanted = true;
+        for place in [0, 1] {
+            let wanted = std::mem::take(&mut self.wanted[place]);
+            let node = self.node(place);
+            if !wanted.up && node.running().is_some() {
+                self.bring_up(place);
+            }
+            for volume in wanted.paused {
+                let result = node.command(move |drbd| drbd.pause_sync(volume, false));
+                self.say(&format!("{} resumes resync of volume {volume}: {result:?}", node.name));
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The verbs of commands, and what only a look at the whole file can tell.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::Scenario;
+
+/// What the administrator may do; all but `resize` are commands of `drbdadm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    Connect,
+    Disconnect,
+    Attach,
+    Detach,
+    Primary,
+    Secondary,
+    Up,
+    Down,
+    Verify,
+    Invalidate,
+    PauseSync,
+    ResumeSync,
+    /// The disks of both nodes become larger, and then the volume.
+    Resize,
+}
+
+impl Verb {
+    /// As it is written in a scenario.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verb::Connect => "connect",
+            Verb::Disconnect => "disconnect",
+            Verb::Attach => "attach",
+            Verb::Detach => "detach",
+            Verb::Primary => "primary",
+            Verb::Secondary => "secondary",
+            Verb::Up => "up",
+            Verb::Down => "down",
+            Verb::Verify => "verify",
+            Verb::Invalidate => "invalidate",
+            Verb::PauseSync => "pause-sync",
+            Verb::ResumeSync => "resume-sync",
+            Verb::Resize => "resize",
+        }
+    }
+
+    /// The command that puts things back.
+    pub fn opposite(self) -> Option<Verb> {
+        Some(match self {
+            Verb::Connect => Verb::Disconnect,
+            Verb::Disconnect => Verb::Connect,
+            Verb::Attach => Verb::Detach,
+            Verb::Detach => Verb::Attach,
+            Verb::Primary => Verb::Secondary,
+            Verb::Secondary => Verb::Primary,
+            Verb::Up => Verb::Down,
+            Verb::Down => Verb::Up,
+            Verb::PauseSync => Verb::ResumeSync,
+            Verb::ResumeSync => Verb::PauseSync,
+            Verb::Verify | Verb::Invalidate | Verb::Resize => return None,
+        })
+    }
+
+    /// Whether it is about the resource, with all its volumes.
+    pub fn is_for_all(self) -> bool {
+        matches!(
+            self,
+            Verb::Connect
+                | Verb::Disconnect
+                | Verb::Primary
+                | Verb::Secondary
+                | Verb::Up
+                | Verb::Down
+        )
+    }
+
+    /// Whether it disturbs a cluster in which nothing else happened, and so makes sense at random.
+    fn disturbs(self) -> bool {
+        !matches!(
+            self,
+            Verb::Connect
+                | Verb::Attach
+                | Verb::Primary
+                | Verb::Up
+                | Verb::ResumeSync
+                | Verb::Resize
+        )
+    }
+}
+
+/// The line of the file that something begins in.
+fn line_of<T>(text: &str, part: &Spanned<T>) -> usize {
+    1 + text[..part.span().start].matches('\n').count()
+}
+
+/// A mistake of a command, if there is one.
+fn mistake(run: Verb, volume: Option<u32>, volumes: u64) -> Option<String> {
+    let name = run.name();
+    match volume {
+        Some(_) if run.is_for_all() => {
+            Some(format!("{name} is for the whole resource. Remove volume."))
+        }
+        Some(volume) if u64::from(volume) >= volumes => Some(format!(
+            "the resource has no volume {volume}, they count from 0. Change it, or volumes (which is {volumes})."
+        )),
+        _ => None,
+    }
+}
+
+impl Scenario {
+    /// What the types do not say. The cause of a mistake names its line.
+    pub(super) fn check(&self, text: &str) -> Result<(), String> {
+        for spanned in &self.commands {
+            let at = format!("line {}", line_of(text, spanned));
+            let command = spanned.get_ref();
+            let name = command.run.name();
+            if let Some(why) = mistake(command.run, command.volume, self.volumes) {
+                return Err(format!("{at}: {why}"));
+            }
+            if command.for_ms.is_some() && command.run.opposite().is_none() {
+                return Err(format!("{at}: {name} has no opposite. Remove for_ms."));
+            }
+            if command.mib.is_some() && command.run != Verb::Resize {
+                return Err(format!("{at}: mib is only for resize. Remove it."));
+            }
+        }
+        let Some(spanned) = &self.random else { return Ok(()) };
+        let random = spanned.get_ref();
+        if random.kinds.is_empty() && random.commands.is_empty() {
+            let line = line_of(text, spanned);
+            return Err(format!(
+                "line {line}: kinds and commands are both empty. Fill one of them."
+            ));
+        }
+        for spanned in &random.commands {
+            let at = format!("line {}", line_of(text, spanned));
+            let command = spanned.get_ref();
+            if let Some(why) = mistake(command.run, command.volume, self.volumes) {
+                return Err(format!("{at}: {why}"));
+            }
+            if !command.run.disturbs() {
+                let name = command.run.name();
+                let instead = command.run.opposite().map_or(String::new(), |opposite| {
+                    format!(" Use {}, which {name} follows.", opposite.name())
+                });
+                return Err(format!("{at}: {name} does not come at random.{instead}"));
+            }
+        }
+        Ok(())
+    }
+}
