@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use cluster::{bin_dir, text};
+use cluster::{Start, bin_dir, text};
 
 /// A prefix, and a node's runtime directory; the node is stopped when it is dropped.
 struct Installed {
@@ -25,7 +25,7 @@ impl Installed {
             .arg(self.prefix())
             .args(args)
             .env("CARGO_TARGET_DIR", built.parent().expect("a target directory"))
-            .output()
+            .run()
             .expect("tools/install runs")
     }
 
@@ -36,7 +36,7 @@ impl Installed {
             .env("UMC_RUNTIME_DIR", self.dir.path().join("run"))
             .env_remove("UMC_FS_ROOT")
             .current_dir("/")
-            .output()
+            .run()
             .expect("umc runs")
     }
 
