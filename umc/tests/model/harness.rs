@@ -167,6 +167,8 @@ fn play_seed(seed: u64, verbose: bool, play: &(impl Fn(&'static World) + Sync)) 
     };
     let sim = Sim::with_config(seed, config);
     sim.add_host(HOST, &[IpAddr::V4(ADDRESS)]);
+    // A second one, where nobody is.
+    sim.add_host(HOST + 1, &[IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2))]);
     if verbose {
         sim.set_log(|line| {
             println!("{:12.6} {:<15} {}", line.time_ns as f64 / 1e9, line.task, line.text);

@@ -23,6 +23,7 @@ mod rwsem;
 mod semaphore;
 mod signal;
 mod socket;
+mod socket_events;
 mod spinlock;
 mod timer;
 mod wait;
