@@ -104,13 +104,17 @@ fn the_administrator_finds_each_command() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-/// A sweep finds the fault, and the command that it prints shows it again.
+/// A sweep finds the fault, and the command that it prints shows it again. One fault may fail in more ways than the one
+/// that is asked for: a disk that lies loses DRBD's metadata in some runs.
 fn is_found_and_replayed(file: &str, says: &str) {
-    let output = sim(file, &["--seeds", "0..40"]);
+    let output = sim(file, &["--seeds", "0..10", "-j", "2", "--keep-going"]);
     let shown = text(&output);
-    assert!(!output.status.success() && shown.contains(says), "not found: {shown}");
-    let failure = between(&shown, "FAILED: ", "\n");
-    let command = between(&shown, "again: ", "\n");
+    assert!(!output.status.success(), "not found: {shown}");
+    let failures = || shown.split(" FAILED: ").skip(1);
+    let found = failures().find(|text| text.lines().next().is_some_and(|it| it.contains(says)));
+    let found = found.unwrap_or_else(|| panic!("not found: {shown}"));
+    let failure = found.lines().next().expect("what failed");
+    let command = between(found, "again: ", "\n");
     let path = format!("{}:{}", bin_dir().display(), std::env::var("PATH").expect("a PATH"));
     let again = Command::new("sh").args(["-c", command]).env("PATH", path).run().expect("sh");
     assert_eq!(again.status.code(), Some(1), "{command}: {}", text(&again));
@@ -124,7 +128,7 @@ fn a_disk_that_lies_about_flushes_is_found() {
 
 #[test]
 fn lost_wakeups_are_found() {
-    is_found_and_replayed("planted-wakeup.toml", "FAILED");
+    is_found_and_replayed("planted-wakeup.toml", "");
 }
 
 /// What docs/simulator-findings.md tells. If this fails because a later driver is better, the page is to be changed.
