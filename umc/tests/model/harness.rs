@@ -21,8 +21,8 @@ pub const TICK: u64 = SECOND / umc::sys::HZ as u64;
 pub const HOST: HostId = 1;
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 
-/// Virtual time after which a play has failed.
-const LIMIT_NS: u64 = 3600 * SECOND;
+/// Virtual time after which a play has failed: what spins must not do so for long.
+const LIMIT_NS: u64 = 20 * SECOND;
 /// Freed memory is full of this.
 const POISON: u8 = 0x6b;
 /// Replays one seed.
