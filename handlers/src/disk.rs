@@ -19,6 +19,9 @@ use crate::queue::{Join, Queue};
 /// The longest run of zeros in one `writesame`.
 const ZEROES_MAX_BYTES: u64 = 256 << 20;
 
+/// The least that a queue of the block layer takes at a time.
+const PAGE_BYTES: u64 = 4096;
+
 /// Failed calls that are logged one by one; after that, one in [`FAILURES_SAMPLE`].
 const FAILURES_LOGGED: u32 = 20;
 const FAILURES_SAMPLE: u32 = 1000;
@@ -145,7 +148,8 @@ impl HandlerDisk {
             sectors: limits.size_bytes.load(SeqCst) >> 9,
             logical_block_size: limits.block_size,
             physical_block_size: limits.block_size,
-            max_hw_sectors: (limits.transfer_max_bytes >> 9) as u32,
+            // The block layer knows no queue that takes less than a page; commands are split here.
+            max_hw_sectors: (limits.transfer_max_bytes.max(PAGE_BYTES) >> 9) as u32,
             max_segments: PIECES_MAX as u16,
             discard: limits.discard,
             discard_granularity: if limits.discard {

@@ -48,8 +48,27 @@ fn counter(name: &str) -> i32 {
 #[test]
 fn asynchronous() {
     let disk = Disk::open_with(boot("a"), &kinds(), "d", "async/", Some(SIZE));
+    let before = counter("same");
     disk.exercise(0);
+    assert!(counter("same") > before, "zeros are first offered to writesame");
     stress(&disk, 4, 100);
+}
+
+#[test]
+fn limits_and_flushes() {
+    let disk = Disk::open_with(boot("a"), &kinds(), "d", "narrow/", Some(SIZE));
+    let limits = disk.bdev().limits();
+    assert!(limits.write_cache && limits.discard_max_bytes > 0);
+    assert_eq!(limits.write_zeroes_max_bytes, 0, "zeros are written by who wants them");
+    // The handler aborts when it is asked for more than it takes.
+    disk.exercise(0);
+    disk.write(0, &[1; 65536], false).expect("write");
+    assert!(counter("unflushed") > 0, "nobody asked for a flush");
+    disk.run(Io::Flush).map(|_| ()).expect("flush");
+    assert_eq!(counter("unflushed"), 0);
+    // Durable when it ends: the flush comes behind the last part.
+    disk.write(0, &[2; 65536], true).expect("write");
+    assert_eq!(counter("unflushed"), 0);
 }
 
 #[test]
@@ -65,7 +84,9 @@ fn threaded() {
     stress(&disk, 6, 50);
     let most = counter("most_running");
     assert!((2..=3).contains(&most), "{most} calls ran at a time");
-    assert!(!disk.bdev().limits().write_cache, "no flush, no cache");
+    let limits = disk.bdev().limits();
+    assert!(!limits.write_cache, "no flush, no cache");
+    assert_eq!((limits.discard_max_bytes, limits.write_zeroes_max_bytes), (0, 0));
 }
 
 #[test]
@@ -75,6 +96,7 @@ fn scsi_commands() {
     disk.exercise(0);
     stress(&disk, 4, 100);
     assert!(counter("unknown") > before, "it was asked to flush, and did not know how");
+    assert_eq!(counter("most_scsi_running"), 1, "one call at a time");
 }
 
 fn counter_or_zero(name: &str) -> i32 {

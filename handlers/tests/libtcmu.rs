@@ -5,10 +5,13 @@
 //! Without the library the tests say so and pass.
 
 use std::ffi::c_int;
+use std::fs;
+use std::path::Path;
 
 use dlopen2::raw::Library;
 use handlers::helpers as ours;
 use libc::iovec;
+use object::{Object, ObjectSymbol};
 
 fn libtcmu() -> Option<Library> {
     let flags = Some(libc::RTLD_NOW | libc::RTLD_LOCAL);
@@ -23,6 +26,44 @@ fn libtcmu() -> Option<Library> {
 fn real<T>(library: &Library, name: &str) -> T {
     // SAFETY: each caller names the type of the C prototype.
     unsafe { library.symbol(name) }.expect(name)
+}
+
+/// Of the library, but for the daemon: its ring, its log files, its configuration, its D-Bus.
+const FOR_THE_DAEMON: &[&str] = &[
+    "tcmulib_",
+    "tcmuservice1_",
+    "tcmu_dev_get_memory_info",
+    "tcmu_initialize_config",
+    "tcmu_load_config",
+    "tcmu_free_config",
+    "tcmu_watch_config",
+    "tcmu_unwatch_config",
+    "tcmu_setup_log",
+    "tcmu_resetup_log_file",
+    "tcmu_destroy_log",
+    "tcmu_make_absolute_logfile",
+];
+
+#[test]
+fn every_function_for_handlers_is_there() {
+    let file = Path::new("/usr/lib/x86_64-linux-gnu/libtcmu.so.2");
+    let Ok(data) = fs::read(file) else {
+        return println!("skipped: {} is not installed", file.display());
+    };
+    let library = object::File::parse(&*data).expect("an ELF file");
+    let own = Library::open_self().expect("this program");
+    let mut count = 0;
+    for symbol in library.dynamic_symbols().filter(ObjectSymbol::is_definition) {
+        let name = symbol.name().expect("a name");
+        let is_helper = name.trim_start_matches('_').starts_with("tcmu")
+            && !FOR_THE_DAEMON.iter().any(|other| name.starts_with(other));
+        if is_helper {
+            // SAFETY: only its presence is of interest.
+            assert!(unsafe { own.symbol::<*const u8>(name) }.is_ok(), "{name} is missing");
+            count += 1;
+        }
+    }
+    assert!(count > 40, "only {count} helpers in {}", file.display());
 }
 
 /// SplitMix64.
