@@ -51,6 +51,8 @@ fn asynchronous() {
     let before = counter("same");
     disk.exercise(0);
     assert!(counter("same") > before, "zeros are first offered to writesame");
+    let said = disk.kernel.log_records(0);
+    assert!(!said.iter().any(|record| record.text.contains("failed")), "then they are written");
     stress(&disk, 4, 100);
 }
 
