@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 mod fleet;
 mod foreground;
+pub mod netlink;
 mod start;
 mod watch;
 

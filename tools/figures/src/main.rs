@@ -2,10 +2,11 @@
 //!
 //! Three repetitions of each, the median counts. The load is fio against the DRBD device as FUSE shows it, without a
 //! file system between. Both nodes, and fio, share the processors of this machine. With the word `handlers`, only the
-//! disks without DRBD are measured; with `nodes`, only idle nodes.
+//! disks without DRBD are measured; with `nodes` or `events`, only those.
 
 #![allow(clippy::disallowed_methods)] // measures with the host's clock
 
+mod events;
 mod handlers;
 mod nodes;
 
@@ -132,8 +133,10 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("handlers") => handlers::measure(&mut figures),
         Some("nodes") => nodes::measure(&mut figures),
+        Some("events") => events::measure(&mut figures),
         _ => {
             nodes::measure(&mut figures);
+            events::measure(&mut figures);
             resync(&mut figures);
             load(&mut figures);
             handlers::measure(&mut figures);
