@@ -1,5 +1,7 @@
 //! `drbdsetup events2`: what is shown and when, readers that do not read, and the end of the stream.
 
+#![allow(clippy::disallowed_methods)] // a test program, not part of a node
+
 use std::process::{Command, Stdio};
 
 use cluster::{Cluster, Layout, PATIENCE, Start, Watch, text};

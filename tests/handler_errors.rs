@@ -3,6 +3,8 @@
 //! Method: both lower disks stand on a handler that is made for this test and misbehaves on command, for data but not
 //! for DRBD's metadata. With the peer healthy no request of the application may fail, or bring wrong data.
 
+#![allow(clippy::disallowed_methods)] // a test program, not part of a node
+
 #[path = "handlers/support.rs"]
 mod support;
 

@@ -4,6 +4,8 @@
 //! service fails over, more is written on the other side. After a clean stop the content of the replicated device is
 //! looked for in both images, read by a program that is not ours.
 
+#![allow(clippy::disallowed_methods)] // a test program, not part of a node
+
 #[path = "handlers/support.rs"]
 mod support;
 

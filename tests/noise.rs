@@ -1,9 +1,9 @@
 //! Noise on the netlink service of a live node: every record is answered, and nothing else happens.
 //!
-//! Method: `UMC_RECORDS` records (4000) on one connection to a node whose resource replicates. A quarter each: random
-//! bytes; whole commands of DRBD cut short; whole commands with flipped bytes; a sound header of DRBD with random
-//! attributes, nested ones too. A few are longer than the node receives, or than they say. No record names the resource
-//! or its minor: one that happened to be a command would be obeyed, and rightly.
+//! Method: `UMC_RECORDS` records (4000) on one connection to a node whose resource replicates: random bytes; a sound
+//! header of DRBD with random attributes, nested ones too; the same with flipped bytes. Half of all are cut short, and say
+//! so or not; a few are longer than the node receives. No record names the resource or its minor: one that happened to be
+//! a command would be obeyed, and rightly.
 //! Checked: each record is answered with its own sequence number, by whole messages of which the last is NLMSG_ERROR (an
 //! error or an acknowledgement) or NLMSG_DONE; what cannot be a message is an error. Afterwards the resource is as it
 //! was, the tools are answered, and the log has no BUG and no WARNING.

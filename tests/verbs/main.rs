@@ -5,6 +5,8 @@
 //! `events2`, `/proc/drbd`, `/sys`, the disks. The themes together name every verb that the tools list in their own help
 //! ([`nothing_is_left_out`]), and a step that does not run what it names fails.
 
+#![allow(clippy::disallowed_methods)] // a test program, not part of a node
+
 mod bench;
 mod build;
 mod data;
