@@ -33,7 +33,11 @@ fn hash(output: &Output) -> String {
 fn on_a_loaded_machine<R>(f: impl FnOnce() -> R) -> R {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let busy = || while !is_over.load(Ordering::Relaxed) {};
+        let busy = || {
+            while !is_over.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        };
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         (0..processors).for_each(|_| drop(scope.spawn(busy)));
         let result = f();
@@ -131,10 +135,27 @@ fn lost_wakeups_are_found() {
     is_found_and_replayed("planted-wakeup.toml", "");
 }
 
-/// What docs/simulator-findings.md tells. If this fails because a later driver is better, the page is to be changed.
+// What docs/simulator-findings.md tells. If one of these fails because a later driver is better, the page is to be
+// changed.
+
 #[test]
 fn a_resync_target_that_loses_power_is_found() {
     is_found_and_replayed("resync-crash.toml", "UpToDate and differ");
+}
+
+#[test]
+fn an_early_answer_to_a_flush_is_found() {
+    is_found_and_replayed("diskless-primary.toml", "data is lost");
+}
+
+#[test]
+fn volumes_that_share_an_epoch_break_the_connection() {
+    let is_broken = |seed: u32| {
+        let shown = text(&sim("diskless-volume.toml", &["--seed", &seed.to_string()]));
+        assert!(shown.contains("the replicas are equal"), "{shown}");
+        shown.contains("BAD! BarrierAck") && shown.contains("Connected -> ProtocolError")
+    };
+    assert!((1..=5).any(is_broken));
 }
 
 #[test]

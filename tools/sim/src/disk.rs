@@ -4,6 +4,9 @@
 //! power each write that is not durable, also one that was not answered yet, is kept, lost, or torn at sector size,
 //! as the seed says. Its content outlives the node that used it.
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -316,42 +319,4 @@ unsafe extern "C" fn answer(request: *mut c_void) {
     drop(state);
     // SAFETY: the bio came to this disk and is ended once.
     sched::with_kernel(request.kernel, || unsafe { bio::end(request.bio, status) });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn written(fua: bool) -> Arc<SimDisk> {
-        let spec = DiskSpec { mib: 1, ..Default::default() };
-        let disk = SimDisk::new(spec, Rng::new(1, "disk"));
-        let mut state = disk.state.lock();
-        for index in 0..100 {
-            let number = state.take_number();
-            state.started.push((number, index * 1024, vec![1; 1024]));
-            state.finish_write(number, fua);
-        }
-        drop(state);
-        disk
-    }
-
-    #[test]
-    fn a_crash_loses_tears_and_keeps() {
-        let disk = written(false);
-        let harmed = disk.crash();
-        let left: usize = disk.read(0, 100 * 1024).iter().map(|byte| usize::from(*byte)).sum();
-        assert!((40..90).contains(&harmed), "{harmed}");
-        assert!((30 * 1024..70 * 1024).contains(&left), "{left}");
-    }
-
-    #[test]
-    fn what_was_flushed_or_fua_stays() {
-        let disk = written(false);
-        disk.state.lock().make_durable(u64::MAX);
-        assert_eq!(disk.crash(), 0);
-        assert!(disk.read(0, 100 * 1024).iter().all(|byte| *byte == 1));
-        let disk = written(true);
-        assert_eq!(disk.crash(), 0);
-        assert!(disk.read(0, 100 * 1024).iter().all(|byte| *byte == 1));
-    }
 }
