@@ -1,9 +1,10 @@
 //! A module file: what its ELF says, and the mapped image.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use dlopen2::raw::Library;
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
@@ -14,7 +15,7 @@ use super::Error;
 /// is a missing symbol.
 const FROM_LIBC: &str = include_str!("libc-symbols.txt");
 
-/// A range of the image, relative to its base.
+/// A range of addresses; of a module's, relative to its base.
 #[derive(Clone, Copy, Default)]
 struct Range {
     start: u64,
@@ -96,21 +97,49 @@ impl Elf {
     }
 }
 
-/// The load address of the object that an address belongs to.
-fn object_base(address: *const c_void) -> Option<*mut c_void> {
-    // SAFETY: an all-zero `Dl_info` is valid.
-    let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
-    // SAFETY: dladdr only looks the address up.
-    let found = unsafe { libc::dladdr(address, &raw mut info) };
-    (found != 0).then_some(info.dli_fbase)
+/// The addresses of the program that we are part of. A look at the segments once: dladdr(3) compares every exported
+/// name of the program at each call.
+fn our_range() -> Range {
+    static OURS: OnceLock<Range> = OnceLock::new();
+
+    /// # Safety
+    /// `info` describes an object, and `found` is a [`Range`] that nobody else uses.
+    unsafe extern "C" fn look(
+        info: *mut libc::dl_phdr_info,
+        _: libc::size_t,
+        found: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the caller's contract; the headers live as long as the object.
+        let (base, headers) = unsafe {
+            let info = &*info;
+            let count = usize::from(info.dlpi_phnum);
+            (info.dlpi_addr, std::slice::from_raw_parts(info.dlpi_phdr, count))
+        };
+        let load = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+        let start = load().map(|header| base + header.p_vaddr).min().unwrap_or(0);
+        let end = load().map(|header| base + header.p_vaddr + header.p_memsz).max().unwrap_or(0);
+        if !(start..end).contains(&(our_range as *const () as u64)) {
+            return 0;
+        }
+        // SAFETY: the caller's contract.
+        unsafe { *found.cast::<Range>() = Range { start, len: end - start } };
+        1
+    }
+
+    *OURS.get_or_init(|| {
+        let mut range = Range::default();
+        // SAFETY: `look` is called with what it asks for, before this returns.
+        unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut range).cast()) };
+        range
+    })
 }
 
 /// Whether the program that we are part of exports the name.
 fn exported_by_us(name: &CStr) -> bool {
     // SAFETY: the name is a C string.
-    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    let ours = object_base(exported_by_us as *const c_void);
-    !address.is_null() && object_base(address) == ours
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) } as u64;
+    let ours = our_range();
+    (ours.start..ours.start + ours.len).contains(&address)
 }
 
 /// A mapped module.

@@ -53,8 +53,7 @@ fn transfer(device: &bdev::Bdev, io: Io) -> bool {
         }),
     );
     done.0.wait();
-    let is_ok = *done.1.lock();
-    is_ok
+    *done.1.lock()
 }
 
 /// Writers of a kernel without any driver, and a loss of power at a time that the seed chooses.

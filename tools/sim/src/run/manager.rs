@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::World;
-use crate::drbd;
+use crate::drbd::{self, Status};
 use crate::load::Load;
 use crate::meta;
 use crate::scenario::FaultKind;
@@ -37,55 +37,55 @@ impl World<'_> {
             let undo = self.undo.remove(at);
             self.order(&undo.order, None);
         }
-        self.repair(0);
-        self.repair(1);
-        if self.is_degraded && self.active.is_empty() && self.is_healthy() {
+        let seen = [0, 1].map(|place| self.nodes[place].statuses().unwrap_or_default());
+        self.repair(0, &seen[0]);
+        self.repair(1, &seen[1]);
+        let is_healthy =
+            |all: &Vec<Status>| !all.is_empty() && all.iter().all(|status| status.is_healthy());
+        if self.active.is_empty() && seen.iter().all(is_healthy) {
             self.is_degraded = false;
         }
-        self.promote();
-        let is_served = self.nodes[self.primary]
-            .statuses()
-            .is_some_and(|all| all.into_iter().all(drbd::Status::is_primary));
-        if self.load.is_none()
-            && self.is_primary_wanted
-            && is_served
-            && let Some(running) = self.nodes[self.primary].running()
-        {
-            self.lives += 1;
-            let (node, spec) = (&self.nodes[self.primary], &self.scenario.load);
-            self.load = Some(Load::start(node, &running, &self.models, spec, self.lives));
+        if self.is_primary_wanted {
+            self.serve(&seen[self.primary]);
         }
     }
 
     /// Attaches and connects what is to be.
-    fn repair(&self, place: usize) {
+    fn repair(&self, place: usize, seen: &[Status]) {
         let (node, wanted) = (&self.nodes[place], &self.wanted[place]);
         let errors = [FaultKind::DiskErrorA, FaultKind::DiskErrorB][place];
-        for volume in node.volumes() {
-            let Some(status) = node.status(volume) else { return };
+        for (volume, status) in node.volumes().zip(seen) {
             let is_wanted = !wanted.detached.contains(&volume) && !self.is_active(errors);
             if status.disk() == drbd::DISK_DISKLESS && is_wanted {
                 meta::apply_al(node.disk(volume));
                 let result = node.attach(volume);
                 self.say(&format!("{} attaches volume {volume} again: {result:?}", node.name));
             }
-            if status.conn() == drbd::CONN_STANDALONE && wanted.connected && volume == 0 {
-                let result = node.connect();
-                self.say(&format!("{} connects again: {result:?}", node.name));
-            }
+        }
+        if seen.iter().any(|status| status.conn() == drbd::CONN_STANDALONE) && wanted.connected {
+            let result = node.connect();
+            self.say(&format!("{} connects again: {result:?}", node.name));
         }
     }
 
-    /// Makes the node Primary that is to be, if its data are good.
-    fn promote(&self) {
-        let node = &self.nodes[self.primary];
-        let Some(all) = node.statuses().filter(|_| self.is_primary_wanted) else { return };
-        let is_good = |status: &drbd::Status| {
+    /// Makes the node Primary that is to be, if its data are good, and starts the applications of a Primary.
+    fn serve(&mut self, seen: &[Status]) {
+        let node = self.node(self.primary);
+        let is_primary = !seen.is_empty() && seen.iter().all(|status| status.is_primary());
+        let is_good = |status: &Status| {
             status.conn() >= drbd::CONN_CONNECTED && status.disk() == drbd::DISK_UP_TO_DATE
         };
-        if !all.iter().all(|status| status.is_primary()) && all.iter().all(is_good) {
+        if !seen.is_empty() && !is_primary && seen.iter().all(is_good) {
             let result = node.set_role(true);
             self.say(&format!("{} becomes Primary: {result:?}", node.name));
+        }
+        if is_primary
+            && self.load.is_none()
+            && let Some(running) = node.running()
+        {
+            self.lives += 1;
+            let spec = &self.scenario.load;
+            self.load = Some(Load::start(&node, &running, &self.models, spec, self.lives));
         }
     }
 
