@@ -17,7 +17,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, recv,
     send, socket, sockopt,
 };
-use umc::sched::Creds;
+use umc::sched::{Comm, Creds, with_comm};
 use umc_protocol::{HELLO_CONTROL, HELLO_GENL, RECORD_MAX};
 
 use crate::node::Node;
@@ -267,10 +267,12 @@ fn admit(client: &Client) -> Option<Creds> {
 
 fn serve(node: &'static Node, client: &Arc<Client>) {
     let Some(creds) = admit(client) else { return };
+    // 0: a process of another pid namespace.
+    let comm = u32::try_from(creds.pid).ok().filter(|pid| *pid != 0).and_then(Comm::of_process);
     let mut buf = vec![0; RECORD_MAX];
-    match client.receive(&mut buf) {
+    with_comm(comm, || match client.receive(&mut buf) {
         Ok(hello) if *hello == HELLO_GENL => crate::genl::serve(node, client, creds, &mut buf),
         Ok(hello) if *hello == HELLO_CONTROL => crate::requests::serve(node, client, &mut buf),
         _ => {}
-    }
+    });
 }

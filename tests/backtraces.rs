@@ -208,3 +208,18 @@ fn a_thread_that_stays() {
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(log.matches("faulty: forgets its thread").count(), 1, "the exit function ran twice");
 }
+
+/// `current->comm` of a driver is the program that it acts for, as on Linux.
+#[test]
+fn callers_are_known_by_their_names() {
+    let (cluster, umcd) = node("callers", &[]);
+    cluster.umc_ok(&["insmod", "--node", cluster.a(), &faulty().display().to_string()]);
+    umcd.await_line("faulty: loaded by umc");
+    let file = cluster.root(cluster.a()).join("sys/module/faulty/parameters/who");
+    for program in ["cat", "head"] {
+        let output = Command::new(program).arg(&file).run().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), program);
+    }
+    cluster.stop(cluster.a());
+    assert_eq!(umcd.wait().0.code(), Some(0));
+}

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use umc::bdev::{Bdev, Io, IoDone};
 use umc::completion::Completion;
 use umc::mm::PageBuf;
+use umc::sched::{Comm, with_comm};
 use umc::{Errno, Kernel, Result};
 
 use crate::lanes::{Key, Lanes};
@@ -49,7 +50,10 @@ impl Devices {
 
 /// One open of a block device.
 pub(crate) struct OpenDisk {
-    bdev: Bdev,
+    /// Only taken by `drop`.
+    bdev: Option<Bdev>,
+    /// The program that opened it: the driver sees its name in `current->comm`.
+    comm: Option<Comm>,
     /// Requests under way hold this, never the open itself: whoever drops the open calls the driver, which no completion
     /// may do.
     device: Arc<Device>,
@@ -70,21 +74,30 @@ impl OpenDisk {
         devt: u32,
         write: bool,
         exclusive: Option<&str>,
+        comm: Option<Comm>,
     ) -> Result<OpenDisk> {
-        let bdev = umc::bdev::open(kernel, devt, write, exclusive)?;
-        Ok(OpenDisk { bdev, device: devices.get(devt) })
+        let bdev = with_comm(comm, || umc::bdev::open(kernel, devt, write, exclusive))?;
+        Ok(OpenDisk { bdev: Some(bdev), comm, device: devices.get(devt) })
+    }
+
+    fn bdev(&self) -> &Bdev {
+        self.bdev.as_ref().expect("it is open until it is dropped")
+    }
+
+    fn submit(&self, io: Io, done: Box<dyn FnOnce(Result<IoDone>) + Send>) {
+        with_comm(self.comm, || self.bdev().submit(io, done));
     }
 
     pub(crate) fn devt(&self) -> u32 {
-        self.bdev.devt()
+        self.bdev().devt()
     }
 
     pub(crate) fn size(&self) -> u64 {
-        self.bdev.size_bytes()
+        self.bdev().size_bytes()
     }
 
     fn block(&self) -> u64 {
-        u64::from(self.bdev.limits().logical_block_size.max(512))
+        u64::from(self.bdev().limits().logical_block_size.max(512))
     }
 
     /// The blocks around a range, no further than the device goes.
@@ -102,7 +115,7 @@ impl OpenDisk {
             *done.0.lock() = Some(result);
             done.1.complete();
         };
-        self.bdev.submit(io, Box::new(tell));
+        self.submit(io, Box::new(tell));
         slot.1.wait();
         let result = slot.0.lock().take();
         result.unwrap_or(Err(Errno::EIO))
@@ -127,7 +140,7 @@ impl OpenDisk {
             Ok(IoDone::Done) => done(Err(Errno::EIO)),
             Err(error) => done(Err(error)),
         };
-        self.bdev.submit(io, Box::new(done));
+        self.submit(io, Box::new(done));
     }
 
     /// Writes `data` at `offset`. `lanes` takes what has to wait for others.
@@ -188,7 +201,7 @@ impl OpenDisk {
             drop(device);
             done(result.map(|_| ()));
         };
-        self.bdev.submit(io, Box::new(done));
+        self.submit(io, Box::new(done));
     }
 
     /// Writes bytes that do not fill their blocks. May sleep.
@@ -234,7 +247,7 @@ impl OpenDisk {
             Ok(_) | Err(Errno::EOPNOTSUPP) => done(Ok(())),
             Err(error) => done(Err(error)),
         };
-        self.bdev.submit(Io::Flush, Box::new(done));
+        self.submit(Io::Flush, Box::new(done));
     }
 
     /// fallocate(2), by the rules of a block device: nothing is allocated, a range can be zeroed or unmapped.
@@ -247,7 +260,7 @@ impl OpenDisk {
         done: Done,
     ) {
         const KEEP_SIZE: i32 = libc::FALLOC_FL_KEEP_SIZE;
-        let limits = self.bdev.limits();
+        let limits = self.bdev().limits();
         let range = match self.whole_blocks(offset, len, mode & KEEP_SIZE != 0) {
             Ok(range) => range,
             Err(error) => return done(Err(error)),
@@ -268,7 +281,7 @@ impl OpenDisk {
 
     /// Discards a range.
     pub(crate) fn discard(self: &Arc<OpenDisk>, lanes: &Lanes, offset: u64, len: u64, done: Done) {
-        if self.bdev.limits().discard_max_bytes == 0 {
+        if self.bdev().limits().discard_max_bytes == 0 {
             return done(Err(Errno::EOPNOTSUPP));
         }
         match self.whole_blocks(offset, len, false) {
@@ -300,5 +313,12 @@ impl OpenDisk {
             return Err(Errno::EINVAL);
         }
         Ok(range)
+    }
+}
+
+impl Drop for OpenDisk {
+    fn drop(&mut self) {
+        // The release is a call of the driver.
+        with_comm(self.comm, || self.bdev.take());
     }
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuser::FileHandle;
 use parking_lot::RwLock;
+use umc::Result;
+use umc::sched::{Comm, with_comm};
 use umc::tree::{Entry, OpenFile};
 
 use crate::disk::OpenDisk;
@@ -13,10 +15,41 @@ use crate::disk::OpenDisk;
 /// One open file or directory.
 #[derive(Clone)]
 pub(crate) enum Handle {
-    File(Arc<dyn OpenFile>),
+    File(Arc<TextFile>),
     Disk(Arc<OpenDisk>),
     /// The listing as it was at the open, so that a reader sees each name once.
     Dir(Arc<Listing>),
+}
+
+/// An open file of proc, sysfs or debugfs. Whoever made it sees the name of the program that opened it.
+pub(crate) struct TextFile {
+    comm: Option<Comm>,
+    /// Only taken by `drop`.
+    file: Option<Box<dyn OpenFile>>,
+}
+
+impl TextFile {
+    pub(crate) fn new(comm: Option<Comm>, file: Box<dyn OpenFile>) -> TextFile {
+        TextFile { comm, file: Some(file) }
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&dyn OpenFile) -> Result<R>) -> Result<R> {
+        with_comm(self.comm, || self.file.as_deref().map_or(Err(umc::Errno::EBADF), f))
+    }
+
+    pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        self.with(|file| file.read(offset, len))
+    }
+
+    pub(crate) fn write(&self, offset: u64, data: &[u8]) -> Result<usize> {
+        self.with(|file| file.write(offset, data))
+    }
+}
+
+impl Drop for TextFile {
+    fn drop(&mut self) {
+        with_comm(self.comm, || self.file.take());
+    }
 }
 
 /// A directory as it was.

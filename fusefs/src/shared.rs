@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fuser::{
     Errno, FileAttr, FileHandle, FopenFlags, OpenAccMode, OpenFlags, ReplyEmpty, ReplyOpen,
 };
+use umc::sched::{Comm, with_comm};
 use umc::tree::{Attr, Kind};
 use umc::wait::WaitQueue;
 use umc::{Kernel, blkdev};
@@ -13,7 +14,7 @@ use umc::{Kernel, blkdev};
 use crate::OPEN_EXCLUSIVE;
 use crate::attr::{attr_of, errno};
 use crate::disk::{Devices, OpenDisk};
-use crate::handles::{Handle, Handles};
+use crate::handles::{Handle, Handles, TextFile};
 use crate::lanes::{Job, Key, Lanes};
 use crate::loops::{Handler, Loops};
 
@@ -122,13 +123,14 @@ impl Shared {
         };
         let shared = self.clone();
         let direct = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
+        let comm = Comm::of_process(pid);
         match attr.kind {
             Kind::Block(devt) => {
                 let holder =
                     (flags.0 & OPEN_EXCLUSIVE != 0).then(|| format!("process {pid} of the host"));
                 self.run(Key::Open(devt), move || {
                     let (kernel, devices) = (shared.kernel, &shared.devices);
-                    match OpenDisk::open(kernel, devices, devt, write, holder.as_deref()) {
+                    match OpenDisk::open(kernel, devices, devt, write, holder.as_deref(), comm) {
                         Ok(disk) => {
                             let fh = shared.handles.insert(Handle::Disk(Arc::new(disk)));
                             reply.opened(fh, direct | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
@@ -137,9 +139,14 @@ impl Shared {
                     }
                 });
             }
-            _ => self.run(Key::File(ino), move || match shared.kernel.tree.open(ino, write) {
-                Ok(file) => reply.opened(shared.handles.insert(Handle::File(file.into())), direct),
-                Err(error) => reply.error(errno(error)),
+            _ => self.run(Key::File(ino), move || {
+                match with_comm(comm, || shared.kernel.tree.open(ino, write)) {
+                    Ok(file) => {
+                        let handle = Handle::File(Arc::new(TextFile::new(comm, file)));
+                        reply.opened(shared.handles.insert(handle), direct);
+                    }
+                    Err(error) => reply.error(errno(error)),
+                }
             }),
         }
     }

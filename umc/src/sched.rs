@@ -26,7 +26,7 @@ use crate::kthread::Kthread;
 use crate::signal::Signals;
 use crate::{Kernel, context, rcupdate, sys};
 
-pub use creds::{Creds, current_creds, with_creds};
+pub use creds::{Comm, Creds, current_creds, with_comm, with_creds};
 pub(crate) use hung::report_stack;
 pub use hung::{HungTaskWatch, watch_hung_tasks};
 pub use sleep::sleep_on_fd;
@@ -76,6 +76,18 @@ pub(crate) struct Task {
 unsafe impl Sync for Task {}
 // SAFETY: nothing in a task is tied to a thread before it runs.
 unsafe impl Send for Task {}
+
+/// `task_struct::comm`.
+type RawComm = [std::ffi::c_char; sys::TASK_COMM_LEN as usize];
+
+/// A name, cut to what fits with its NUL.
+fn raw_comm(name: &[u8]) -> RawComm {
+    let mut cut = [0; sys::TASK_COMM_LEN as usize];
+    for (to, from) in cut[..sys::TASK_COMM_LEN as usize - 1].iter_mut().zip(name) {
+        *to = *from as _;
+    }
+    cut
+}
 
 #[derive(Clone, Copy)]
 struct TaskPtr(NonNull<Task>);
@@ -231,19 +243,23 @@ impl Task {
 
     /// The name. Drivers write it in place, so it is read bytewise and may be torn.
     pub(crate) fn comm(&self) -> String {
-        // SAFETY: the array lives as long as the task; a torn name is accepted.
-        let comm = unsafe { (&raw const (*self.sys.get()).comm).read_volatile() };
+        let comm = self.raw_comm();
         let bytes: Vec<u8> = comm.iter().map(|c| *c as u8).take_while(|byte| *byte != 0).collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    pub(crate) fn set_comm(&self, comm: &str) {
-        let mut cut = [0; sys::TASK_COMM_LEN as usize];
-        for (to, from) in cut[..sys::TASK_COMM_LEN as usize - 1].iter_mut().zip(comm.bytes()) {
-            *to = from as _;
-        }
+    fn raw_comm(&self) -> RawComm {
+        // SAFETY: the array lives as long as the task; a torn name is accepted.
+        unsafe { (&raw const (*self.sys.get()).comm).read_volatile() }
+    }
+
+    fn set_raw_comm(&self, comm: RawComm) {
         // SAFETY: the array lives as long as the task; readers accept a torn name.
-        unsafe { (&raw mut (*self.sys.get()).comm).write_volatile(cut) }
+        unsafe { (&raw mut (*self.sys.get()).comm).write_volatile(comm) }
+    }
+
+    pub(crate) fn set_comm(&self, comm: &str) {
+        self.set_raw_comm(raw_comm(comm.as_bytes()));
     }
 
     fn usage(&self) -> &AtomicI32 {

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use super::{RawComm, current_task, raw_comm};
+
 /// The caller of a request, as the host's kernel vouched for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Creds {
@@ -37,4 +39,34 @@ pub fn with_creds<R>(creds: Creds, f: impl FnOnce() -> R) -> R {
 /// On whose behalf the calling thread acts.
 pub fn current_creds() -> Creds {
     CREDS.get()
+}
+
+/// The name of a program of the host, as `task_struct::comm` has it.
+#[derive(Clone, Copy)]
+pub struct Comm(RawComm);
+
+impl Comm {
+    /// Of a process of the host; `None` when it is gone, or cannot be seen from here.
+    pub fn of_process(pid: u32) -> Option<Comm> {
+        let line = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+        Some(Comm(raw_comm(line.strip_suffix(b"\n").unwrap_or(&line))))
+    }
+}
+
+/// Runs `f` with `current->comm` being the name of the program that it is run for, if that is known: on Linux a system
+/// call runs in the task of its caller.
+pub fn with_comm<R>(comm: Option<Comm>, f: impl FnOnce() -> R) -> R {
+    struct Restore(RawComm);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            current_task().set_raw_comm(self.0);
+        }
+    }
+    let _restore = comm.map(|comm| {
+        let task = current_task();
+        let before = task.raw_comm();
+        task.set_raw_comm(comm.0);
+        Restore(before)
+    });
+    f()
 }
