@@ -164,6 +164,7 @@ pub fn run(args: Args) -> Result<()> {
             }),
         )
         .context("Cannot make /proc/sys/kernel/hostname")?;
+    umc::sysrq::install(kernel).context("Cannot make /proc/sysrq-trigger")?;
 
     let control_path = dirs.node.join(layout::CONTROL);
     let record = NodeRecord {

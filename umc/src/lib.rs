@@ -95,6 +95,7 @@ pub mod kobject;
 pub mod proc_fs;
 pub mod seq_file;
 pub mod sysfs;
+pub mod sysrq;
 pub mod tree;
 
 pub use errno::{Errno, Result};

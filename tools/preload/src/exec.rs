@@ -1,8 +1,8 @@
-//! Programs that load kernel modules.
+//! Programs that load kernel modules, and programs that end the machine.
 //!
 //! `drbdsetup` runs `/sbin/modprobe drbd` when it finds no `/proc/drbd`, init scripts and cluster
-//! agents run `modprobe`, `rmmod` and `lsmod`. Left alone they would load the host's module into the
-//! host's kernel. The exec family runs the `umc` program beside this library in their place, with
+//! agents run `modprobe`, `rmmod` and `lsmod`; handlers of drbd.conf run `reboot -f` and `halt -f`. Left
+//! alone they would load the host's module into the host's kernel, or end the host. The exec family runs the `umc` program beside this library in their place, with
 //! the arguments as they are: `umc` acts by the name it is called by.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -14,32 +14,49 @@ use crate::root::{self, Root};
 
 type Argv = *const *const c_char;
 
-const PROGRAMS: [&[u8]; 5] = [b"modprobe", b"insmod", b"rmmod", b"lsmod", b"modinfo"];
+const PROGRAMS: [&[u8]; 10] = [
+    b"modprobe",
+    b"insmod",
+    b"rmmod",
+    b"lsmod",
+    b"modinfo",
+    b"reboot",
+    b"halt",
+    b"poweroff",
+    b"shutdown",
+    b"telinit",
+];
+
+/// Other names of `telinit`; elsewhere `init` is a script like any other.
+const INIT: [&[u8]; 3] = [b"init", b"/sbin/init", b"/usr/sbin/init"];
+
+/// What of `systemctl` ends a machine.
+const ENDS: [&[u8]; 5] = [b"reboot", b"halt", b"poweroff", b"kexec", b"soft-reboot"];
 
 /// Room for the path of `umc`.
 type Room = [u8; 4096];
 
 hooks! {
     fn execve(path: *const c_char, argv: Argv, envp: Argv) -> c_int {
-        match replacement(path, &mut [0; 4096]) {
+        match replacement(path, argv, &mut [0; 4096]) {
             Ok(path) => real::execve(path, argv, envp),
             Err(error) => fail(error),
         }
     }
     fn execv(path: *const c_char, argv: Argv) -> c_int {
-        match replacement(path, &mut [0; 4096]) {
+        match replacement(path, argv, &mut [0; 4096]) {
             Ok(path) => real::execv(path, argv),
             Err(error) => fail(error),
         }
     }
     fn execvp(file: *const c_char, argv: Argv) -> c_int {
-        match replacement(file, &mut [0; 4096]) {
+        match replacement(file, argv, &mut [0; 4096]) {
             Ok(file) => real::execvp(file, argv),
             Err(error) => fail(error),
         }
     }
     fn execvpe(file: *const c_char, argv: Argv, envp: Argv) -> c_int {
-        match replacement(file, &mut [0; 4096]) {
+        match replacement(file, argv, &mut [0; 4096]) {
             Ok(file) => real::execvpe(file, argv, envp),
             Err(error) => fail(error),
         }
@@ -52,7 +69,7 @@ hooks! {
         argv: Argv,
         envp: Argv,
     ) -> c_int {
-        match replacement(path, &mut [0; 4096]) {
+        match replacement(path, argv, &mut [0; 4096]) {
             Ok(path) => real::posix_spawn(pid, path, actions, attr, argv, envp),
             Err(error) => error,
         }
@@ -65,7 +82,7 @@ hooks! {
         argv: Argv,
         envp: Argv,
     ) -> c_int {
-        match replacement(file, &mut [0; 4096]) {
+        match replacement(file, argv, &mut [0; 4096]) {
             Ok(file) => real::posix_spawnp(pid, file, actions, attr, argv, envp),
             Err(error) => error,
         }
@@ -76,14 +93,19 @@ hooks! {
 /// program is not run either, and the caller hears ENOENT.
 ///
 /// # Safety
-/// `path` is NULL or a C string.
-unsafe fn replacement(path: *const c_char, room: &mut Room) -> Result<*const c_char, c_int> {
+/// `path` is NULL or a C string, `argv` is NULL or an array of C strings that ends with NULL.
+unsafe fn replacement(
+    path: *const c_char,
+    argv: Argv,
+    room: &mut Room,
+) -> Result<*const c_char, c_int> {
     if Root::get().is_none() || path.is_null() {
         return Ok(path);
     }
     // SAFETY: a C string by contract.
     let name = unsafe { CStr::from_ptr(path) }.to_bytes();
-    if !loads_modules(name) {
+    // SAFETY: by contract.
+    if !acts_on_the_kernel(name, unsafe { arguments(argv) }) {
         return Ok(path);
     }
     keeping_errno(|| {
@@ -92,9 +114,31 @@ unsafe fn replacement(path: *const c_char, room: &mut Room) -> Result<*const c_c
     })
 }
 
-fn loads_modules(path: &[u8]) -> bool {
+fn acts_on_the_kernel<'a>(path: &[u8], mut arguments: impl Iterator<Item = &'a [u8]>) -> bool {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     PROGRAMS.contains(&name)
+        || INIT.contains(&path)
+        || (name == b"systemctl" && arguments.any(|argument| ENDS.contains(&argument)))
+}
+
+/// What a program is called with, without its own name.
+///
+/// # Safety
+/// `argv` is NULL or an array of C strings that ends with NULL and outlives the result.
+unsafe fn arguments<'a>(argv: Argv) -> impl Iterator<Item = &'a [u8]> {
+    let mut next = argv;
+    core::iter::from_fn(move || {
+        // SAFETY: by contract; `next` did not pass the end.
+        let argument = if next.is_null() { ptr::null() } else { unsafe { *next } };
+        if argument.is_null() {
+            return None;
+        }
+        // SAFETY: a string stood here, so there is a next place.
+        next = unsafe { next.add(1) };
+        // SAFETY: by contract.
+        Some(unsafe { CStr::from_ptr(argument) }.to_bytes())
+    })
+    .skip(1)
 }
 
 /// `umc` in the directory this library was loaded from.
@@ -120,13 +164,39 @@ fn beside_library(room: &mut Room) -> Option<*const c_char> {
 mod tests {
     use super::*;
 
+    fn is_replaced(command: &str) -> bool {
+        let mut words = command.split(' ').map(str::as_bytes);
+        acts_on_the_kernel(words.next().unwrap(), words)
+    }
+
     #[test]
     fn programs_are_known_by_their_last_component() {
-        for path in ["/sbin/modprobe", "modprobe", "/usr/sbin/rmmod", "./insmod"] {
-            assert!(loads_modules(path.as_bytes()), "{path}");
+        for path in ["/sbin/modprobe", "modprobe", "/usr/sbin/rmmod", "./insmod", "/sbin/reboot"] {
+            assert!(is_replaced(path), "{path}");
         }
-        for path in ["/sbin/modprobe/x", "modprobes", "", "/", "/sbin/drbdsetup"] {
-            assert!(!loads_modules(path.as_bytes()), "{path}");
+        for path in ["/sbin/modprobe/x", "modprobes", "", "/", "/sbin/drbdsetup", "./init"] {
+            assert!(!is_replaced(path), "{path}");
         }
+    }
+
+    #[test]
+    fn what_ends_the_machine_is_known() {
+        for command in
+            ["halt -f", "/sbin/init 6", "init 0", "systemctl --force reboot", "telinit 6"]
+        {
+            assert!(is_replaced(command), "{command}");
+        }
+        for command in ["systemctl restart drbd", "systemctl", "./init 6"] {
+            assert!(!is_replaced(command), "{command}");
+        }
+    }
+
+    #[test]
+    fn arguments_end_with_null() {
+        let argv = [c"name".as_ptr(), c"-f".as_ptr(), ptr::null()];
+        // SAFETY: literals, and the end.
+        assert_eq!(unsafe { arguments(argv.as_ptr()) }.collect::<Vec<_>>(), [b"-f"]);
+        // SAFETY: NULL is allowed.
+        assert_eq!(unsafe { arguments(ptr::null()) }.count(), 0);
     }
 }

@@ -10,7 +10,9 @@
 //!   special files and answer the block layer's ioctls; one that is mounted ([`mount`]) goes behind a
 //!   loop device of the host;
 //! - generic netlink ([`netlink`]): an AF_NETLINK socket is a connection to the node;
-//! - programs that load modules ([`exec`]): `modprobe drbd` is run as `umc` and reaches the node.
+//! - programs that load modules or end the machine ([`exec`], [`power`]): `modprobe drbd` and
+//!   `reboot -f` are run as `umc` and reach the node, and reboot(2) ends it; the host's kernel keeps
+//!   its settings in /proc/sys/kernel and its host name.
 //!
 //! Without `UMC_FS_ROOT` each function is one check and the call of the real one.
 //!
@@ -51,6 +53,7 @@ mod map;
 mod mount;
 mod netlink;
 mod paths;
+mod power;
 mod raw;
 mod root;
 mod stat;

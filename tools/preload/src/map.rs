@@ -16,6 +16,11 @@ pub enum Target {
         /// Length of the part that decides.
         probe: usize,
     },
+    /// The same, but what is the host's can only be read.
+    TreeElseReadOnly {
+        /// Length of the part that decides.
+        probe: usize,
+    },
     /// The state directory `dir`, with the first `strip` bytes of the name taken off.
     State {
         /// Directory below the node's state directory.
@@ -51,8 +56,9 @@ const HOST_DEV: &[&[u8]] = &[
     b"zero",
 ];
 
-/// Files of /proc that describe the kernel's drivers and disks.
-const TREE_PROC: &[&[u8]] = &[b"drbd", b"modules", b"partitions", b"devices", b"diskstats"];
+/// Files of /proc that describe the kernel's drivers and disks, or end it.
+const TREE_PROC: &[&[u8]] =
+    &[b"drbd", b"modules", b"partitions", b"devices", b"diskstats", b"sysrq-trigger"];
 
 /// Whether [`target`] can be anything but the host for a name that begins like `path`. Cheap; true
 /// for every name that needs a closer look.
@@ -123,9 +129,12 @@ pub fn target(path: &[u8]) -> Target {
     }
     if let Some(rest) = below(path, b"/proc") {
         let ours = first(rest).is_some_and(|(name, _)| TREE_PROC.contains(&name));
-        return match ours || rest == b"/sys/kernel/hostname" {
-            true => Target::Tree,
-            false => Target::Host,
+        if ours || rest == b"/sys/kernel/hostname" {
+            return Target::Tree;
+        }
+        return match below(rest, b"/sys/kernel").and_then(first) {
+            Some(_) => Target::TreeElseReadOnly { probe: path.len() },
+            None => Target::Host,
         };
     }
     if let Some(rest) = below(path, b"/sys") {
@@ -257,6 +266,7 @@ mod tests {
             "/proc/partitions",
             "/proc/devices",
             "/proc/diskstats",
+            "/proc/sysrq-trigger",
             "/proc/sys/kernel/hostname",
             "/sys/block",
             "/sys/block/",
@@ -287,6 +297,14 @@ mod tests {
             ("/sys/kernel/debug/block/x", "/sys/kernel/debug/block"),
         ] {
             assert_eq!(to(path), Target::TreeIfPresent { probe: decides.len() }, "{path}");
+        }
+    }
+
+    #[test]
+    fn settings_of_the_hosts_kernel_are_not_the_nodes_to_change() {
+        for path in ["/proc/sys/kernel/sysrq", "/proc/sys/kernel/hostname2", "/proc/sys/kernel/a/b"]
+        {
+            assert_eq!(to(path), Target::TreeElseReadOnly { probe: path.len() }, "{path}");
         }
     }
 
@@ -327,7 +345,8 @@ mod tests {
             "/proc/self/fd/1",
             "/proc/drbdx",
             "/proc/mounts",
-            "/proc/sys/kernel/hostname2",
+            "/proc/sys/kernel",
+            "/proc/sys/vm/drop_caches",
             "/sys",
             "/sys/module",
             "/sys/module/",

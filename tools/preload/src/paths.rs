@@ -16,7 +16,7 @@ use libc::{
 
 use crate::map::{self, Target};
 use crate::raw;
-use crate::real::{self, keeping_errno};
+use crate::real::{self, fail, keeping_errno};
 use crate::root::Root;
 
 const PATH_MAX: usize = libc::PATH_MAX as usize;
@@ -26,6 +26,8 @@ const PATH_MAX: usize = libc::PATH_MAX as usize;
 enum Place {
     /// Left alone.
     Host,
+    /// Left alone, but not opened for writing.
+    HostReadOnly,
     /// Left alone, and names something below the root already.
     InTree,
     /// Led into the tree.
@@ -109,6 +111,24 @@ impl<'a> Redirect<'a> {
     fn is_in_tree(&self) -> bool {
         matches!(self.place, Place::InTree | Place::Tree)
     }
+
+    /// Whether an open with these flags would change a setting of the host's kernel.
+    fn is_refused(&self, flags: c_int) -> bool {
+        self.place == Place::HostReadOnly && flags & libc::O_ACCMODE != libc::O_RDONLY
+    }
+
+    /// The same for a mode of fopen(3).
+    ///
+    /// # Safety
+    /// `mode` is a C string.
+    unsafe fn is_mode_refused(&self, mode: *const c_char) -> bool {
+        if self.place != Place::HostReadOnly {
+            return false;
+        }
+        // SAFETY: by contract.
+        let mode = unsafe { CStr::from_ptr(mode) }.to_bytes();
+        mode.first() != Some(&b'r') || mode.contains(&b'+')
+    }
 }
 
 /// [`Redirect::new`] where there is a root.
@@ -127,7 +147,7 @@ unsafe fn decide<'a>(
     let bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
     let (start, place) = keeping_errno(|| lead(room, root, dir, bytes, is_pattern));
     let path = match place {
-        Place::Host | Place::InTree => path,
+        Place::Host | Place::HostReadOnly | Place::InTree => path,
         Place::Tree | Place::State => room.at(start).cast::<c_char>().cast_const(),
     };
     Redirect { path, place, _room: PhantomData }
@@ -176,6 +196,10 @@ fn lead(
             let probe = if is_pattern { literal(name, probe) } else { Some(probe) };
             probe.map_or(HOST, |probe| if_present(room, root, probe))
         }
+        Target::TreeElseReadOnly { probe } => match if_present(room, root, probe) {
+            HOST => (0, Place::HostReadOnly),
+            led => led,
+        },
         Target::State { dir, strip } => {
             let [first, second] = root.state().parts();
             prefix(room, &[first, second, b"/", dir], strip, Place::State)
@@ -267,6 +291,9 @@ macro_rules! open_hooks {
             fn $name($($dir: c_int,)? path: *const c_char, flags: c_int $(, $mode: mode_t)?) -> c_int {
                 let mut room = Room::new();
                 let to = Redirect::new(&mut room, open_hooks!(@dir $($dir)?), path);
+                if to.is_refused(flags) {
+                    return fail(libc::EACCES);
+                }
                 let flags = if to.is_in_tree() { open_flags(flags) } else { flags };
                 real::$name($($dir,)? to.path(), flags $(, $mode)?)
             }
@@ -287,6 +314,29 @@ open_hooks! {
     fn __openat64_2(dir;);
 }
 
+/// The `fopen` family.
+macro_rules! fopen_hooks {
+    ($(fn $name:ident($($file:ident)?);)*) => {
+        hooks! {$(
+            fn $name(path: *const c_char, mode: *const c_char $(, $file: *mut FILE)?) -> *mut FILE {
+                let mut room = Room::new();
+                let to = Redirect::new(&mut room, AT_FDCWD, path);
+                match to.is_mode_refused(mode) {
+                    true => fail(libc::EACCES),
+                    false => real::$name(to.path(), mode $(, $file)?),
+                }
+            }
+        )*}
+    };
+}
+
+fopen_hooks! {
+    fn fopen();
+    fn fopen64();
+    fn freopen(file);
+    fn freopen64(file);
+}
+
 /// Hooks that hand a path and other arguments to the real function.
 macro_rules! path_hooks {
     ($(fn $name:ident(path $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
@@ -301,10 +351,6 @@ macro_rules! path_hooks {
 }
 
 path_hooks! {
-    fn fopen(path, mode: *const c_char) -> *mut FILE;
-    fn fopen64(path, mode: *const c_char) -> *mut FILE;
-    fn freopen(path, mode: *const c_char, file: *mut FILE) -> *mut FILE;
-    fn freopen64(path, mode: *const c_char, file: *mut FILE) -> *mut FILE;
     fn access(path, mode: c_int) -> c_int;
     fn eaccess(path, mode: c_int) -> c_int;
     fn euidaccess(path, mode: c_int) -> c_int;

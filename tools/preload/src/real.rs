@@ -208,6 +208,8 @@ real! {
     fn uname(name: *mut libc::utsname) -> c_int;
     fn gethostname(name: *mut c_char, length: size_t) -> c_int;
     fn __gethostname_chk(name: *mut c_char, length: size_t, room: size_t) -> c_int;
+    fn sethostname(name: Path, length: size_t) -> c_int;
+    fn reboot(command: c_int) -> c_int;
 
     fn execve(path: Path, argv: Argv, envp: Argv) -> c_int;
     fn execv(path: Path, argv: Argv) -> c_int;

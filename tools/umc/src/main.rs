@@ -1,7 +1,8 @@
 //! `umc`: nodes, their modules and disks, and programs that see them.
 //!
 //! [`start`], [`ls`], [`redirect`], [`module_cmd`] and [`disk_cmd`] talk to nodes through [`client`];
-//! [`build_cmd`] and [`manual`] need none. Called by the name of one of kmod's programs, `umc` acts as that.
+//! [`build_cmd`] and [`manual`] need none. Called by the name of one of kmod's programs, or of one that ends a machine
+//! ([`power_cmd`]), `umc` acts as that.
 
 #[path = "../../../src/args.rs"]
 #[allow(dead_code, reason = "only its words are used here, for umcd's manual page")]
@@ -13,7 +14,9 @@ mod handler_cmd;
 mod ls;
 mod manual;
 mod module_cmd;
+mod netns;
 mod nodes;
+mod power_cmd;
 mod process;
 mod redirect;
 mod start;
@@ -206,7 +209,8 @@ fn main() -> ExitCode {
     let called = arguments.next().unwrap_or_default();
     let name = Path::new(&called).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let rest: Vec<_> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let result = match module_cmd::applet(&name, &rest) {
+    let applet = module_cmd::applet(&name, &rest).or_else(|| power_cmd::applet(&name, &rest));
+    let result = match applet {
         Some(result) => result,
         None => Cli::parse().command.run(),
     };

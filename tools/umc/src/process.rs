@@ -1,6 +1,6 @@
 //! A process as a descriptor: its end can be waited for, and its number cannot come to mean another.
 
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::process::Child;
 
 use nix::errno::Errno;
@@ -42,6 +42,15 @@ impl Process {
                 other => return other.map(|ready| ready > 0),
             }
         }
+    }
+
+    /// Sends it SIGTERM.
+    pub fn terminate(&self) -> nix::Result<()> {
+        let (fd, info) = (self.0.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+        // SAFETY: the descriptor is open; without an info the kernel makes that of kill(2).
+        let sent =
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGTERM, info, 0) };
+        Errno::result(sent).map(drop)
     }
 
     /// For polling it together with other descriptors: readable at its end.

@@ -10,6 +10,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use umc_protocol::node::NodeRecord;
 
+use crate::netns::NetNs;
+
 const ROOT: &str = "UMC_FS_ROOT";
 const PRELOAD: &str = "LD_PRELOAD";
 const LIBRARY: &str = "libumc_preload.so";
@@ -70,6 +72,11 @@ pub fn leave(command: &mut Command) {
 /// `umc run`: become `command` with the node's faces. Returns only to fail.
 pub fn run(node: &NodeRecord, command: &[OsString]) -> Result<std::convert::Infallible> {
     let [program, arguments @ ..] = command else { bail!("There is no command to run.") };
+    if let Some(netns) = NetNs::of_node(node)? {
+        netns.enter().with_context(|| {
+            format!("Cannot enter the network namespace of node {}. Run umc as root", node.name)
+        })?;
+    }
     let error =
         Command::new(program).args(arguments).env(ROOT, &node.root).env(PRELOAD, preload()?).exec();
     Err(error).with_context(|| format!("Cannot run {}", Path::new(program).display()))

@@ -18,6 +18,7 @@ use umc_protocol::control::{Request, Status};
 use umc_protocol::node::{self, NodeRecord};
 
 use crate::client::Client;
+use crate::netns::NetNs;
 use crate::nodes;
 use crate::process::Process;
 use crate::redirect;
@@ -51,6 +52,10 @@ pub struct Start {
     /// Where else to look for handler_*.so files, before the directory of Debian's tcmu-runner
     #[arg(long, value_name = "DIR")]
     handler_dir: Vec<PathBuf>,
+
+    /// Give the node a network namespace: a name of ip-netns(8), or a file such as /proc/PID/ns/net
+    #[arg(long, value_name = "NAME|FILE")]
+    netns: Option<PathBuf>,
 
     /// Report a task that sleeps uninterruptibly for longer in the kernel log, with its stack; 0 = never [default: 120]
     #[arg(long, value_name = "SECONDS")]
@@ -133,11 +138,22 @@ impl Start {
         command.args(self.arguments(dir)).stdin(Stdio::null()).stdout(output).stderr(again);
         // A node started from `umc run` is not to see another node.
         redirect::leave(&mut command);
-        // SAFETY: between fork and exec only setsid(2) is called.
+        let netns = self.netns.as_deref().map(NetNs::open).transpose()?;
+        let is_elsewhere = netns.is_some();
+        // SAFETY: between fork and exec only setns(2) and setsid(2) are called.
         unsafe {
-            command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into));
+            command.pre_exec(move || {
+                netns.as_ref().map_or(Ok(()), NetNs::enter)?;
+                nix::unistd::setsid().map(drop).map_err(Into::into)
+            });
         }
-        command.spawn().with_context(|| format!("Cannot start node {name}: run {}", umcd.display()))
+        command.spawn().with_context(|| match is_elsewhere {
+            true => format!(
+                "Cannot start node {name}: enter its network namespace (as root), and run {}",
+                umcd.display()
+            ),
+            false => format!("Cannot start node {name}: run {}", umcd.display()),
+        })
     }
 }
 

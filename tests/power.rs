@@ -1,0 +1,113 @@
+//! What ends a machine ends the node, and never the host: sysrq, reboot(2), `reboot -f` and their like, as handlers of
+//! drbd.conf use them.
+//!
+//! Method: each test runs itself once more where it could do no harm if it failed: in a pid namespace, in which reboot(2)
+//! ends at most that; without CAP_SYS_BOOT; and with a plain file in the place of the host's sysrq-trigger, which has to
+//! be empty afterwards.
+
+use std::process::Command;
+use std::{env, fs};
+
+use cluster::{Cluster, Foreground, Layout, bin_dir, text};
+
+const CONFINED: &str = "UMC_TEST_CONFINED";
+
+/// Runs `test`, which is called `name`, confined.
+fn confined(name: &str, test: impl FnOnce()) {
+    if env::var_os(CONFINED).is_some() {
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:\t")).unwrap();
+        let cap_sys_boot = 1 << 22;
+        assert_eq!(u64::from_str_radix(bounding, 16).unwrap() & cap_sys_boot, 0);
+        return test();
+    }
+    // Process ids repeat there, so names made of them do.
+    let dir = env::temp_dir().join(format!("umc-power-{}-{name}", std::process::id()));
+    fs::create_dir(&dir).unwrap();
+    let trigger = dir.join("trigger");
+    fs::write(&trigger, "").unwrap();
+    let script = "[ ! -e /proc/sysrq-trigger ] || mount --bind \"$0\" /proc/sysrq-trigger; exec setpriv --bounding-set -sys_boot \
+                  --inh-caps -sys_boot -- \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-ec", script])
+        .arg(&trigger)
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CONFINED, "yes")
+        .env("TMPDIR", &dir)
+        .output()
+        .unwrap();
+    let reached_the_host = fs::read_to_string(&trigger).unwrap();
+    let _ = fs::remove_dir_all(&dir);
+    assert_eq!(reached_the_host, "", "this reached the host's sysrq-trigger");
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+fn node(name: &str) -> (Cluster, Foreground) {
+    let cluster = Cluster::new(name, Layout { disk_mib: 16, ..Layout::default() });
+    cluster.stop(cluster.b());
+    cluster.stop(cluster.a());
+    let umcd = foreground(&cluster);
+    (cluster, umcd)
+}
+
+fn foreground(cluster: &Cluster) -> Foreground {
+    Foreground::start(cluster, cluster.a(), Command::new(bin_dir().join("umcd")), &[])
+}
+
+/// Runs a command on the node again and again, each time on a new one: the status it ends with, and its log.
+fn ends(commands: &[&str], status: i32, says: &str) {
+    let (cluster, umcd) = node("power");
+    let mut umcd = Some(umcd);
+    for command in commands {
+        let umcd = umcd.take().unwrap_or_else(|| foreground(&cluster));
+        let output = cluster.on(cluster.a(), &["sh", "-c", command]);
+        let (ended, log) = umcd.wait();
+        assert_eq!(ended.code(), Some(status), "{command}: {ended}\n{}\n{log}", text(&output));
+        assert!(log.contains(says), "{command}: {log}");
+    }
+}
+
+#[test]
+fn sysrq() {
+    confined("sysrq", || {
+        ends(
+            &["echo b > /proc/sysrq-trigger", "cd /proc && printf b >sysrq-trigger"],
+            72,
+            "Resetting",
+        );
+        ends(&["echo o | tee /proc/sysrq-trigger"], 72, "Power Off");
+        ends(&["echo c > /proc/sysrq-trigger"], 70, "sysrq triggered crash");
+    });
+}
+
+#[test]
+fn programs_and_system_calls() {
+    confined("programs_and_system_calls", || {
+        let reboot = "python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x01234567)'";
+        ends(&["reboot -f", "/sbin/reboot --force", reboot], 72, "Resetting");
+        ends(&["halt -f", "systemctl poweroff -ff"], 72, "Power Off");
+        ends(&["reboot", "shutdown -h now", "init 6"], 0, "goes down");
+    });
+}
+
+#[test]
+fn settings_of_the_host_stay() {
+    confined("settings_of_the_host_stay", || {
+        let (cluster, umcd) = node("settings");
+        let on = |script: &str| cluster.on(cluster.a(), &["sh", "-c", script]);
+        assert!(
+            on("test -r /proc/sys/kernel/osrelease && cat /proc/sys/kernel/pid_max")
+                .status
+                .success()
+        );
+        // A setting that is no different if it is written after all.
+        let refused = on("read max </proc/sys/kernel/pid_max; echo $max >/proc/sys/kernel/pid_max");
+        assert!(text(&refused).contains("ermission denied"), "{}", text(&refused));
+        assert!(!on("hostname \"$(cat /proc/sys/kernel/hostname)\"").status.success());
+        // The node's own setting can be changed.
+        assert!(on("echo 60 >/proc/sys/kernel/hung_task_timeout_secs").status.success());
+        umcd.signal("TERM");
+        assert_eq!(umcd.wait().0.code(), Some(0));
+    });
+}
