@@ -26,7 +26,7 @@ impl Foreground {
     /// waits until it is up.
     pub fn start(cluster: &Cluster, node: &str, mut program: Command, args: &[&str]) -> Foreground {
         let dir = cluster.dir.join("run").join(node);
-        let disk = format!("low0=file/{}", cluster.image(node, 0).display());
+        let disk = cluster.disk_spec(node, 0);
         let mut child = program
             .args(["--name", node, "--modprobe", "drbd", "--disk", &disk])
             .arg("--root")

@@ -2,7 +2,7 @@
 //!
 //! Each cluster has a directory of its own: runtime directory, images, configuration. Nodes are started with `umc
 //! start`, controlled with the binaries of Debian's drbd-utils, and taken down when the cluster is dropped, also when
-//! the test fails. Nodes listen on loopback addresses of the cluster's own, so tests run side by side.
+//! the test fails; when the test program itself is killed, a guard does it ([`guard`]). Nodes listen on loopback addresses of the cluster's own, so tests run side by side.
 
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node
 
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 mod fleet;
 mod foreground;
+mod guard;
 mod model;
 pub mod netlink;
 mod start;
@@ -24,6 +25,7 @@ mod watch;
 
 pub use fleet::Fleet;
 pub use foreground::Foreground;
+use guard::Guard;
 pub use model::{Model, Random, assert_same};
 pub use start::Start;
 pub use watch::Watch;
@@ -98,6 +100,8 @@ pub struct Cluster {
     pub dir: PathBuf,
     pub layout: Layout,
     pub nodes: Vec<String>,
+    /// Dropped last: until then it clears up if this program is killed.
+    _guard: Guard,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -109,7 +113,8 @@ impl Cluster {
         let dir = std::env::temp_dir().join(format!("umc-test-{}-{number}", std::process::id()));
         fs::create_dir_all(&dir).expect("a directory for the cluster");
         let nodes = vec![format!("{name}-a"), format!("{name}-b")];
-        let cluster = Cluster { dir, layout, nodes };
+        let guard = Guard::start(&dir);
+        let cluster = Cluster { dir, layout, nodes, _guard: guard };
         fs::write(cluster.conf(), cluster.configuration(number)).expect("drbd.conf");
         for node in &cluster.nodes {
             for volume in (0..cluster.layout.volumes).filter(|_| cluster.layout.lower.is_none()) {
@@ -251,21 +256,24 @@ impl Cluster {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// `NAME=HANDLER/CONFIG` of a lower disk.
+    fn disk_spec(&self, node: &str, volume: usize) -> String {
+        let image = self.image(node, volume);
+        let size = self.layout.disk_mib;
+        match (&self.layout.lower, self.layout.handler) {
+            (Some(lower), _) => {
+                format!("low{volume}={}", lower(&Lower { node, volume, image: &image }))
+            }
+            (None, "ram") => format!("low{volume}=ram/,size={size}M"),
+            (None, handler) => format!("low{volume}={handler}/{}", image.display()),
+        }
+    }
+
     pub fn start(&self, node: &str) {
         let mut args: Vec<String> =
             vec!["start".into(), node.into(), "--modprobe".into(), "drbd".into()];
-        let handler = self.layout.handler;
-        let size = self.layout.disk_mib;
         for volume in 0..self.layout.volumes {
-            let image = self.image(node, volume);
-            let spec = match (&self.layout.lower, handler) {
-                (Some(lower), _) => {
-                    format!("low{volume}={}", lower(&Lower { node, volume, image: &image }))
-                }
-                (None, "ram") => format!("low{volume}=ram/,size={size}M"),
-                (None, _) => format!("low{volume}={handler}/{}", image.display()),
-            };
-            args.extend(["--disk".into(), spec]);
+            args.extend(["--disk".into(), self.disk_spec(node, volume)]);
         }
         if self.layout.meta_disk != MetaDisk::Internal {
             args.extend(["--disk".into(), format!("md=file/{}", self.meta_image(node).display())]);
@@ -337,6 +345,10 @@ impl Cluster {
                 "--",
                 "timeout",
                 &seconds,
+                // Ends with timeout(1), which is killed below.
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
                 "drbdsetup",
                 "events2",
                 "--statistics",

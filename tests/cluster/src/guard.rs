@@ -1,0 +1,32 @@
+//! What clears up after a test program that was killed: no destructor runs then.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::Start;
+
+/// Runs `tools/guard` on the directory of a cluster. It begins when its standard input ends, whose other end nobody but
+/// this process has.
+pub(crate) struct Guard(Child);
+
+impl Guard {
+    pub fn start(dir: &Path) -> Guard {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/guard");
+        let guard = Command::new("setsid")
+            .args(["bash", script])
+            .arg(dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .start();
+        Guard(guard.expect("tools/guard runs"))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Little is left for it to do by now.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,95 @@
+//! Two nodes, each in a network namespace of its own: they replicate, notice that the link between them went down, and
+//! resync when it is back.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::process::{Child, Command, Stdio};
+
+use cluster::{Cluster, Layout, eventually, text};
+
+/// A network namespace without a name: it lives as long as its processes, and those die with this one.
+struct Namespace(Child);
+
+impl Namespace {
+    fn new() -> Namespace {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--", "sleep", "infinity"]);
+        let namespace = Namespace(command.stdout(Stdio::null()).spawn().unwrap());
+        let own = fs::read_link("/proc/self/ns/net").unwrap();
+        eventually("a namespace of its own", || {
+            fs::read_link(namespace.file()).is_ok_and(|its| its != own)
+        });
+        namespace
+    }
+
+    fn file(&self) -> String {
+        format!("/proc/{}/ns/net", self.0.id())
+    }
+
+    /// `ip ARGS…` in it.
+    fn ip(&self, args: &str) {
+        let net = format!("--net={}", self.file());
+        let output = Command::new("nsenter").args([&net, "ip"]).args(args.split(' ')).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "ip {args}: {}", text(&output));
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_link_goes_down_and_comes_back() {
+    // Dead peers are noticed by DRBD's own pings, sooner than by default.
+    let net = "ping-int 1; ping-timeout 5; connect-int 1;".into();
+    let cluster = Cluster::new("netns", Layout { disk_mib: 16, net, ..Layout::default() });
+    let (a, b) = (cluster.a(), cluster.b());
+    let spaces = [Namespace::new(), Namespace::new()];
+    let [one, other] = &spaces;
+    one.ip(&format!("link add veth0 type veth peer name veth0 netns {}", other.0.id()));
+    let conf = fs::read_to_string(cluster.conf()).unwrap();
+    // No need to leave out the check of addresses: each node has its own.
+    let conf = conf.replace("127.0.0.", "10.11.12.").replace("disable-ip-verification;", "");
+    fs::write(cluster.conf(), conf).unwrap();
+    for (index, (space, node)) in spaces.iter().zip([a, b]).enumerate() {
+        space.ip(&format!("address add 10.11.12.{}/24 dev veth0", index + 1));
+        space.ip("link set veth0 up");
+        cluster.stop(node);
+        let disk = format!("low0=file/{}", cluster.image(node, 0).display());
+        let args = ["start", node, "--modprobe", "drbd", "--disk", &disk, "--netns", &space.file()];
+        cluster.umc_ok(&args);
+        // A program on the node is in its network.
+        let seen = text(&cluster.on(node, &["readlink", "/proc/self/ns/net"]));
+        let wanted = fs::read_link(space.file()).unwrap().display().to_string();
+        assert!(seen.contains(&wanted), "{seen}");
+        cluster.adm(node, &["create-md", "--force", "r0"]);
+        cluster.adm(node, &["up", "r0"]);
+    }
+    cluster.await_connected(a);
+    cluster.adm(a, &["primary", "--force", "r0"]);
+    cluster.await_dstate("UpToDate/UpToDate");
+    // What the tools keep is not shared: each node has written down its own minor.
+    for node in [a, b] {
+        let state = cluster.dir.join("run").join(node).join("state/lib-drbd");
+        assert!(fs::read_dir(&state).unwrap().count() > 0, "nothing in {}", state.display());
+    }
+
+    one.ip("link set veth0 down");
+    let device = fs::File::options().write(true).open(cluster.device(a, 0)).unwrap();
+    device.write_all_at(&[0xab; 128 << 10], 1 << 20).unwrap();
+    device.sync_all().unwrap();
+    cluster.await_events(a, |_| cluster.adm(a, &["cstate", "r0"]) == "WFConnection", "the loss");
+    cluster.await_events(b, |_| cluster.adm(b, &["cstate", "r0"]) == "WFConnection", "the loss");
+    one.ip("link set veth0 up");
+    cluster.await_dstate("UpToDate/UpToDate");
+    assert!(cluster.umc_ok(&["dmesg", b]).contains("SyncTarget"), "nothing was resynced");
+    drop(device);
+    cluster.down();
+    let mut found = vec![0; 128 << 10];
+    fs::File::open(cluster.image(b, 0)).unwrap().read_exact_at(&mut found, 1 << 20).unwrap();
+    assert!(found.iter().all(|byte| *byte == 0xab), "the peer lacks what was written meanwhile");
+}
