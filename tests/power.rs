@@ -2,13 +2,14 @@
 //! drbd.conf use them.
 //!
 //! Method: each test runs itself once more where it could do no harm if it failed: in a pid namespace, in which reboot(2)
-//! ends at most that; without CAP_SYS_BOOT; and with a plain file in the place of the host's sysrq-trigger, which has to
+//! ends at most that, below a shell that reaps what is orphaned there; without CAP_SYS_BOOT; and with a plain file in the place of the host's sysrq-trigger, which has to
 //! be empty afterwards.
 
+use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-use cluster::{Cluster, Foreground, Layout, bin_dir, text};
+use cluster::{Cluster, Foreground, Layout, PATIENCE, bin_dir, text};
 
 const CONFINED: &str = "UMC_TEST_CONFINED";
 
@@ -26,8 +27,8 @@ fn confined(name: &str, test: impl FnOnce()) {
     fs::create_dir(&dir).unwrap();
     let trigger = dir.join("trigger");
     fs::write(&trigger, "").unwrap();
-    let script = "[ ! -e /proc/sysrq-trigger ] || mount --bind \"$0\" /proc/sysrq-trigger; exec setpriv --bounding-set -sys_boot \
-                  --inh-caps -sys_boot -- \"$@\"";
+    let script = "[ ! -e /proc/sysrq-trigger ] || mount --bind \"$0\" /proc/sysrq-trigger; setpriv --bounding-set -sys_boot \
+                  --inh-caps -sys_boot -- \"$@\" && exit; exit 1";
     let output = Command::new("unshare")
         .args(["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-ec", script])
         .arg(&trigger)
@@ -109,5 +110,62 @@ fn settings_of_the_host_stay() {
         assert!(on("echo 60 >/proc/sys/kernel/hung_task_timeout_secs").status.success());
         umcd.signal("TERM");
         assert_eq!(umcd.wait().0.code(), Some(0));
+    });
+}
+
+/// What drbd.conf has as its example for a Primary that lost its data.
+#[test]
+fn the_stock_handlers_end_the_node() {
+    confined("the_stock_handlers_end_the_node", || {
+        let notify = Path::new("/usr/lib/drbd/notify-emergency-reboot.sh");
+        assert!(notify.exists(), "drbd-utils has {}", notify.display());
+        let cluster = Cluster::new("emergency", Layout { disk_mib: 16, ..Layout::default() });
+        let (a, b) = (cluster.a(), cluster.b());
+        // A mail program that keeps what it is given.
+        let bin = cluster.dir.join("bin");
+        let mail = cluster.dir.join("mail");
+        fs::create_dir(&bin).unwrap();
+        fs::write(
+            bin.join("mail"),
+            format!("#!/bin/sh\n{{ echo \"$@\"; cat; }} >{}\n", mail.display()),
+        )
+        .unwrap();
+        assert!(Command::new("chmod").arg("+x").arg(bin.join("mail")).status().unwrap().success());
+        let handler = format!(
+            "PATH={}:$PATH {}; echo b > /proc/sysrq-trigger ; reboot -f",
+            bin.display(),
+            notify.display()
+        );
+        let conf = fs::read_to_string(cluster.conf()).unwrap().replace(
+            "protocol C;",
+            &format!("protocol C;\n  handlers {{ pri-on-incon-degr \"{handler}\"; }}"),
+        );
+        fs::write(cluster.conf(), conf).unwrap();
+        for node in [a, b] {
+            cluster.adm(node, &["create-md", "--force", "r0"]);
+            cluster.adm(node, &["up", "r0"]);
+        }
+        cluster.await_connected(a);
+        cluster.adm(a, &["primary", "--force", "r0"]);
+        cluster.await_dstate("UpToDate/UpToDate");
+        // A Primary without a disk loses the peer that has one.
+        cluster.adm(a, &["detach", "--force", "r0"]);
+        let pid = cluster.pid(a).unwrap();
+        cluster.kill(b);
+        let ended = Command::new("timeout")
+            .args([&PATIENCE.as_secs().to_string(), "tail", "-s", "0.05", "-f", "/dev/null"])
+            .arg(format!("--pid={pid}"))
+            .status()
+            .unwrap();
+        assert!(ended.success(), "the node goes on without its data");
+        let mail = fs::read_to_string(&mail).unwrap();
+        assert!(mail.contains(&format!("emergency reboot of node {a}")), "{mail}");
+        // As after any loss of power.
+        for node in [a, b] {
+            cluster.start(node);
+            cluster.adm(node, &["up", "r0"]);
+        }
+        cluster.await_dstate("UpToDate/UpToDate");
+        cluster.down();
     });
 }
