@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 
-use cluster::{Cluster, Layout, eventually, text};
+use cluster::{Cluster, Layout, Start, eventually, text};
 
 /// A network namespace without a name: it lives as long as its processes, and those die with this one.
 struct Namespace(Child);
@@ -14,7 +14,7 @@ impl Namespace {
     fn new() -> Namespace {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--", "sleep", "infinity"]);
-        let namespace = Namespace(command.stdout(Stdio::null()).spawn().unwrap());
+        let namespace = Namespace(command.stdout(Stdio::null()).start().unwrap());
         let own = fs::read_link("/proc/self/ns/net").unwrap();
         eventually("a namespace of its own", || {
             fs::read_link(namespace.file()).is_ok_and(|its| its != own)
@@ -29,7 +29,7 @@ impl Namespace {
     /// `ip ARGS…` in it.
     fn ip(&self, args: &str) {
         let net = format!("--net={}", self.file());
-        let output = Command::new("nsenter").args([&net, "ip"]).args(args.split(' ')).output();
+        let output = Command::new("nsenter").args([&net, "ip"]).args(args.split(' ')).run();
         let output = output.unwrap();
         assert!(output.status.success(), "ip {args}: {}", text(&output));
     }

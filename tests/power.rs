@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-use cluster::{Cluster, Foreground, Layout, PATIENCE, bin_dir, text};
+use cluster::{Cluster, Foreground, Layout, PATIENCE, Start, bin_dir, text};
 
 const CONFINED: &str = "UMC_TEST_CONFINED";
 
@@ -36,7 +36,7 @@ fn confined(name: &str, test: impl FnOnce()) {
         .args(["--exact", name, "--nocapture"])
         .env(CONFINED, "yes")
         .env("TMPDIR", &dir)
-        .output()
+        .run()
         .unwrap();
     let reached_the_host = fs::read_to_string(&trigger).unwrap();
     let _ = fs::remove_dir_all(&dir);
@@ -130,7 +130,9 @@ fn the_stock_handlers_end_the_node() {
             format!("#!/bin/sh\n{{ echo \"$@\"; cat; }} >{}\n", mail.display()),
         )
         .unwrap();
-        assert!(Command::new("chmod").arg("+x").arg(bin.join("mail")).status().unwrap().success());
+        assert!(
+            Command::new("chmod").arg("+x").arg(bin.join("mail")).run_shown().unwrap().success()
+        );
         let handler = format!(
             "PATH={}:$PATH {}; echo b > /proc/sysrq-trigger ; reboot -f",
             bin.display(),
@@ -155,7 +157,7 @@ fn the_stock_handlers_end_the_node() {
         let ended = Command::new("timeout")
             .args([&PATIENCE.as_secs().to_string(), "tail", "-s", "0.05", "-f", "/dev/null"])
             .arg(format!("--pid={pid}"))
-            .status()
+            .run_shown()
             .unwrap();
         assert!(ended.success(), "the node goes on without its data");
         let mail = fs::read_to_string(&mail).unwrap();
