@@ -117,7 +117,7 @@ fn done(cluster: &Cluster, node: &str, command: &[&str]) {
 /// A mount claims the device as on a kernel: not the disk that DRBD holds, not twice, and until the unmount nobody else.
 #[test]
 fn a_mount_is_a_claim() {
-    let cluster = Cluster::in_sync("x-mount", Layout::default());
+    let cluster = Cluster::in_sync("x-mount", Layout { handler: "ram", ..Layout::default() });
     let node = cluster.a();
     let dirs = ["one", "two"].map(|name| cluster.dir.join(name));
     dirs.iter().for_each(|dir| fs::create_dir(dir).expect("a mount point"));
