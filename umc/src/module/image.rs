@@ -245,3 +245,18 @@ fn private_copy(path: &Path) -> std::io::Result<fs::File> {
 fn name_of(copy: &fs::File) -> PathBuf {
     format!("/proc/{}/fd/{}", std::process::id(), copy.as_raw_fd()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_addresses_are_ours_and_those_of_libc_are_not() {
+        let ours = our_range();
+        let has =
+            |address: *const ()| (ours.start..ours.start + ours.len).contains(&(address as u64));
+        assert!(has(private_copy as *const ()) && has(our_range as *const ()));
+        assert!(!has(libc::puts as *const ()));
+        assert!(!exported_by_us(c"puts") && !exported_by_us(c"no_such_symbol"));
+    }
+}
