@@ -11,7 +11,7 @@ use umc::genetlink::{Overrun, Portal, Sink};
 use umc::sched::Creds;
 use umc_protocol::genl::{JOIN_GROUP, LEAVE_GROUP, OVERRUN};
 
-use crate::control::Client;
+use crate::client::Client;
 use crate::node::Node;
 
 /// What netlink sockets of the stock tools ask for as receive buffer.

@@ -1,12 +1,13 @@
 //! `umcd`: one emulated kernel, one node, in the foreground.
 //!
-//! [`node`] brings the parts up and takes them down in order; [`control`] is the node's socket with its two services,
-//! [`genl`] and [`requests`];
-//! [`takedown`] ends what drivers still have up.
+//! [`life`] brings the parts of a [`node`] up and takes them down in order; [`control`] is the node's socket, whose
+//! [`client`]s have two services, [`genl`] and [`requests`]; [`takedown`] ends what drivers still have up.
 
 mod args;
+mod client;
 mod control;
 mod genl;
+mod life;
 mod node;
 mod requests;
 mod takedown;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
                 .unwrap_or_else(|_| "info".into()),
         )
         .init();
-    match node::run(args) {
+    match life::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("umcd: {error:#}");

@@ -9,26 +9,11 @@ use umc::module;
 use umc_protocol::RECORD_MAX;
 use umc_protocol::control::{Disk, Log, LogRecord, Module, Reply, Request, Status};
 
-use crate::control::{Client, Event};
-use crate::node::{Node, check_module_path};
+use crate::client::{Client, Event};
+use crate::node::{LAST_REFERENCES_NS, Node};
 
 /// Records of one dmesg reply: stays below the longest record of the socket.
 const LOG_CHUNK_BYTES: usize = 64 * 1024;
-
-/// Loads a module by name with everything it depends on, as `umcd --modprobe` does.
-pub fn modprobe(node: &Node, name: &str, params: &[String]) -> Result<()> {
-    let path = cdrivers::modules::find(name)?;
-    for dependency in cdrivers::modules::load_order(&path)? {
-        let is_loaded =
-            module::list(node.kernel).iter().any(|loaded| Path::new(&loaded.path) == dependency);
-        if is_loaded {
-            continue;
-        }
-        let params = if dependency == path { params } else { &[] };
-        module::insert(node.kernel, &dependency, params)?;
-    }
-    Ok(())
-}
 
 fn modules(node: &Node) -> Vec<Module> {
     module::list(node.kernel)
@@ -85,6 +70,17 @@ fn reply<T: Serialize>(client: &Client, result: Result<T>) -> bool {
         format!(r#"{{"error":"the reply cannot be written as JSON: {error}"}}"#).into_bytes()
     });
     client.send(&record).is_ok()
+}
+
+/// Refuses early, with a name, what would fail late without one.
+fn check_module_path(path: &Path) -> Result<()> {
+    if !path.is_absolute() || !path.is_file() {
+        bail!(
+            "Cannot load {}: there is no such file. Give the path of a .so that umc build made.",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 fn insmod(node: &Node, path: &str, params: &[String]) -> Result<Module> {
@@ -205,7 +201,7 @@ fn perform(node: &'static Node, client: &Arc<Client>, request: Request) -> bool 
         }
         Request::Insmod { path, params } => reply(client, insmod(node, &path, &params)),
         Request::Rmmod { name } => {
-            module::wait_unused(node.kernel, &name, crate::node::LAST_REFERENCES_NS);
+            module::wait_unused(node.kernel, &name, LAST_REFERENCES_NS);
             reply(client, module::remove(node.kernel, &name).map_err(anyhow::Error::from))
         }
         Request::Lsmod {} => reply(client, Ok(modules(node))),

@@ -1,0 +1,189 @@
+//! A node's life, from start to end.
+//!
+//! Start: state directory and lock, kernel, disks, tree, modules, control socket, record. A failure on the way takes
+//! down what was up. End, on SIGINT, SIGTERM or a stop request: modules (refused while they are in use), disks, tree,
+//! socket, record.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use umc::{Config, Kernel, sched};
+use umc_protocol::node::{self as layout, NodeRecord};
+
+use crate::args::Args;
+use crate::control::Control;
+use crate::node::{Node, StopFd};
+
+/// Directories of a node, made and locked.
+struct Directories {
+    node: PathBuf,
+    root: PathBuf,
+    state: PathBuf,
+    /// Held as long as the node runs: a second node of this name, or on this state, is refused.
+    _locks: Vec<Flock<File>>,
+}
+
+fn lock(path: &Path, what: &str) -> Result<Flock<File>> {
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    let file = file.with_context(|| format!("Cannot open lock file {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+        anyhow::anyhow!("{what} is in use by another node ({}: {errno}). See umc ls; stop that node, or choose another.", path.display())
+    })
+}
+
+fn directories(args: &Args) -> Result<Directories> {
+    let node = layout::node_dir(&args.name).map_err(anyhow::Error::msg)?;
+    fs::create_dir_all(&node).with_context(|| format!("Cannot create {}", node.display()))?;
+    let state = args.state.clone().unwrap_or_else(|| node.join(layout::STATE));
+    for (name, _) in umc_protocol::tree::STATE_DIRS {
+        let dir = state.join(name);
+        fs::create_dir_all(&dir).with_context(|| format!("Cannot create {}", dir.display()))?;
+    }
+    let state = state.canonicalize().with_context(|| format!("Cannot open {}", state.display()))?;
+    let locks = vec![
+        lock(&node.join("node.lock"), &format!("Node name {}", args.name))?,
+        lock(&state.join("state.lock"), &format!("State directory {}", state.display()))?,
+    ];
+    // A node that was killed leaves its mount: the path cannot even be looked at before that is gone.
+    fusefs::clear_stale(&args.root)?;
+    fs::create_dir_all(&args.root)
+        .with_context(|| format!("Cannot create {}", args.root.display()))?;
+    let root = args
+        .root
+        .canonicalize()
+        .with_context(|| format!("Cannot open root directory {}", args.root.display()))?;
+    Ok(Directories { node, root, state, _locks: locks })
+}
+
+/// What usermode helpers find in their environment, so that the tools they call reach this node.
+fn helper_env(root: &Path) -> Result<Vec<(String, String)>> {
+    let me = std::env::current_exe().context("Cannot find out where umcd itself is")?;
+    let preload = me.with_file_name("libumc_preload.so");
+    Ok(vec![
+        ("LD_PRELOAD".into(), preload.display().to_string()),
+        ("UMC_FS_ROOT".into(), root.display().to_string()),
+    ])
+}
+
+/// Runs a node until it is told to stop.
+pub fn run(args: Args) -> Result<()> {
+    // Before any thread is started, so that all of them inherit the mask and only the signalfd sees these.
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGINT);
+    signals.add(Signal::SIGTERM);
+    signals.thread_block().context("Cannot block signals")?;
+    let signal_fd = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .context("Cannot make a signalfd")?;
+
+    let dirs = directories(&args)?;
+    let kernel = Kernel::boot(Config {
+        name: args.name.clone(),
+        fs_root: dirs.root.display().to_string(),
+        helper_env: helper_env(&dirs.root)?,
+    });
+    sched::attach(kernel, "umcd");
+    umc::bug::install(kernel);
+    let hung_tasks = sched::watch_hung_tasks(kernel, args.hung_task_timeout)
+        .context("Cannot start the watch for hung tasks")?;
+    kernel
+        .tree
+        .add_file(
+            "/proc/sys/kernel/hostname",
+            0o444,
+            umc::tree::text({
+                let line = format!("{}\n", args.name);
+                move || line.clone()
+            }),
+        )
+        .context("Cannot make /proc/sys/kernel/hostname")?;
+    umc::sysrq::install(kernel).context("Cannot make /proc/sysrq-trigger")?;
+
+    let control_path = dirs.node.join(layout::CONTROL);
+    let record = NodeRecord {
+        name: args.name.clone(),
+        pid: std::process::id(),
+        start_time: layout::process_start_time(std::process::id()).unwrap_or_default(),
+        root: dirs.root.clone(),
+        state: dirs.state.clone(),
+        control: control_path.clone(),
+        started: mte::current().realtime_ns() / 1_000_000_000,
+    };
+    let registry = handlers::Registry::new(
+        args.handler_dirs.iter().cloned().chain([handlers::DEBIAN_DIR.into()]),
+    );
+    let stop = StopFd::new()?;
+    let node = Node::new(kernel, registry, record, stop.clone());
+    kernel.set_console(Box::new(|record| {
+        eprintln!("{record}");
+        node.ring_log_followers();
+    }));
+    for disk in &args.disks {
+        node.add_disk(&disk.name, &disk.spec, disk.size)?;
+    }
+
+    let extra = vec![
+        ("control".to_owned(), control_path.clone()),
+        ("state".to_owned(), dirs.state.clone()),
+    ];
+    node.mounted(fusefs::mount(kernel, &dirs.root, extra)?);
+    let control =
+        match load_modules(node, &args).and_then(|()| Control::listen(node, &control_path)) {
+            Ok(control) => control,
+            Err(error) => {
+                let _ = node.unload_modules();
+                node.close_disks();
+                let _ = node.unmount();
+                return Err(error);
+            }
+        };
+    node.record.publish(&dirs.node).context("Cannot write the node's record")?;
+    tracing::info!("node {} is up, root {}", args.name, dirs.root.display());
+
+    wait_for_end(node, &signal_fd, &stop);
+
+    tracing::info!("node {} goes down", args.name);
+    let _ = fs::remove_file(dirs.node.join(layout::RECORD));
+    control.close();
+    node.close_disks();
+    node.unmount().context("Cannot unmount the node's root")?;
+    umc::umh::shutdown(kernel);
+    handlers::shutdown();
+    drop(hung_tasks);
+    sched::shutdown(kernel);
+    let _ = fs::remove_file(&control_path);
+    Ok(())
+}
+
+fn load_modules(node: &Node, args: &Args) -> Result<()> {
+    for module in &args.modules {
+        node.modprobe(&module.name, &module.params)?;
+    }
+    Ok(())
+}
+
+/// Returns when the node is to end and its modules are unloaded.
+fn wait_for_end(node: &Node, signal_fd: &SignalFd, stop: &StopFd) {
+    loop {
+        let mut fds = [
+            libc::pollfd { fd: signal_fd.as_raw_fd(), events: libc::POLLIN, revents: 0 },
+            libc::pollfd { fd: stop.as_raw_fd(), events: libc::POLLIN, revents: 0 },
+        ];
+        // SAFETY: the array lives through the call.
+        unsafe { libc::poll(fds.as_mut_ptr(), 2, -1) };
+        if stop.taken() {
+            return;
+        }
+        if let Ok(Some(signal)) = signal_fd.read_signal() {
+            tracing::info!("signal {}", signal.ssi_signo);
+            match node.unload_modules() {
+                Ok(()) => return,
+                Err(error) => tracing::error!("{error:#}"),
+            }
+        }
+    }
+}
