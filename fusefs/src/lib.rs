@@ -7,11 +7,11 @@
 //!
 //! The parts: `mountpoint` puts a connection onto a directory and takes it away; `server` answers the kernel's requests;
 //! `disk` is an open block device; `ranges` keeps writes of odd sizes and others apart; `lanes` are threads for what may
-//! block; `loops` watches the threads that read requests.
+//! block; `loops` watches the threads that read requests; `probe` sends requests of our own.
 //!
 //! Rules that keep it alive: the loop threads never wait for a driver unless another one is left to read requests (see
 //! `lanes`); there is no `poll` (one poll handler makes every io_uring request several times slower); the node never
-//! opens a file of its own mount from a loop thread.
+//! opens a file of its own mount but in `probe`.
 
 use std::fmt;
 use std::io;
@@ -34,6 +34,7 @@ mod handles;
 mod lanes;
 mod loops;
 mod mountpoint;
+mod probe;
 mod ranges;
 mod server;
 mod shared;
@@ -42,6 +43,7 @@ pub use disk::{IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT};
 pub use mountpoint::clear_stale;
 
 use mountpoint::MountPoint;
+use probe::Probe;
 use server::Server;
 use shared::Shared;
 
@@ -96,6 +98,8 @@ pub struct Mount {
     point: MountPoint,
     extra: Vec<String>,
     session: Option<fuser::BackgroundSession>,
+    /// There while the session is.
+    probe: Option<Probe>,
 }
 
 /// Shows the tree of `kernel` at the empty directory `root`. Each of `extra` becomes a symbolic link `/.umc/NAME`.
@@ -134,8 +138,15 @@ pub fn mount_with(
             return Err(Error::new(text, Some(error)));
         }
     };
+    let mut mount = Mount { shared, point, extra: links, session: Some(session), probe: None };
+    let probe = Probe::start(kernel, root.to_owned());
+    // An error drops the mount, which takes the tree away again.
+    mount.probe = Some(probe.map_err(|errno| {
+        let text = format!("Cannot serve {}: no thread to be had: {errno}.", root.display());
+        Error::new(text, Some(io::Error::from_raw_os_error(errno.raw())))
+    })?);
     say!(kernel, 6, "umc: tree mounted at {}", root.display());
-    Ok(Mount { shared, point, extra: links, session: Some(session) })
+    Ok(mount)
 }
 
 fn start(
@@ -182,11 +193,8 @@ impl Mount {
     /// the driver's release itself is blocked. Not from a thread that serves the tree.
     pub fn settle(&self) -> bool {
         umc::sched::attach(self.shared.kernel, "fusefs");
-        if !self.is_alive() {
-            return true;
-        }
-        let deadline = self.shared.kernel.ops.now_ns() + SETTLE_NS;
-        self.shared.settle(deadline, || self.point.round_trip())
+        let Some(probe) = self.probe.as_ref().filter(|_| self.is_alive()) else { return true };
+        self.shared.settle(self.shared.kernel.ops.now_ns() + SETTLE_NS, probe)
     }
 
     /// Takes the tree away, even from under open files: those get errors, and their devices are released. Joins every
@@ -206,6 +214,9 @@ impl Mount {
             // The loops end with the connection, hence not now: joining them would wait for ever.
             std::mem::forget(session);
             return Err(error);
+        }
+        if let Some(probe) = self.probe.take() {
+            probe.end();
         }
         if let Err(error) = session.join() {
             say!(kernel, 4, "umc: a thread that served {} failed: {error}", self.point.path());

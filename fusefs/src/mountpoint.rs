@@ -65,13 +65,6 @@ impl MountPoint {
         self.path.display()
     }
 
-    /// A request that stands in the queue behind all that were sent before. False when nobody answers any more.
-    ///
-    /// It is an open because that is a call which valgrind lets other threads go on in: one of them has to answer.
-    pub(crate) fn round_trip(&self) -> bool {
-        fs::File::open(&self.path).is_ok()
-    }
-
     fn is_ours(&self) -> bool {
         mounted_at(&self.path).is_some_and(|mounted| mounted.dev == self.dev)
     }

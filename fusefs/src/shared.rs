@@ -17,6 +17,7 @@ use crate::disk::{Devices, OpenDisk};
 use crate::handles::{Handle, Handles, TextFile};
 use crate::lanes::{Job, Key, Lanes};
 use crate::loops::{Handler, Loops};
+use crate::probe::{Answer, Probe};
 
 /// The state of one mount.
 pub(crate) struct Shared {
@@ -70,18 +71,21 @@ impl Shared {
     }
 
     /// Waits for the releases that were queued before: see `Mount::settle`.
-    pub(crate) fn settle(&self, deadline_ns: u64, round_trip: impl Fn() -> bool) -> bool {
-        if !round_trip() {
-            return true;
+    pub(crate) fn settle(&self, deadline_ns: u64, probe: &Probe) -> bool {
+        let left = || deadline_ns.saturating_sub(self.kernel.ops.now_ns());
+        match probe.round_trip(left()) {
+            Answer::Came => {}
+            // Nobody has anything open there.
+            Answer::Dead => return true,
+            Answer::Late => return false,
         }
         let progress = self.loops.progress();
         while !self.loops.is_past(&progress) {
-            if self.kernel.ops.now_ns() >= deadline_ns || !round_trip() {
+            if left() == 0 || probe.round_trip(left()) != Answer::Came {
                 return false;
             }
         }
-        let left = deadline_ns.saturating_sub(self.kernel.ops.now_ns());
-        self.released.wait_event_timeout(left, || self.releasing.load(Ordering::SeqCst) == 0)
+        self.released.wait_event_timeout(left(), || self.releasing.load(Ordering::SeqCst) == 0)
     }
 
     /// After the end of the connection: releases what is still open and ends all threads.

@@ -336,6 +336,26 @@ fn claims_end_with_settle() {
     node.end();
 }
 
+/// A process that is killed while it waits for itself ends only if who waits does not keep the connection open.
+#[test]
+fn who_asks_the_tree_has_nothing_open() {
+    let mut node = node("asks");
+    assert!(node.mount.as_ref().unwrap().settle());
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let named = |task: &fs::DirEntry| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == "fuse_probe")
+    };
+    let probes: Vec<_> = tasks.filter(named).collect();
+    assert!(!probes.is_empty());
+    // Those of other tests have at least not asked yet: this one's has.
+    let is_bare = |task: &fs::DirEntry| {
+        let open = fs::read_dir(task.path().join("fd")).unwrap().flatten();
+        open.into_iter().all(|fd| fd.file_name().to_str().unwrap().parse::<i32>().unwrap() <= 2)
+    };
+    assert!(probes.iter().any(is_bare));
+    node.end();
+}
+
 #[test]
 fn a_blocked_driver_blocks_nobody_else() {
     let mut node = node("blocked");

@@ -1,0 +1,111 @@
+//! Requests of our own to our own tree.
+//!
+//! Such a request can be sent to its server, this process, when the process is killed. The host then waits for the answer
+//! of a request that was already read, and lets go of no descriptor of the thread that waits: if the connection were among
+//! them, it would never end, nor would the process (`request_wait_answer` in `fs/fuse/dev.c`). So the thread that asks
+//! has a table of descriptors of its own, with nothing in it.
+
+use std::fs::{self, File};
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use umc::Kernel;
+use umc::kthread::{self, Thread};
+use umc::wait::WaitQueue;
+
+#[derive(Default)]
+struct State {
+    /// How many round trips were asked for; one that begins now serves them all.
+    asked: AtomicU64,
+    done: AtomicU64,
+    /// The last one was answered.
+    is_alive: AtomicBool,
+    is_closing: AtomicBool,
+    wake: WaitQueue,
+}
+
+/// What became of a request.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Answer {
+    Came,
+    /// Not in time.
+    Late,
+    /// Nobody answers any more.
+    Dead,
+}
+
+/// The thread that asks.
+pub(crate) struct Probe {
+    state: Arc<State>,
+    thread: Thread,
+}
+
+impl Probe {
+    /// # Errors
+    /// Those of the host when it has no thread to give.
+    pub(crate) fn start(kernel: &'static Kernel, root: PathBuf) -> umc::Result<Probe> {
+        let state = Arc::new(State::default());
+        let main = {
+            let state = state.clone();
+            Box::new(move || serve(&state, root))
+        };
+        Ok(Probe { state, thread: kthread::spawn(kernel, "fuse_probe", main)? })
+    }
+
+    /// Sends a request that stands in the queue behind all that were sent before, and waits for its answer. May sleep.
+    pub(crate) fn round_trip(&self, timeout_ns: u64) -> Answer {
+        let state = &self.state;
+        let mine = state.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        state.wake.wake_up_all();
+        let is_done = || state.done.load(Ordering::SeqCst) >= mine;
+        match state.wake.wait_event_timeout(timeout_ns, is_done) {
+            true if state.is_alive.load(Ordering::SeqCst) => Answer::Came,
+            true => Answer::Dead,
+            false => Answer::Late,
+        }
+    }
+
+    /// Ends the thread, after the end of the connection.
+    pub(crate) fn end(self) {
+        self.state.is_closing.store(true, Ordering::SeqCst);
+        self.state.wake.wake_up_all();
+        self.thread.join();
+    }
+}
+
+fn serve(state: &State, root: PathBuf) {
+    own_descriptors();
+    loop {
+        let done = state.done.load(Ordering::SeqCst);
+        let is_closing = || state.is_closing.load(Ordering::SeqCst);
+        state.wake.wait_event_idle(|| state.asked.load(Ordering::SeqCst) != done || is_closing());
+        if is_closing() {
+            return;
+        }
+        let asked = state.asked.load(Ordering::SeqCst);
+        // An open, because that is a call which valgrind lets other threads go on in: one of them has to answer.
+        let is_alive = File::open(&root).is_ok();
+        state.is_alive.store(is_alive, Ordering::SeqCst);
+        state.done.store(asked, Ordering::SeqCst);
+        state.wake.wake_up_all();
+    }
+}
+
+/// Gives the calling thread a table of descriptors of its own and closes all but the standard ones. Where the host does
+/// not allow it, a kill in the middle of a request leaves a process that only `umount -f` ends.
+fn own_descriptors() {
+    // SAFETY: changes this thread only.
+    if unsafe { libc::unshare(libc::CLONE_FILES) } != 0 {
+        return;
+    }
+    let Ok(open) = fs::read_dir("/proc/thread-self/fd") else { return };
+    let numbers =
+        open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+    // Collected first: the directory that is read is among them.
+    for fd in numbers.filter(|fd| *fd > 2).collect::<Vec<_>>() {
+        // SAFETY: no value of this thread owns a descriptor, and other threads have theirs in another table.
+        unsafe { libc::close(fd) };
+    }
+}
