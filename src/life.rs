@@ -57,6 +57,7 @@ fn directories(args: &Args) -> Result<Directories> {
         .root
         .canonicalize()
         .with_context(|| format!("Cannot open root directory {}", args.root.display()))?;
+    crate::orphans::end(&root);
     Ok(Directories { node, root, state, _locks: locks })
 }
 
@@ -67,6 +68,7 @@ fn helper_env(root: &Path) -> Result<Vec<(String, String)>> {
     Ok(vec![
         ("LD_PRELOAD".into(), preload.display().to_string()),
         ("UMC_FS_ROOT".into(), root.display().to_string()),
+        (crate::orphans::MARK.into(), root.display().to_string()),
     ])
 }
 

@@ -1,7 +1,8 @@
 //! `umcd`: one emulated kernel, one node, in the foreground.
 //!
 //! [`life`] brings the parts of a [`node`] up and takes them down in order; [`control`] is the node's socket, whose
-//! [`client`]s have two services, [`genl`] and [`requests`]; [`takedown`] ends what drivers still have up.
+//! [`client`]s have two services, [`genl`] and [`requests`]; [`takedown`] ends what drivers still have up, and
+//! [`orphans`] what a life before left.
 
 mod args;
 mod client;
@@ -9,6 +10,7 @@ mod control;
 mod genl;
 mod life;
 mod node;
+mod orphans;
 mod requests;
 mod takedown;
 

@@ -1,5 +1,8 @@
 //! Around a resync.
 
+use std::fs;
+use std::path::Path;
+
 use cluster::{Layout, eventually};
 
 use crate::Handled;
@@ -50,4 +53,32 @@ fn refused() {
     assert!(log.contains("before-resync-target handler returned 7, dropping connection"), "{log}");
     cluster.adm(a, &["secondary", "r0"]);
     cluster.down();
+}
+
+/// A node is killed while its handler runs: the next one of its root finds none of it.
+#[test]
+fn of_a_killed_node() {
+    let cluster = Handled::new("h-kill", Layout::default());
+    let (a, b) = (cluster.a(), cluster.b());
+    let _hold = cluster.hold("before-resync-target");
+    cluster.adm(b, &["invalidate", "r0"]);
+    cluster.await_handler("before-resync-target", b);
+    let mark = format!("UMC_HELPER_OF={}", cluster.root(b).display());
+    let running = || {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        processes.filter(|process| is_marked(&process.path(), &mark)).count()
+    };
+    assert!(running() > 1, "drbdadm and the handler");
+    cluster.kill(b);
+    assert!(running() > 1, "they do not notice");
+    cluster.start(b);
+    assert_eq!(running(), 0);
+    cluster.stop(b);
+    cluster.adm(a, &["secondary", "r0"]);
+    cluster.stop(a);
+}
+
+fn is_marked(process: &Path, mark: &str) -> bool {
+    let environment = fs::read(process.join("environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::{env, fs};
 
+use cluster::Start;
 use tempfile::TempDir;
 
 const UMCD: &str = r#"#!/usr/bin/env python3
@@ -75,13 +76,13 @@ impl Host {
     }
 
     fn ok(&self, arguments: &str) -> String {
-        let output = self.umc(arguments).output().unwrap();
+        let output = self.umc(arguments).run().unwrap();
         assert!(output.status.success(), "umc {arguments}: {}", said(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 
     fn fails(&self, arguments: &str) -> String {
-        let output = self.umc(arguments).output().unwrap();
+        let output = self.umc(arguments).run().unwrap();
         assert_eq!(output.status.code(), Some(1), "umc {arguments}: {}", said(&output));
         String::from_utf8(output.stderr).unwrap()
     }
@@ -97,7 +98,7 @@ impl Drop for Host {
     /// A test that failed leaves no node behind.
     fn drop(&mut self) {
         for name in ["alpha", "beta"] {
-            let _ = self.umc(&format!("stop {name}")).output();
+            let _ = self.umc(&format!("stop {name}")).run();
         }
     }
 }
@@ -172,12 +173,12 @@ fn programs_are_given_the_node() {
 
     host.ok("start beta");
     assert!(host.fails("run -- true").contains("alpha, beta"));
-    let of_root = host.umc("env").env("UMC_FS_ROOT", format!("{root}/")).output().unwrap();
+    let of_root = host.umc("env").env("UMC_FS_ROOT", format!("{root}/")).run().unwrap();
     assert_eq!(String::from_utf8_lossy(&of_root.stdout), exports);
-    let elsewhere = host.umc("env").env("UMC_FS_ROOT", "/nowhere").output().unwrap();
+    let elsewhere = host.umc("env").env("UMC_FS_ROOT", "/nowhere").run().unwrap();
     assert!(said(&elsewhere).contains("No running node has the root /nowhere"));
     for (command, code) in [("false", 1), ("/no/such/program", 127), ("/", 126)] {
-        let output = host.umc(&format!("run alpha -- {command}")).output().unwrap();
+        let output = host.umc(&format!("run alpha -- {command}")).run().unwrap();
         assert_eq!(output.status.code(), Some(code), "{command}: {}", said(&output));
     }
 }
@@ -211,7 +212,7 @@ fn called_as_a_program_of_kmod_it_acts_as_that() {
         let mut words = line.split(' ');
         let mut command = Command::new(host.dir.path().join(words.next().unwrap()));
         command.args(words).env("UMC_RUNTIME_DIR", host.run_dir()).env_remove("UMC_FS_ROOT");
-        said(&command.output().unwrap())
+        said(&command.run().unwrap())
     };
     assert!(applet("modprobe -s drbd minor_count=8").starts_with("exit status: 0"), "it is loaded");
     assert!(applet("modprobe --first-time drbd").contains("loaded already"));
