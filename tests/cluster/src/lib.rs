@@ -49,6 +49,9 @@ pub struct Layout {
     /// `meta-disk` of each volume: internal, external (`/dev/md[0]`), flexible.
     pub meta_disk: MetaDisk,
     pub net: String,
+    /// `c-min-rate 0` belongs to a resync under load. Otherwise it makes way for the load, and for how long is chance:
+    /// DRBD takes blocks that the load overwrites for progress of the resync, too fast by its measure, and the last of
+    /// them waits until the load happens to write it.
     pub disk: String,
     /// MiB of each lower disk.
     pub disk_mib: u64,
@@ -87,7 +90,7 @@ impl Default for Layout {
             ipv6: false,
             meta_disk: MetaDisk::Internal,
             net: String::new(),
-            disk: "c-plan-ahead 0; resync-rate 1G;".into(),
+            disk: "c-plan-ahead 0; resync-rate 1G; c-min-rate 0;".into(),
             disk_mib: 32,
             handler: "file",
             lower: None,
