@@ -176,20 +176,21 @@ impl Request {
         self.offset.checked_add(self.len).is_some_and(|end| end <= size)
     }
 
-    /// The pieces of memory, for system calls. Together they have `len` bytes; those of [`Kind::WriteSame`] have as many
-    /// as are to be repeated.
+    /// The pieces of memory, for system calls. Together they have `len` bytes; those of [`Kind::WriteSame`] have as
+    /// many as are to be repeated.
     pub fn pieces(&self) -> &[iovec] {
         if self.count == 0 {
             return &[];
         }
-        // SAFETY: contract of `new`.
+        // SAFETY: contract of `submit`.
         unsafe { slice::from_raw_parts(self.pieces, self.count) }
     }
 
     /// Drops the first bytes from the pieces. One piece stays, though it be empty.
     pub fn consume(&mut self, mut bytes: usize) {
         while bytes > 0 {
-            // SAFETY: contract of `new`; at least one piece is left.
+            assert!(self.count > 0, "no more than there is");
+            // SAFETY: contract of `submit`; at least one piece is left.
             let piece = unsafe { &mut *self.pieces };
             let part = bytes.min(piece.iov_len);
             piece.iov_base = piece.iov_base.wrapping_byte_add(part);
@@ -255,7 +256,7 @@ impl Request {
 
     fn complete(&mut self, status: Status) {
         let command = std::mem::replace(&mut self.command, null_mut());
-        // SAFETY: contract of `new`: a queued command, completed once.
+        // SAFETY: contract of `submit`: a queued command, completed once.
         unsafe { runner::tcmur_cmd_complete(self.device, command.cast(), status) };
     }
 }
