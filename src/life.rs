@@ -133,17 +133,15 @@ pub fn run(args: Args) -> Result<()> {
         ("state".to_owned(), dirs.state.clone()),
     ];
     node.mounted(fusefs::mount(kernel, &dirs.root, extra)?);
-    let control =
-        match load_modules(node, &args).and_then(|()| Control::listen(node, &control_path)) {
-            Ok(control) => control,
-            Err(error) => {
-                let _ = node.unload_modules();
-                node.close_disks();
-                let _ = node.unmount();
-                return Err(error);
-            }
-        };
-    node.record.publish(&dirs.node).context("Cannot write the node's record")?;
+    let control = match serve(node, &args, &control_path, &dirs.node) {
+        Ok(control) => control,
+        Err(error) => {
+            let _ = node.unload_modules();
+            node.close_disks();
+            let _ = node.unmount();
+            return Err(error);
+        }
+    };
     tracing::info!("node {} is up, root {}", args.name, dirs.root.display());
 
     wait_for_end(node, &signal_fd, &stop);
@@ -159,6 +157,17 @@ pub fn run(args: Args) -> Result<()> {
     sched::shutdown(kernel);
     let _ = fs::remove_file(&control_path);
     Ok(())
+}
+
+/// Loads the modules, opens the control socket, and writes the record by which others find the node.
+fn serve(node: &'static Node, args: &Args, socket: &Path, dir: &Path) -> Result<Control> {
+    load_modules(node, args)?;
+    let control = Control::listen(node, socket)?;
+    if let Err(error) = node.record.publish(dir) {
+        control.close();
+        return Err(error).context("Cannot write the node's record");
+    }
+    Ok(control)
 }
 
 fn load_modules(node: &Node, args: &Args) -> Result<()> {
