@@ -2,10 +2,9 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use cluster::{Cluster, Layout, eventually};
+use cluster::{Cluster, Layout, Watch, eventually};
 
 /// Run by the other test in a process of its own, which is killed.
 #[test]
@@ -20,23 +19,19 @@ fn is_killed() {
 
 #[test]
 fn a_killed_test_leaves_nothing() {
-    let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "is_killed", "--ignored", "--nocapture"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let dir = lines.find_map(|line| line.strip_prefix("in ").map(str::to_owned));
-    let dir = dir.expect("the other test comes up");
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "is_killed", "--ignored", "--nocapture"]).stdin(Stdio::null());
+    let mut test = Watch::start(command);
+    let line = test.until("in /");
+    let dir = line.strip_prefix("in ").expect("the directory").to_owned();
     let pids: Vec<u64> = ["guarded-a", "guarded-b"]
         .map(|node| {
             let record = fs::read(format!("{dir}/run/{node}/node.json")).unwrap();
             serde_json::from_slice::<serde_json::Value>(&record).unwrap()["pid"].as_u64().unwrap()
         })
         .into();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    // SIGKILL.
+    drop(test);
     eventually("the directory is gone", || !fs::exists(&dir).unwrap_or(true));
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains(&dir), "{mounts}");

@@ -31,8 +31,16 @@ fn hash(output: &Output) -> String {
 
 /// Runs `f` while every processor of the host is busy with something else too.
 fn on_a_loaded_machine<R>(f: impl FnOnce() -> R) -> R {
+    /// Ends the load, also when `f` panics: the scope waits for its threads.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _over = Over(&is_over);
         let busy = || {
             while !is_over.load(Ordering::Relaxed) {
                 std::hint::spin_loop();
@@ -40,9 +48,7 @@ fn on_a_loaded_machine<R>(f: impl FnOnce() -> R) -> R {
         };
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         (0..processors).for_each(|_| drop(scope.spawn(busy)));
-        let result = f();
-        is_over.store(true, Ordering::Relaxed);
-        result
+        f()
     })
 }
 
