@@ -2,8 +2,8 @@
 //! drbd.conf use them.
 //!
 //! Method: each test runs itself once more where it could do no harm if it failed: in a pid namespace, in which reboot(2)
-//! ends at most that, below a shell that reaps what is orphaned there; without CAP_SYS_BOOT; and with a plain file in the place of the host's sysrq-trigger, which has to
-//! be empty afterwards.
+//! ends at most that, below a shell that reaps what is orphaned there; without CAP_SYS_BOOT; and with a plain file in the
+//! place of the host's sysrq-trigger, which has to be empty afterwards.
 
 use std::path::Path;
 use std::process::Command;

@@ -2,7 +2,8 @@
 //!
 //! Each cluster has a directory of its own: runtime directory, images, configuration. Nodes are started with `umc
 //! start`, controlled with the binaries of Debian's drbd-utils, and taken down when the cluster is dropped, also when
-//! the test fails; when the test program itself is killed, a guard does it ([`guard`]). Nodes listen on loopback addresses of the cluster's own, so tests run side by side.
+//! the test fails; when the test program itself is killed, a guard does it ([`guard`]). Nodes listen on ports of the
+//! cluster's own, so tests run side by side.
 
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node
 

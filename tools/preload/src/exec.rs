@@ -2,8 +2,9 @@
 //!
 //! `drbdsetup` runs `/sbin/modprobe drbd` when it finds no `/proc/drbd`, init scripts and cluster
 //! agents run `modprobe`, `rmmod` and `lsmod`; handlers of drbd.conf run `reboot -f` and `halt -f`. Left
-//! alone they would load the host's module into the host's kernel, or end the host. The exec family runs the `umc` program beside this library in their place, with
-//! the arguments as they are: `umc` acts by the name it is called by.
+//! alone they would load the host's module into the host's kernel, or end the host. The exec family
+//! runs the `umc` program beside this library in their place, with the arguments as they are: `umc`
+//! acts by the name it is called by.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
