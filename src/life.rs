@@ -68,7 +68,7 @@ fn helper_env(root: &Path) -> Result<Vec<(String, String)>> {
     Ok(vec![
         ("LD_PRELOAD".into(), preload.display().to_string()),
         ("UMC_FS_ROOT".into(), root.display().to_string()),
-        (crate::orphans::MARK.into(), root.display().to_string()),
+        (layout::HELPER_OF.into(), root.display().to_string()),
     ])
 }
 

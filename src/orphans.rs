@@ -1,4 +1,5 @@
-//! Programs that a node which was killed left behind: usermode helpers and what they started.
+//! Programs that a node which was killed left behind: usermode helpers and what they started, told by a variable of their
+//! environment.
 //!
 //! On a machine they end with its power. Here they go on, and would act on the next node of this root, so that ends them
 //! first.
@@ -8,18 +9,19 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
-/// What tells a helper from other programs that use the node: a variable of its environment, with the node's root.
-pub const MARK: &str = "UMC_HELPER_OF";
+use umc_protocol::node::HELPER_OF;
 
 /// How long one that was killed is waited for.
 const PATIENCE_MS: i32 = 2000;
 
-/// Ends them.
+/// Ends them; but for one that starts this node, and waits for it.
 pub fn end(root: &Path) {
-    let mark = format!("{MARK}={}", root.display());
+    // It tells a helper from other programs that use the node.
+    let mark = format!("{HELPER_OF}={}", root.display());
+    let spared = lineage();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     for pid in processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()) {
-        if !is_marked(pid, &mark) {
+        if spared.contains(&pid) || !is_marked(pid, &mark) {
             continue;
         }
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -33,6 +35,16 @@ pub fn end(root: &Path) {
             ),
         }
     }
+}
+
+/// This process, its parent, and so on.
+fn lineage() -> Vec<i32> {
+    let parent_of = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name may hold anything, and ends with the last parenthesis; state and parent follow.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok().filter(|pid| *pid > 0)
+    };
+    std::iter::successors(Some(std::process::id().cast_signed()), parent_of).collect()
 }
 
 fn is_marked(pid: i32, mark: &str) -> bool {
@@ -66,5 +78,34 @@ fn kill(pid: i32, mark: &str) -> io::Result<()> {
     match unsafe { libc::poll(&raw mut ended, 1, PATIENCE_MS) } {
         1 => Ok(()),
         _ => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    const ROOT: &str = "/no-such-root/of-orphans";
+
+    /// Run by the next test as a helper that starts its node again.
+    #[test]
+    #[ignore = "ends what it starts"]
+    fn starts_the_node() {
+        // Ends with this process, whatever comes of it.
+        let mut left = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        end(Path::new(ROOT));
+        assert_eq!(left.try_wait().unwrap().unwrap().signal(), Some(libc::SIGKILL));
+    }
+
+    #[test]
+    fn who_starts_the_node_again_is_spared() {
+        let mut helper = Command::new(std::env::current_exe().unwrap());
+        helper.args(["--exact", "orphans::tests::starts_the_node", "--ignored"]);
+        let output = helper.env(HELPER_OF, ROOT).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
     }
 }

@@ -27,6 +27,9 @@ pub const LOG: &str = "log";
 /// Locked with flock by whoever starts the node, below a node's directory.
 pub const LOCK: &str = "lock";
 
+/// Variable in the environment of a node's usermode helpers and of what they start: the node's root.
+pub const HELPER_OF: &str = "UMC_HELPER_OF";
+
 /// `node.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRecord {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use umc_protocol::node::NodeRecord;
+use umc_protocol::node::{HELPER_OF, NodeRecord};
 
 use crate::netns::NetNs;
 
@@ -63,6 +63,8 @@ fn without_ours(list: &OsStr) -> OsString {
 /// Take a command out of any node this process may see.
 pub fn leave(command: &mut Command) {
     command.env_remove(ROOT);
+    // What a node's helper starts may outlive that node.
+    command.env_remove(HELPER_OF);
     match without_ours(&env::var_os(PRELOAD).unwrap_or_default()) {
         list if list.is_empty() => command.env_remove(PRELOAD),
         list => command.env(PRELOAD, list),
