@@ -1,9 +1,9 @@
 //! The Secondary is killed and restarted at random moments under write load.
 //!
-//! Method: rounds (20 with protocol C; `UMC_ROUNDS`) on one cluster. In each, the Primary takes random writes while the Secondary is
-//! killed with SIGKILL after a random number of them; writes go on; the Secondary is started again, reconnects and
-//! resyncs. Checked in each round: the Primary reads back what was written, and both sides become UpToDate. Checked at
-//! the end: the lower disks of both nodes hold it, byte for byte. To replay: `UMC_SEED=…`.
+//! Method: rounds (20 with protocol C; `UMC_ROUNDS`) on one cluster. In each, the Primary takes random writes while the
+//! Secondary is killed with SIGKILL after a random number of them; writes go on; the Secondary is started again,
+//! reconnects and resyncs. Checked in each round: the Primary reads back what was written, and both sides become UpToDate.
+//! Checked at the end: the lower disks of both nodes hold it, byte for byte. To replay: `UMC_SEED=…`.
 
 use std::fs;
 

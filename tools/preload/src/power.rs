@@ -1,7 +1,7 @@
 //! The end of the machine: reboot(2) is that of the node, never of the host.
 //!
-//! Handlers of drbd.conf end a node that must not go on: `reboot -f`, `halt -f`. The programs are replaced by [`crate::exec`];
-//! this is for whoever calls reboot(2) itself.
+//! Handlers of drbd.conf end a node that must not go on: `reboot -f`, `halt -f`. The programs are replaced by
+//! [`crate::exec`]; this is for whoever calls reboot(2) itself.
 
 use core::ffi::{c_char, c_int};
 
