@@ -86,6 +86,12 @@ fn accept(listener: &OwnedFd) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Gives the host time to have again what was missing; the end of the node ends it.
+fn pause(closing: &AtomicU32) {
+    let ops = mte::current();
+    ops.park(closing, 0, ops.now_ns() + 50_000_000);
+}
+
 fn accept_loop(shared: &Arc<Shared>) {
     let ops = mte::current();
     let mut number = 0;
@@ -109,14 +115,20 @@ fn accept_loop(shared: &Arc<Shared>) {
             Err(nix::Error::EMFILE | nix::Error::ENFILE) => {
                 // Left in the queue it would be announced again and again: it is taken in the spare's place, and ended.
                 drop(spare.take());
-                drop(accept(&shared.listener));
+                if accept(&shared.listener).is_ok() {
+                    tracing::error!(
+                        "a client of the control socket was turned away: no file descriptor is free"
+                    );
+                }
                 spare = File::open("/dev/null").ok();
-                tracing::error!(
-                    "a client of the control socket was turned away: no file descriptor is free"
-                );
+                pause(&shared.closing);
                 continue;
             }
-            Err(_) => continue,
+            // The client went away, or the host is out of memory.
+            Err(_) => {
+                pause(&shared.closing);
+                continue;
+            }
         };
         number += 1;
         let client = Arc::new(Client::new(fd));

@@ -101,8 +101,7 @@ fn panic() {
 
 #[test]
 fn null_pointer() {
-    let says =
-        ["Fatal signal SIGSEGV", "at address 0x0 [control/", PLACE, "faulty.c:", CALLER, LOADER];
+    let says = ["Fatal signal SIGSEGV", "at address 0x0 [umc/", PLACE, "faulty.c:", CALLER, LOADER];
     goes_wrong("null", 71, &says);
 }
 

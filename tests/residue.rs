@@ -13,7 +13,7 @@ const ROUNDS: usize = 5;
 const GROWTH_KIB_MAX: u64 = 32 << 10;
 
 /// Threads of the emulated kernel itself, which are made when they are needed first and live as long as it.
-const KERNELS_OWN: [&str; 2] = ["mte/", "ktimers"];
+const KERNELS_OWN: [&str; 3] = ["mte/", "ktimers", "rcu"];
 
 /// How many of each name.
 type Count = BTreeMap<String, usize>;

@@ -23,6 +23,8 @@ pub(crate) enum Key {
     Io(u32),
     /// Opens and releases of a device.
     Open(u32),
+    /// Opens of a device that wait for releases.
+    Busy(u32),
     /// A file of proc, sysfs or debugfs, by its inode number.
     File(u64),
 }
@@ -85,6 +87,7 @@ impl Lanes {
         let name = match key {
             Key::Io(devt) => format!("fuse/{}:{}", devt >> 20, devt & 0xf_ffff),
             Key::Open(devt) => format!("fuse-o/{}:{}", devt >> 20, devt & 0xf_ffff),
+            Key::Busy(devt) => format!("fuse-b/{}:{}", devt >> 20, devt & 0xf_ffff),
             Key::File(_) => "fuse-f".to_owned(),
         };
         match kthread::spawn(self.kernel, &name, Box::new(move || served.run())) {

@@ -98,8 +98,6 @@ pub struct Mount {
     point: MountPoint,
     extra: Vec<String>,
     session: Option<fuser::BackgroundSession>,
-    /// There while the session is.
-    probe: Option<Probe>,
 }
 
 /// Shows the tree of `kernel` at the empty directory `root`. Each of `extra` becomes a symbolic link `/.umc/NAME`.
@@ -138,13 +136,13 @@ pub fn mount_with(
             return Err(Error::new(text, Some(error)));
         }
     };
-    let mut mount = Mount { shared, point, extra: links, session: Some(session), probe: None };
-    let probe = Probe::start(kernel, root.to_owned());
+    let mount = Mount { shared, point, extra: links, session: Some(session) };
     // An error drops the mount, which takes the tree away again.
-    mount.probe = Some(probe.map_err(|errno| {
+    let probe = Probe::start(kernel, root.to_owned()).map_err(|errno| {
         let text = format!("Cannot serve {}: no thread to be had: {errno}.", root.display());
         Error::new(text, Some(io::Error::from_raw_os_error(errno.raw())))
-    })?);
+    })?;
+    let _ = mount.shared.probe.set(probe);
     say!(kernel, 6, "umc: tree mounted at {}", root.display());
     Ok(mount)
 }
@@ -193,8 +191,7 @@ impl Mount {
     /// the driver's release itself is blocked. Not from a thread that serves the tree.
     pub fn settle(&self) -> bool {
         umc::sched::attach(self.shared.kernel, "fusefs");
-        let Some(probe) = self.probe.as_ref().filter(|_| self.is_alive()) else { return true };
-        self.shared.settle(self.shared.kernel.ops.now_ns() + SETTLE_NS, probe)
+        !self.is_alive() || self.shared.settle()
     }
 
     /// Takes the tree away, even from under open files: those get errors, and their devices are released. Joins every
@@ -215,7 +212,7 @@ impl Mount {
             std::mem::forget(session);
             return Err(error);
         }
-        if let Some(probe) = self.probe.take() {
+        if let Some(probe) = self.shared.probe.get() {
             probe.end();
         }
         if let Err(error) = session.join() {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use umc::Kernel;
 use umc::kthread::{self, Thread};
 use umc::wait::WaitQueue;
@@ -39,7 +40,7 @@ pub(crate) enum Answer {
 /// The thread that asks.
 pub(crate) struct Probe {
     state: Arc<State>,
-    thread: Thread,
+    thread: Mutex<Option<Thread>>,
 }
 
 impl Probe {
@@ -51,7 +52,8 @@ impl Probe {
             let state = state.clone();
             Box::new(move || serve(&state, root))
         };
-        Ok(Probe { state, thread: kthread::spawn(kernel, "fuse_probe", main)? })
+        let thread = kthread::spawn(kernel, "fuse_probe", main)?;
+        Ok(Probe { state, thread: Mutex::new(Some(thread)) })
     }
 
     /// Sends a request that stands in the queue behind all that were sent before, and waits for its answer. May sleep.
@@ -67,11 +69,12 @@ impl Probe {
         }
     }
 
-    /// Ends the thread, after the end of the connection.
-    pub(crate) fn end(self) {
+    /// Ends the thread, after the end of the connection. Who asks from now on finds nobody.
+    pub(crate) fn end(&self) {
+        let Some(thread) = self.thread.lock().take() else { return };
         self.state.is_closing.store(true, Ordering::SeqCst);
         self.state.wake.wake_up_all();
-        self.thread.join();
+        thread.join();
     }
 }
 
@@ -82,6 +85,9 @@ fn serve(state: &State, root: PathBuf) {
         let is_closing = || state.is_closing.load(Ordering::SeqCst);
         state.wake.wait_event_idle(|| state.asked.load(Ordering::SeqCst) != done || is_closing());
         if is_closing() {
+            state.is_alive.store(false, Ordering::SeqCst);
+            state.done.store(u64::MAX, Ordering::SeqCst);
+            state.wake.wake_up_all();
             return;
         }
         let asked = state.asked.load(Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! The state of one mount, and what of its work may call a driver.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use fuser::{
     Errno, FileAttr, FileHandle, FopenFlags, OpenAccMode, OpenFlags, ReplyEmpty, ReplyOpen,
@@ -11,13 +11,13 @@ use umc::tree::{Attr, Kind};
 use umc::wait::WaitQueue;
 use umc::{Kernel, blkdev};
 
-use crate::OPEN_EXCLUSIVE;
 use crate::attr::{attr_of, errno};
 use crate::disk::{Devices, OpenDisk};
 use crate::handles::{Handle, Handles, TextFile};
 use crate::lanes::{Job, Key, Lanes};
 use crate::loops::{Handler, Loops};
 use crate::probe::{Answer, Probe};
+use crate::{OPEN_EXCLUSIVE, SETTLE_NS};
 
 /// The state of one mount.
 pub(crate) struct Shared {
@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     devices: Devices,
     pub(crate) lanes: Lanes,
     loops: Loops,
+    /// There from the mount on.
+    pub(crate) probe: OnceLock<Probe>,
     /// Releases that were read and have not ended.
     releasing: AtomicUsize,
     released: WaitQueue,
@@ -41,6 +43,7 @@ impl Shared {
             devices: Devices::default(),
             lanes: Lanes::new(kernel),
             loops: Loops::new(loops),
+            probe: OnceLock::new(),
             releasing: AtomicUsize::new(0),
             released: WaitQueue::new(),
         }
@@ -71,7 +74,9 @@ impl Shared {
     }
 
     /// Waits for the releases that were queued before: see `Mount::settle`.
-    pub(crate) fn settle(&self, deadline_ns: u64, probe: &Probe) -> bool {
+    pub(crate) fn settle(&self) -> bool {
+        let Some(probe) = self.probe.get() else { return true };
+        let deadline_ns = self.kernel.ops.now_ns() + SETTLE_NS;
         let left = || deadline_ns.saturating_sub(self.kernel.ops.now_ns());
         match probe.round_trip(left()) {
             Answer::Came => {}
@@ -132,15 +137,28 @@ impl Shared {
             Kind::Block(devt) => {
                 let holder =
                     (flags.0 & OPEN_EXCLUSIVE != 0).then(|| format!("process {pid} of the host"));
-                self.run(Key::Open(devt), move || {
+                let open = move |shared: &Shared| {
                     let (kernel, devices) = (shared.kernel, &shared.devices);
-                    match OpenDisk::open(kernel, devices, devt, write, holder.as_deref(), comm) {
-                        Ok(disk) => {
-                            let fh = shared.handles.insert(Handle::Disk(Arc::new(disk)));
-                            reply.opened(fh, direct | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
-                        }
-                        Err(error) => reply.error(errno(error)),
+                    OpenDisk::open(kernel, devices, devt, write, holder.as_deref(), comm)
+                };
+                let answer = move |shared: &Shared, opened| match opened {
+                    Ok(disk) => {
+                        let fh = shared.handles.insert(Handle::Disk(Arc::new(disk)));
+                        reply.opened(fh, direct | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
                     }
+                    Err(error) => reply.error(errno(error)),
+                };
+                self.run(Key::Open(devt), move || match open(&shared) {
+                    Err(umc::Errno::EBUSY) => {
+                        // Perhaps of somebody who has closed it already, and whose release is still on its way.
+                        let again = shared.clone();
+                        let retry = move || {
+                            again.settle();
+                            answer(&again, open(&again));
+                        };
+                        shared.lanes.push(Key::Busy(devt), Box::new(retry));
+                    }
+                    opened => answer(&shared, opened),
                 });
             }
             _ => self.run(Key::File(ino), move || {

@@ -336,6 +336,34 @@ fn claims_end_with_settle() {
     node.end();
 }
 
+/// Programs open a device for themselves alone several times in a row (mkfs does), and a close is over when it returns.
+#[test]
+fn an_exclusive_open_follows_a_close() {
+    let mut node = node("again");
+    let open = || {
+        let flags = fusefs::OPEN_EXCLUSIVE;
+        OpenOptions::new().read(true).write(true).custom_flags(flags).open(node.path("dev/ram"))
+    };
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Others keep the threads that read requests apart.
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    fs::metadata(node.path("dev/ram")).unwrap();
+                }
+            });
+        }
+        let refused = (0..3000).find_map(|_| open().err());
+        done.store(true, Ordering::SeqCst);
+        assert!(refused.is_none(), "{refused:?}");
+    });
+    let held = open().unwrap();
+    assert_eq!(errno(open()), Some(libc::EBUSY));
+    drop(held);
+    node.end();
+}
+
 /// A process that is killed while it waits for itself ends only if who waits does not keep the connection open.
 #[test]
 fn who_asks_the_tree_has_nothing_open() {

@@ -89,6 +89,9 @@ pub(crate) struct Inner {
     said: AtomicBool,
 }
 
+/// After so long, and again, it is said what the end of a disk waits for.
+const SLOW_NS: u64 = 10_000_000_000;
+
 /// A disk that a handler keeps.
 pub(crate) struct HandlerDisk {
     inner: Arc<Inner>,
@@ -177,7 +180,15 @@ impl HandlerDisk {
             if running == 0 {
                 break;
             }
-            inner.ops.park(&inner.running, running, mte::NEVER);
+            let deadline = inner.ops.now_ns() + SLOW_NS;
+            inner.ops.park(&inner.running, running, deadline);
+            if inner.ops.now_ns() >= deadline {
+                let name = &inner.device.name;
+                let text = format!(
+                    "disk {name}: waits for {running} requests that its handler does not complete"
+                );
+                umc::printk::emit(inner.kernel, 4, &text);
+            }
         }
         if let Some(queue) = &inner.queue {
             queue.stop();

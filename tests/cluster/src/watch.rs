@@ -16,6 +16,7 @@ pub struct Watch {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
+    has_ended: bool,
 }
 
 impl Watch {
@@ -27,7 +28,7 @@ impl Watch {
         std::thread::spawn(move || {
             let _ = stdout.lines().map_while(Result::ok).try_for_each(|line| to.send(line));
         });
-        Watch { child, lines, seen: Vec::new() }
+        Watch { child, lines, seen: Vec::new(), has_ended: false }
     }
 
     /// Waits for a line that holds the text: the line.
@@ -61,6 +62,7 @@ impl Watch {
             }
         }
         let status = self.child.wait().expect("it ended");
+        self.has_ended = true;
         (status, self.seen.clone())
     }
 
@@ -76,6 +78,9 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
         // The group bears the child's number until the child is waited for, so it is nobody else's.
         let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
         let _ = self.child.wait();
