@@ -12,6 +12,7 @@ use core::ptr;
 use crate::raw;
 use crate::real::{self, fail, keeping_errno};
 use crate::root::{self, Root};
+use crate::systemctl;
 
 type Argv = *const *const c_char;
 
@@ -30,9 +31,6 @@ const PROGRAMS: [&[u8]; 10] = [
 
 /// Other names of `telinit`; elsewhere `init` is a script like any other.
 const INIT: [&[u8]; 3] = [b"init", b"/sbin/init", b"/usr/sbin/init"];
-
-/// What of `systemctl` ends a machine.
-const ENDS: [&[u8]; 5] = [b"reboot", b"halt", b"poweroff", b"kexec", b"soft-reboot"];
 
 /// Room for the path of `umc`.
 type Room = [u8; 4096];
@@ -115,11 +113,11 @@ unsafe fn replacement(
     })
 }
 
-fn acts_on_the_kernel<'a>(path: &[u8], mut arguments: impl Iterator<Item = &'a [u8]>) -> bool {
+fn acts_on_the_kernel<'a>(path: &[u8], arguments: impl Iterator<Item = &'a [u8]>) -> bool {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     PROGRAMS.contains(&name)
         || INIT.contains(&path)
-        || (name == b"systemctl" && arguments.any(|argument| ENDS.contains(&argument)))
+        || (name == b"systemctl" && systemctl::ending(arguments).is_some())
 }
 
 /// What a program is called with, without its own name.
@@ -182,14 +180,59 @@ mod tests {
 
     #[test]
     fn what_ends_the_machine_is_known() {
-        for command in
-            ["halt -f", "/sbin/init 6", "init 0", "systemctl --force reboot", "telinit 6"]
-        {
+        for command in ["halt -f", "/sbin/init 6", "init 0", "telinit 6"] {
             assert!(is_replaced(command), "{command}");
         }
-        for command in ["systemctl restart drbd", "systemctl", "./init 6"] {
-            assert!(!is_replaced(command), "{command}");
+        assert!(!is_replaced("./init 6"));
+    }
+
+    #[test]
+    fn what_of_systemctl_ends_the_machine_is_known() {
+        for arguments in [
+            "reboot",
+            "--force reboot",
+            "-ff poweroff",
+            "-q --no-wall exit",
+            "-- kexec",
+            "--message gone soft-reboot",
+            "--mess gone halt",
+            "--message=gone halt",
+            "-qn 5 reboot",
+            "-n5 reboot",
+            "start reboot.target",
+            "isolate poweroff.target",
+            "isolate halt",
+            "start --no-block drbd.service kexec.target",
+            "--job-mode replace-irreversibly start shutdown.target",
+            "restart soft-reboot.target",
+            "start ctrl-alt-del.target",
+            "isolate exit.target",
+            "isolate runlevel6.target",
+            "start systemd-reboot.service",
+            "start systemd-poweroff",
+        ] {
+            assert!(is_replaced(&format!("systemctl {arguments}")), "{arguments}");
+            assert!(is_replaced(&format!("/usr/bin/systemctl {arguments}")), "{arguments}");
         }
+        for arguments in [
+            "status reboot",
+            "status reboot.target",
+            "restart drbd",
+            "start reboot",
+            "start reboot.service",
+            "start systemd-logind.service",
+            "isolate multi-user.target",
+            "stop reboot.target",
+            "list-units --state reboot",
+            "--type target list-units reboot.target",
+            "-p reboot show",
+            "--version",
+            "-- --force reboot",
+            "-- status reboot",
+        ] {
+            assert!(!is_replaced(&format!("systemctl {arguments}")), "{arguments}");
+        }
+        assert!(!is_replaced("systemctl"));
     }
 
     #[test]

@@ -57,3 +57,4 @@ mod power;
 mod raw;
 mod root;
 mod stat;
+mod systemctl;

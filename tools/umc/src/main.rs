@@ -20,6 +20,8 @@ mod power_cmd;
 mod process;
 mod redirect;
 mod start;
+#[path = "../../preload/src/systemctl.rs"]
+mod systemctl;
 
 use std::env;
 use std::ffi::OsString;

@@ -12,6 +12,7 @@ use umc_protocol::node::NodeRecord;
 
 use crate::nodes;
 use crate::process::Process;
+use crate::systemctl::{self, Ending};
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ fn has(arguments: &[&str], letters: &str, words: &[&str]) -> bool {
 
 /// The key for a program or verb of this name.
 fn key(name: &str) -> &'static str {
-    if matches!(name, "halt" | "poweroff") { "o" } else { "b" }
+    if matches!(name, "halt" | "poweroff" | "exit") { "o" } else { "b" }
 }
 
 /// `reboot`, `halt`, `poweroff`.
@@ -95,9 +96,11 @@ fn direct(name: &str, arguments: &[&str]) -> Result<End> {
 }
 
 fn systemctl(arguments: &[&str]) -> Result<End> {
-    let verbs = ["reboot", "halt", "poweroff", "kexec", "soft-reboot"];
-    match arguments.iter().find(|argument| verbs.contains(argument)) {
-        Some(verb) => direct(verb, arguments),
+    match systemctl::ending(arguments.iter().map(|argument| argument.as_bytes())) {
+        Some(Ending::Verb(verb)) => direct(verb, arguments),
+        Some(Ending::Unit) if has(arguments, "", &["help"]) => Ok(End::Nothing),
+        // Force is none to a unit.
+        Some(Ending::Unit) => Ok(End::Stop),
         None => bail!("systemctl: only what ends the machine is done by umc's systemctl."),
     }
 }
@@ -154,7 +157,17 @@ mod tests {
         for command in commands {
             assert_eq!(end(command), End::Stop, "{command}");
         }
-        for command in ["reboot -w", "shutdown -c", "shutdown -k now"] {
+        for command in [
+            "systemctl exit",
+            "systemctl start reboot.target",
+            "systemctl isolate -f poweroff.target",
+            "systemctl --message reboot halt",
+        ] {
+            assert_eq!(end(command), End::Stop, "{command}");
+        }
+        for command in
+            ["systemctl start --help reboot.target", "reboot -w", "shutdown -c", "shutdown -k now"]
+        {
             assert_eq!(end(command), End::Nothing, "{command}");
         }
     }
@@ -165,6 +178,7 @@ mod tests {
         assert!(shutdown(&["-r"]).is_err());
         assert!(telinit(&["1"]).is_err());
         assert!(systemctl(&["start", "drbd"]).is_err());
+        assert!(systemctl(&["status", "reboot"]).is_err());
         assert!(applet("ls", &[]).is_none());
     }
 }
