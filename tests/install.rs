@@ -85,10 +85,23 @@ fn a_prefix_has_all_that_a_node_needs() {
         "share/zsh/site-functions/_umc",
         "share/fish/vendor_completions.d/umc.fish",
         "share/doc/umc/docs/handlers.md",
-        "share/doc/umc/examples/handler-template-c/Makefile",
+        "share/umc/scenarios/resync.toml",
     ] {
         let path = prefix.join(file);
         assert!(fs::metadata(&path).is_ok_and(|file| file.len() > 0), "{file} is missing");
+    }
+    // What is offered to begin with can be built there.
+    let examples = fs::read_dir(prefix.join("share/doc/umc/examples")).expect("examples");
+    let examples: Vec<_> = examples.map(|example| example.expect("its name").path()).collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        let made = Command::new("make")
+            .arg("-C")
+            .arg(&example)
+            .arg(format!("O={}", installed.dir.path().display()))
+            .run()
+            .expect("make runs");
+        assert!(made.status.success(), "{}: {}", example.display(), text(&made));
     }
 
     // The driver is the one of this build: its headers are in `umc`, which is the same.
