@@ -66,6 +66,20 @@ fn a_link_goes_down_and_comes_back() {
         let seen = text(&cluster.on(node, &["readlink", "/proc/self/ns/net"]));
         let wanted = fs::read_link(space.file()).unwrap().display().to_string();
         assert!(seen.contains(&wanted), "{seen}");
+        // Who cannot see which network that is does not run in the wrong one.
+        let umc = cluster.command_on(node, &["echo", "ran"]);
+        let blind = Command::new("setpriv")
+            .args(["--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace", "--"])
+            .arg(umc.get_program())
+            .args(umc.get_args())
+            .env("UMC_RUNTIME_DIR", cluster.dir.join("run"))
+            .run()
+            .unwrap();
+        assert!(!blind.status.success(), "{}", text(&blind));
+        let pid = cluster.pid(node).unwrap().to_string();
+        for part in [node, &pid, "Permission denied", "Run umc as root"] {
+            assert!(text(&blind).contains(part), "no {part}: {}", text(&blind));
+        }
         cluster.adm(node, &["create-md", "--force", "r0"]);
         cluster.adm(node, &["up", "r0"]);
     }

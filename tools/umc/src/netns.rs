@@ -27,15 +27,26 @@ impl NetNs {
         Ok(NetNs(file))
     }
 
-    /// That of a running node, unless it is the one that this process is in.
+    /// That of a running node, unless it is the one that this process is in, or the node is gone.
     pub fn of_node(node: &NodeRecord) -> Result<Option<NetNs>> {
         let path = PathBuf::from(format!("/proc/{}/ns/net", node.pid));
-        let is_other = match (fs::read_link("/proc/self/ns/net"), fs::read_link(&path)) {
-            (Ok(own), Ok(its)) => own != its,
-            // Not ours to look at, or gone: whoever runs there finds out.
-            _ => false,
-        };
-        if is_other { NetNs::open(&path).map(Some) } else { Ok(None) }
+        let is_other =
+            fs::read_link(&path).and_then(|its| Ok(its != fs::read_link("/proc/self/ns/net")?));
+        match is_other {
+            Ok(true) => NetNs::open(&path).map(Some),
+            Ok(false) => Ok(None),
+            // Whoever runs there finds out.
+            Err(_) if !node.is_alive() => Ok(None),
+            Err(error) => Err(error).with_context(|| {
+                format!(
+                    "Cannot see which network namespace node {} is in: read {} of its process {}. \
+                     Run umc as root, or as the user who started the node",
+                    node.name,
+                    path.display(),
+                    node.pid
+                )
+            }),
+        }
     }
 
     /// Takes the calling thread, and what it starts, there. Async-signal-safe.
@@ -54,7 +65,26 @@ fn path(name: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use umc_protocol::node::process_start_time;
+
     use super::*;
+
+    #[test]
+    fn no_other_namespace_is_no_error() {
+        let pid = std::process::id();
+        let node = NodeRecord {
+            name: "a".into(),
+            pid,
+            start_time: process_start_time(pid).unwrap(),
+            root: PathBuf::new(),
+            state: PathBuf::new(),
+            control: PathBuf::new(),
+            started: 0,
+        };
+        assert!(NetNs::of_node(&node).unwrap().is_none(), "it is the same");
+        let gone = NodeRecord { pid: u32::MAX, ..node };
+        assert!(NetNs::of_node(&gone).unwrap().is_none(), "the node is gone");
+    }
 
     #[test]
     fn a_name_is_looked_up_and_a_path_is_not() {
