@@ -183,7 +183,7 @@ fn the_tester_passes() {
     // What drbd-utils writes of its agent does not conform to the tester's DTD, on a kernel neither.
     let of_dtd = |line: &&str| line.contains("meta-data which does not conform");
     let complaints: Vec<&str> = shown.lines().filter(|line| line.starts_with("* rc=")).collect();
-    assert!(complaints.iter().all(|line| of_dtd(line)), "{shown}");
+    assert!(complaints.iter().all(of_dtd), "{shown}");
     let ended = format!("failed {} tests", complaints.len());
     assert!(
         shown.contains(&ended) || shown.contains("passed all tests"),
