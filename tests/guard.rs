@@ -1,5 +1,7 @@
 //! A test program that is killed leaves no node, no mount and no file.
 
+#![allow(clippy::disallowed_methods)] // a test program, not part of a node
+
 use std::env;
 use std::fs;
 use std::process::{Command, Stdio};

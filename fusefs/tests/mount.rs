@@ -3,7 +3,9 @@
 //! Checked: names and attributes; reads and writes of every size and alignment against a plain array, from several threads;
 //! `O_DIRECT`; `fsync` and `fallocate` reaching the disk; exclusive opens, and their end by `Mount::settle`; a driver that
 //! blocks, beside which everything else goes on; an end under open files; the refusals of `mount`.
-//! Needs `/dev/fuse` and the right to mount; without, the tests say so and pass.
+//! Needs `/dev/fuse` and the right to mount.
+
+#![allow(clippy::disallowed_methods)] // a test program, not part of a node
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -5,6 +5,8 @@
 //! made of plain files ([`paths`]), a small server for the netlink face ([`netlink`]) and a small FUSE
 //! file system for the block-device face ([`block`]).
 
+#![allow(clippy::disallowed_methods)] // a test program, not part of a node
+
 mod block;
 mod netlink;
 mod paths;
