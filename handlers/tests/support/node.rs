@@ -63,16 +63,6 @@ pub fn boot(name: &str) -> &'static Kernel {
     kernel
 }
 
-/// Is this handler of Debian's installed? Says so when not.
-pub fn has_debian(handler: &str) -> bool {
-    let path = Path::new(DEBIAN_DIR).join(format!("handler_{handler}.so"));
-    let has = path.exists();
-    if !has {
-        println!("skipped: {} is not installed", path.display());
-    }
-    has
-}
-
 /// An open disk.
 pub struct Disk {
     pub kernel: &'static Kernel,
