@@ -137,14 +137,19 @@ impl Cluster {
     /// The same with metadata created, both sides up and connected.
     pub fn up(name: &str, layout: Layout) -> Cluster {
         let cluster = Cluster::new(name, layout);
-        for node in &cluster.nodes {
-            cluster.adm(node, &["create-md", "--force", "r0"]);
-            cluster.adm(node, &["up", "r0"]);
-        }
-        for node in &cluster.nodes {
-            cluster.await_connected(node);
-        }
+        cluster.create_and_up();
         cluster
+    }
+
+    /// Creates metadata, takes both sides up, and waits until they are connected.
+    pub fn create_and_up(&self) {
+        for node in &self.nodes {
+            self.adm(node, &["create-md", "--force", "r0"]);
+            self.adm(node, &["up", "r0"]);
+        }
+        for node in &self.nodes {
+            self.await_connected(node);
+        }
     }
 
     /// The same, the first node Primary and both UpToDate, without a copy of the whole disk.
