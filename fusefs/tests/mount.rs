@@ -31,6 +31,8 @@ struct RamDisk {
     discards: AtomicU32,
     zeroes: AtomicU32,
     is_blocking: AtomicBool,
+    /// Submitters that are blocked.
+    blocked: AtomicU32,
 }
 
 impl RamDisk {
@@ -72,9 +74,11 @@ impl RamDisk {
 
 impl Disk for RamDisk {
     fn submit_bio(&self, bio: *mut sys::bio) {
+        self.blocked.fetch_add(1, Ordering::SeqCst);
         while self.is_blocking.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
         }
+        self.blocked.fetch_sub(1, Ordering::SeqCst);
         // SAFETY: the contract of `submit_bio`.
         unsafe { self.run(bio) };
     }
@@ -402,7 +406,12 @@ fn a_blocked_driver_blocks_nobody_else() {
             })
         })
         .collect();
-    std::thread::sleep(Duration::from_millis(100));
+    // All threads that may be in the driver are: two of the three that read requests, and the device's lane.
+    let patience = Instant::now() + Duration::from_secs(30);
+    while node.disk.blocked.load(Ordering::SeqCst) < 3 {
+        assert!(Instant::now() < patience, "the writers do not reach the disk");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let start = Instant::now();
     let mut block = [0; 4096];
     let file = File::open(node.path("dev/other")).unwrap();

@@ -19,7 +19,7 @@ pub use model::{BLOCK, Model};
 const DRBD0: u32 = 147 << 20;
 
 /// Submits and waits.
-fn transfer(device: &Bdev, io: Io) -> umc::Result<IoDone> {
+pub(crate) fn transfer(device: &Bdev, io: Io) -> umc::Result<IoDone> {
     let done = Arc::new((Completion::new(), Mutex::new(None)));
     let reply = Arc::clone(&done);
     device.submit(

@@ -3,10 +3,9 @@
 use mte::sim::{Outcome, Sim};
 use umc::Config;
 use umc::bdev::{self, Io};
-use umc::completion::Completion;
 
 use super::*;
-use crate::load::{BLOCK, Model};
+use crate::load::{BLOCK, Model, transfer};
 
 fn written(fua: bool) -> Arc<SimDisk> {
     let spec = DiskSpec { mib: 1, ..Default::default() };
@@ -41,21 +40,6 @@ fn what_was_flushed_or_fua_stays() {
     assert!(disk.read(0, 100 * 1024).iter().all(|byte| *byte == 1));
 }
 
-/// Does a transfer of the disk and says whether it went well.
-fn transfer(device: &bdev::Bdev, io: Io) -> bool {
-    let done = Arc::new((Completion::new(), Mutex::new(false)));
-    let reply = Arc::clone(&done);
-    device.submit(
-        io,
-        Box::new(move |result| {
-            *reply.1.lock() = result.is_ok();
-            reply.0.complete();
-        }),
-    );
-    done.0.wait();
-    *done.1.lock()
-}
-
 /// Writers of a kernel without any driver, and a loss of power at a time that the seed chooses.
 fn lose_power(seed: u64, lies: bool) -> Outcome {
     const WRITERS: usize = 4;
@@ -84,10 +68,11 @@ fn lose_power(seed: u64, lies: bool) -> Outcome {
                         let first = place * share + rng.below(share as u64) as usize;
                         let (offset, fua) = ((first * BLOCK) as u64, rng.one_in(4));
                         let data = model.issue(first, 1).expect("memory");
-                        let is_ok = transfer(&device, Io::Write { offset, data, len: BLOCK, fua });
+                        let write = Io::Write { offset, data, len: BLOCK, fua };
+                        let is_ok = transfer(&device, write).is_ok();
                         model.answered(first, 1, fua, is_ok);
                         let acked = model.acked();
-                        if rng.one_in(4) && transfer(&device, Io::Flush) {
+                        if rng.one_in(4) && transfer(&device, Io::Flush).is_ok() {
                             model.flushed(&acked);
                         }
                     }
