@@ -8,7 +8,7 @@
 #define NAME_MAX_LEN	64
 
 extern int umc_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
-/* umc/src/umh.rs */
+/* umc/src/module/umh.rs */
 extern int umc_request_module(const char *name);
 
 int __request_module(bool wait, const char *fmt, ...)

@@ -16,7 +16,7 @@ struct device;
 
 extern int umc_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
 extern int _printk(const char *fmt, ...);
-/* umc/src/kobject.rs, umc/src/device.rs */
+/* umc/src/fs/kobject.rs, umc/src/fs/device.rs */
 extern int umc_kobject_set_name(struct kobject *kobj, const char *name);
 extern int umc_kobject_add(struct kobject *kobj, struct kobject *parent);
 extern int umc_add_uevent_var(struct kobj_uevent_env *env, const char *text);

@@ -10,7 +10,7 @@ struct task_struct;
 struct workqueue_struct;
 
 extern int umc_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
-/* umc/src/kthread.rs, umc/src/workqueue.rs */
+/* umc/src/sync/kthread.rs, umc/src/sync/workqueue.rs */
 extern struct task_struct *umc_kthread_create(int (*threadfn)(void *data), void *data, const char *name);
 extern struct workqueue_struct *umc_alloc_workqueue(const char *name, unsigned int flags, int max_active);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Formatted text as the kernel writes it, and the other variadic functions of linux/printk.h, linux/bug.h and
- * linux/panic.h. Only the walk over the arguments is here; pointers go to umc/src/string/pointer.rs.
+ * linux/panic.h. Only the walk over the arguments is here; pointers go to umc/src/lib/string/pointer.rs.
  * Differs from C: `%p` takes letters, `%n` and floating point are unknown, a zero flag fills beside a precision.
  */
 
@@ -41,14 +41,14 @@ struct spec {
 	char type;
 };
 
-/* umc/src/string/pointer.rs */
+/* umc/src/lib/string/pointer.rs */
 extern void umc_format_pointer(void *out, const void *ptr, const char *ext, size_t ext_len, int width,
 			       int precision, int flags);
-/* umc/src/printk.rs, umc/src/bug.rs */
+/* umc/src/sched/printk.rs, umc/src/sched/bug.rs */
 extern void umc_printk_emit(const char *text, size_t len);
 extern void umc_warn_text(const char *file, int line, const char *function, const char *text, size_t len);
 extern void umc_panic_text(const char *text, size_t len) __attribute__((noreturn));
-/* umc/src/slab.rs */
+/* umc/src/mm/slab.rs */
 extern void *kmalloc(size_t size, unsigned int flags);
 
 int umc_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);

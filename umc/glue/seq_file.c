@@ -8,7 +8,7 @@ struct seq_file;
 struct dentry;
 
 extern int umc_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
-/* Where the next output goes and how much fits; umc/src/seq_file.rs. */
+/* Where the next output goes and how much fits; umc/src/fs/seq_file.rs. */
 extern size_t umc_seq_room(struct seq_file *m, char **room);
 /* `len` bytes are wanted there: taken when they fit, an overflow when not. */
 extern void umc_seq_take(struct seq_file *m, size_t len);

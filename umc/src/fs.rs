@@ -13,11 +13,18 @@ use std::sync::{Arc, OnceLock};
 
 use crate::{Kernel, sys};
 
+pub mod debugfs;
+pub mod device;
 pub(crate) mod gate;
+pub mod kobject;
 pub(crate) mod miscdevice;
 pub(crate) mod node;
 pub(crate) mod open;
+pub mod proc_fs;
+pub mod seq_file;
 pub(crate) mod simple_attr;
+pub mod sysfs;
+pub mod sysrq;
 #[cfg(test)]
 mod tests;
 

@@ -10,93 +10,44 @@
 pub mod errno;
 pub mod kernel;
 
-// lib/
-pub mod bitmap;
-pub mod bug;
-pub mod idr;
-pub mod printk;
-pub mod random;
-pub mod ratelimit;
-pub mod rbtree;
-pub mod refcount;
-pub mod string;
-pub mod utsname;
-pub mod xarray;
+// The floors, from the ground up: a module uses its own floor and those below. `kernel`, the root, holds the state of all
+// of them, and every module may ask it for its own part.
 
-// Memory, crypto, modules.
-pub mod capability;
-pub mod crc32c;
-pub mod crypto_hash;
-pub mod mempool;
+/// Pure data: no task, no allocation that may fail, nothing that waits.
+pub mod lib {
+    pub mod bitmap;
+    pub mod crc32c;
+    pub mod rbtree;
+    pub mod string;
+    pub mod tree;
+}
+pub mod block;
+pub mod fs;
 pub mod mm;
 pub mod module;
-pub mod params;
-pub mod slab;
-pub mod uaccess;
-pub mod umh;
-pub mod vmalloc;
-
-// Tasks, locks, time.
-pub mod completion;
-pub mod context;
-pub mod cpumask;
-pub mod jiffies;
-pub mod kthread;
-pub mod mutex;
-pub mod rcupdate;
-pub mod rwlock;
-pub mod rwsem;
-pub mod sched;
-pub mod semaphore;
-pub mod signal;
-pub mod spinlock;
-pub mod timer;
-pub mod wait;
-pub mod workqueue;
-
-// Block.
-pub mod bdev;
-pub mod bio;
-pub mod bio_alloc;
-pub mod bio_iter;
-pub mod bio_split;
-pub mod blk_lib;
-pub(crate) mod blk_sysfs;
-pub mod blkdev;
-pub mod gendisk;
-pub mod holder;
-pub mod limits;
-pub mod part_stat;
-pub mod plug;
-pub mod submit;
-
-// Network.
-pub mod genetlink;
-pub mod genl_ctrl;
-pub mod genl_family;
-pub mod genlmsg;
-pub mod inet;
 pub mod net;
 pub mod netlink;
-pub mod netlink_dump;
-pub mod nla;
-pub mod nla_policy;
-pub mod skbuff;
-mod sock;
-mod sock_io;
-mod sock_watch;
-pub mod uio;
+pub mod sched;
+pub mod sync;
 
-// Files.
-pub mod debugfs;
-pub mod device;
-pub mod fs;
-pub mod kobject;
-pub mod proc_fs;
-pub mod seq_file;
-pub mod sysfs;
-pub mod sysrq;
-pub mod tree;
+// A module is known by the name of its header, whichever floor it is on.
+pub(crate) use block::blk_sysfs;
+pub use block::{
+    bdev, bio, bio_alloc, bio_iter, bio_split, blk_lib, blkdev, gendisk, holder, limits, part_stat,
+    plug, submit,
+};
+pub use fs::{debugfs, device, kobject, proc_fs, seq_file, sysfs, sysrq};
+pub use lib::{bitmap, crc32c, rbtree, string, tree};
+pub use mm::{crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};
+pub use module::umh;
+pub use net::{inet, skbuff};
+pub(crate) use net::{sock, sock_io, sock_watch};
+pub use netlink::{genetlink, genl_ctrl, genl_family, genlmsg, netlink_dump, nla, nla_policy};
+pub use sched::{bug, context, cpumask, jiffies, printk, random, ratelimit, signal, utsname};
+pub use sync::{
+    capability, completion, kthread, mutex, rcupdate, refcount, rwlock, rwsem, semaphore, spinlock,
+    timer, wait, workqueue,
+};
 
 pub use errno::{Errno, Result};
 pub use kernel::{Config, Kernel};

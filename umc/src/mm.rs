@@ -12,7 +12,16 @@
 
 mod arena;
 mod cache;
+pub mod crypto_hash;
 mod frame;
+pub mod idr;
+pub mod mempool;
+pub mod params;
+pub mod slab;
+pub mod uaccess;
+pub mod uio;
+pub mod vmalloc;
+pub mod xarray;
 
 use std::ffi::{c_uint, c_ulong, c_void};
 use std::ptr::{self, NonNull};

@@ -10,6 +10,7 @@
 
 mod image;
 mod parameters;
+pub mod umh;
 
 use std::ffi::{c_char, c_int, c_void};
 use std::path::{Path, PathBuf};

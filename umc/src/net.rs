@@ -6,6 +6,12 @@
 //! Differs from Linux: the namespace is the host's; a socket has no file. Not provided: socketpair, poll, ioctl.
 //! Used by DRBD for: connecting and listening (`drbd_try_connect`, `prepare_listen_socket`), all traffic.
 
+pub mod inet;
+pub mod skbuff;
+pub(crate) mod sock;
+pub(crate) mod sock_io;
+pub(crate) mod sock_watch;
+
 use std::ffi::{c_int, c_uint};
 use std::ptr;
 

@@ -7,6 +7,14 @@
 //! client is -EAGAIN also for a blocking unicast. No extended acknowledgements are sent: no client can ask for them.
 //! Used by DRBD for: replies, notifications, and the acknowledgements around them.
 
+pub mod genetlink;
+pub mod genl_ctrl;
+pub mod genl_family;
+pub mod genlmsg;
+pub mod netlink_dump;
+pub mod nla;
+pub mod nla_policy;
+
 use std::ffi::{c_int, c_uint, c_void};
 use std::mem::offset_of;
 use std::ptr;

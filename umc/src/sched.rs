@@ -8,10 +8,19 @@
 //! Used by DRBD for: `current`, `schedule`, `schedule_timeout*`, `wake_up_process`, `task_struct::{comm, pid, plug}`.
 
 pub(crate) mod abi;
+pub mod bug;
+pub mod context;
+pub mod cpumask;
 mod creds;
 mod hung;
+pub mod jiffies;
 pub(crate) mod policy;
+pub mod printk;
+pub mod random;
+pub mod ratelimit;
+pub mod signal;
 mod sleep;
+pub mod utsname;
 pub(crate) mod waiters;
 
 use std::cell::{Cell, RefCell};
@@ -24,7 +33,7 @@ use mte::sim::lock::Mutex;
 
 use crate::kthread::Kthread;
 use crate::signal::Signals;
-use crate::{Kernel, context, rcupdate, sys};
+use crate::{Kernel, rcupdate, sys};
 
 pub use creds::{Comm, Creds, current_creds, with_comm, with_creds};
 pub(crate) use hung::report_stack;

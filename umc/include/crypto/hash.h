@@ -3,7 +3,7 @@
  * Synchronous hashes (API of Linux 6.12): crc32c, md5, sha1, sha224, sha256, sha384, sha512 and hmac() of each digest.
  * A descriptor holds plain data: it may be copied, and abandoned without final.
  * Differs: no asynchronous hashes, no registration of algorithms.
- * Owner: umc/src/crypto_hash.rs
+ * Owner: umc/src/mm/crypto_hash.rs
  */
 #ifndef UMC_CRYPTO_HASH_H
 #define UMC_CRYPTO_HASH_H

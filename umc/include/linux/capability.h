@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Capabilities (API of Linux 6.12): they judge the caller whose request the task serves.
- * Owner: umc/src/capability.rs
+ * Owner: umc/src/sync/capability.rs
  */
 #ifndef UMC_LINUX_CAPABILITY_H
 #define UMC_LINUX_CAPABILITY_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * CRC32C with a raw seed: no inversion, before or after (API of Linux 6.12).
- * Owner: umc/src/crc32c.rs
+ * Owner: umc/src/lib/crc32c.rs
  */
 #ifndef UMC_LINUX_CRC32C_H
 #define UMC_LINUX_CRC32C_H

@@ -2,7 +2,7 @@
 /*
  * Credentials (API of Linux 6.12): who the caller is whose request the task serves.
  * Differs: a struct cred cannot be looked into or changed.
- * Owner: umc/src/capability.rs
+ * Owner: umc/src/sync/capability.rs
  */
 #ifndef UMC_LINUX_CRED_H
 #define UMC_LINUX_CRED_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Crypto transforms: what the hashes of crypto/hash.h share (API of Linux 6.12). No ciphers.
- * Owner: umc/src/crypto_hash.rs
+ * Owner: umc/src/mm/crypto_hash.rs
  */
 #ifndef UMC_LINUX_CRYPTO_H
 #define UMC_LINUX_CRYPTO_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* debugfs. API of 6.12 with debugfs_change_name of 6.14. Mounted at /sys/kernel/debug of the node's tree. After a removal
- * returns, no call is inside the driver and none will start (but release). Rust owner: umc/src/debugfs.rs. */
+ * returns, no call is inside the driver and none will start (but release). Rust owner: umc/src/fs/debugfs.rs. */
 #ifndef UMC_LINUX_DEBUGFS_H
 #define UMC_LINUX_DEBUGFS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Devices. API of 6.12; no buses, no drivers to bind, no power management. Rust owner: umc/src/device.rs; the variadic
+/* Devices. API of 6.12; no buses, no drivers to bind, no power management. Rust owner: umc/src/fs/device.rs; the variadic
  * parts: umc/glue/kobject.c. */
 #ifndef UMC_LINUX_DEVICE_H
 #define UMC_LINUX_DEVICE_H

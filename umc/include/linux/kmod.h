@@ -3,7 +3,7 @@
  * Loading of modules on request (API of Linux 6.12).
  * Differs: the modules that a driver asks for are either built in here or loaded beforehand, so a request finds
  * nothing to do and says -ENOENT, as Linux does where modprobe knows no such module.
- * Owner: umc/src/umh.rs
+ * Owner: umc/src/module/umh.rs
  */
 #ifndef UMC_LINUX_KMOD_H
 #define UMC_LINUX_KMOD_H

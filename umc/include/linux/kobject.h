@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Kernel objects and their directories under /sys. API of 6.12; no namespaces. A uevent becomes a debug line of the
- * kernel log. Rust owner: umc/src/kobject.rs; the variadic parts: umc/glue/kobject.c. */
+ * kernel log. Rust owner: umc/src/fs/kobject.rs; the variadic parts: umc/glue/kobject.c. */
 #ifndef UMC_LINUX_KOBJECT_H
 #define UMC_LINUX_KOBJECT_H
 

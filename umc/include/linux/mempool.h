@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Pools with a guaranteed number of elements (API of Linux 6.12).
- * Owner: umc/src/mempool.rs
+ * Owner: umc/src/mm/mempool.rs
  */
 #ifndef UMC_LINUX_MEMPOOL_H
 #define UMC_LINUX_MEMPOOL_H

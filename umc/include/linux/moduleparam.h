@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Parameters of modules (API of Linux 6.12): structs in section __param, read by the loader.
- * Owner: umc/src/params.rs (types of parameters), umc/src/module.rs (setting and showing them)
+ * Owner: umc/src/mm/params.rs (types of parameters), umc/src/module.rs (setting and showing them)
  */
 #ifndef UMC_LINUX_MODULEPARAM_H
 #define UMC_LINUX_MODULEPARAM_H

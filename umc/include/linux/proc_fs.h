@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* /proc. API of 6.12; no per-process and no per-net directories. After a removal returns, no call is inside the driver
- * and none will start. Rust owner: umc/src/proc_fs.rs. */
+ * and none will start. Rust owner: umc/src/fs/proc_fs.rs. */
 #ifndef UMC_LINUX_PROC_FS_H
 #define UMC_LINUX_PROC_FS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Text files made record by record. API of 6.12; no read_iter. The buffer grows until a record fits, as on Linux.
- * Rust owner: umc/src/seq_file.rs; the variadic parts: umc/glue/seq_file.c. */
+ * Rust owner: umc/src/fs/seq_file.rs; the variadic parts: umc/glue/seq_file.c. */
 #ifndef UMC_LINUX_SEQ_FILE_H
 #define UMC_LINUX_SEQ_FILE_H
 

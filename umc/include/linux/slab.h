@@ -3,7 +3,7 @@
  * kmalloc and caches of objects (API of Linux 6.12).
  * Differs: every object is an allocation of the host's malloc, so that sanitizers see each overrun and each use
  * after free; a cache counts its objects and runs its constructor on each allocation.
- * Owner: umc/src/slab.rs
+ * Owner: umc/src/mm/slab.rs
  */
 #ifndef UMC_LINUX_SLAB_H
 #define UMC_LINUX_SLAB_H

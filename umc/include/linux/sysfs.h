@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Attributes of kernel objects. API of 6.12; no binary attributes, no namespaces. After a removal returns, no show or store
- * is running and none will start. Rust owner: umc/src/sysfs.rs; the variadic parts: umc/glue/kobject.c. */
+ * is running and none will start. Rust owner: umc/src/fs/sysfs.rs; the variadic parts: umc/glue/kobject.c. */
 #ifndef UMC_LINUX_SYSFS_H
 #define UMC_LINUX_SYSFS_H
 

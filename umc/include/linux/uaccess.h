@@ -3,7 +3,7 @@
  * Access to the caller's memory (API of Linux 6.12).
  * Differs: a request reaches the driver in this very process, so the caller's memory is memory like any other and
  * only NULL and ERR_PTR addresses are refused.
- * Owner: umc/src/uaccess.rs
+ * Owner: umc/src/mm/uaccess.rs
  */
 #ifndef UMC_LINUX_UACCESS_H
 #define UMC_LINUX_UACCESS_H

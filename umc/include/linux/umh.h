@@ -3,7 +3,7 @@
  * User mode helpers (API of Linux 6.12): programs that the driver runs.
  * Differs: helper_env of the kernel's configuration is added to the environment, so that the tools a helper calls
  * reach this very node; what the helper prints goes to the kernel log.
- * Owner: umc/src/umh.rs
+ * Owner: umc/src/module/umh.rs
  */
 #ifndef UMC_LINUX_UMH_H
 #define UMC_LINUX_UMH_H

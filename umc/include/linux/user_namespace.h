@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * User namespaces (API of Linux 6.12): there is the initial one.
- * Owner: umc/src/capability.rs
+ * Owner: umc/src/sync/capability.rs
  */
 #ifndef UMC_LINUX_USER_NAMESPACE_H
 #define UMC_LINUX_USER_NAMESPACE_H

@@ -2,7 +2,7 @@
 /*
  * Large allocations (API of Linux 6.12): page aligned allocations of the host.
  * Not provided: vmap() of single pages.
- * Owner: umc/src/vmalloc.rs
+ * Owner: umc/src/mm/vmalloc.rs
  */
 #ifndef UMC_LINUX_VMALLOC_H
 #define UMC_LINUX_VMALLOC_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Classes of devices. API of 6.12; a class is a directory /sys/class/NAME. Rust owner: umc/src/device.rs. */
+/* Classes of devices. API of 6.12; a class is a directory /sys/class/NAME. Rust owner: umc/src/fs/device.rs. */
 #ifndef UMC_LINUX_DEVICE_CLASS_H
 #define UMC_LINUX_DEVICE_CLASS_H
 

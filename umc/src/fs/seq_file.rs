@@ -77,7 +77,7 @@ impl Walk {
     fn is_at_item(&self) -> Result<bool> {
         if self.item.is_null() {
             Ok(false)
-        } else if super::fs::is_err_or_null(self.item) {
+        } else if crate::fs::is_err_or_null(self.item) {
             Err(Errno::new(self.item.addr() as isize as c_int))
         } else {
             Ok(true)

@@ -1,0 +1,15 @@
+//! What tasks wait on and run in: locks, completions, wait queues, RCU, timers, kernel threads and work queues.
+
+pub mod capability;
+pub mod completion;
+pub mod kthread;
+pub mod mutex;
+pub mod rcupdate;
+pub mod refcount;
+pub mod rwlock;
+pub mod rwsem;
+pub mod semaphore;
+pub mod spinlock;
+pub mod timer;
+pub mod wait;
+pub mod workqueue;
