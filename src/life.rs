@@ -90,7 +90,7 @@ pub fn run(args: Args) -> Result<()> {
     });
     sched::attach(kernel, "umcd");
     umc::bug::install(kernel);
-    let hung_tasks = sched::watch_hung_tasks(kernel, args.hung_task_timeout)
+    let hung_tasks = umc::hung_task::watch_hung_tasks(kernel, args.hung_task_timeout)
         .context("Cannot start the watch for hung tasks")?;
     kernel
         .tree
@@ -154,7 +154,7 @@ pub fn run(args: Args) -> Result<()> {
     umc::umh::shutdown(kernel);
     handlers::shutdown();
     drop(hung_tasks);
-    sched::shutdown(kernel);
+    kernel.shutdown();
     let _ = fs::remove_file(&control_path);
     Ok(())
 }

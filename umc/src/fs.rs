@@ -16,6 +16,7 @@ use crate::{Kernel, sys};
 pub mod debugfs;
 pub mod device;
 pub(crate) mod gate;
+pub mod hung_task;
 pub mod kobject;
 pub(crate) mod miscdevice;
 pub(crate) mod node;
@@ -78,13 +79,9 @@ pub unsafe extern "C" fn fput(file: *mut sys::file) {
         return;
     }
     // SAFETY: as above; after the last put nobody else looks at the file.
-    let (bdev, opened) = unsafe { ((*file).umc_bdev, (*file).umc_file) };
-    if !bdev.is_null() {
-        // SAFETY: a file with `umc_bdev` was made by `bdev`, and this was its last reference.
-        unsafe { crate::bdev::release_file(file) };
-    } else if !opened.is_null() {
-        // SAFETY: `umc_file` is the reference that `open::open` put there for this very moment.
-        open::close(unsafe { Arc::from_raw(opened.cast::<open::Open>()) });
+    if let Some(release) = unsafe { (*file).umc_release } {
+        // SAFETY: whoever made the file left this function for its last reference, which this was.
+        unsafe { release(file) };
     }
 }
 

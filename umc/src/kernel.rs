@@ -18,6 +18,13 @@ pub struct Config {
     pub helper_env: Vec<(String, String)>,
 }
 
+/// What the floors above the scheduler do around a sleep.
+static AROUND_SLEEP: crate::sched::AroundSleep = crate::sched::AroundSleep {
+    worker_sleeps: crate::workqueue::worker_sleeps,
+    worker_runs: crate::workqueue::worker_runs,
+    flush_plug: crate::plug::flush_plug_from_schedule,
+};
+
 /// One emulated kernel: the state of every subsystem.
 pub struct Kernel {
     /// What it was made from.
@@ -51,13 +58,23 @@ impl Kernel {
             genl: Default::default(),
             log: Default::default(),
             modules: Default::default(),
-            sched: Default::default(),
+            sched: crate::sched::State::new(&AROUND_SLEEP),
             timer: Default::default(),
             umh: Default::default(),
             utsname: Default::default(),
             workqueue: Default::default(),
         }));
         kernel
+    }
+
+    /// Ends the kernel's own threads: work queues, timers, RCU callbacks. Call it when no module is left. May sleep.
+    /// What is used again afterwards starts again.
+    pub fn shutdown(&'static self) {
+        crate::sched::with_kernel(self, || {
+            crate::workqueue::shutdown(self);
+            crate::timer::shutdown(self);
+            crate::rcupdate::shutdown(self);
+        });
     }
 
     /// The kernel of the calling task.

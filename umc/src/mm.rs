@@ -11,6 +11,8 @@
 //! Used by DRBD for: its page pool (`drbd_pp_pool`), the pages of the bitmap, the metadata page, socket buffers.
 
 mod arena;
+pub mod argv_split;
+pub mod bitmap_alloc;
 mod cache;
 pub mod crypto_hash;
 mod frame;

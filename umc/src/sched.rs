@@ -23,6 +23,7 @@ mod sleep;
 pub mod utsname;
 pub(crate) mod waiters;
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -31,23 +32,43 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
 
 use mte::sim::lock::Mutex;
 
-use crate::kthread::Kthread;
 use crate::signal::Signals;
 use crate::{Kernel, rcupdate, sys};
 
 pub use creds::{Comm, Creds, current_creds, with_comm, with_creds};
-pub(crate) use hung::report_stack;
-pub use hung::{HungTaskWatch, watch_hung_tasks};
+pub(crate) use hung::{hung, report_stack};
 pub use sleep::sleep_on_fd;
 pub(crate) use sleep::{schedule, schedule_timeout, schedule_until, set_state, wake_up};
 
+/// What the floors above do around the sleep of a task: the root of the kernel knows them, the scheduler does not.
+pub(crate) struct AroundSleep {
+    /// A worker of a work queue is about to sleep: another one may run.
+    pub(crate) worker_sleeps: fn(&Task),
+    /// It runs again.
+    pub(crate) worker_runs: fn(&Task),
+    /// The task has a plug and is about to sleep.
+    pub(crate) flush_plug: fn(*mut sys::task_struct),
+}
+
 /// State of this subsystem in one kernel.
-#[derive(Default)]
 pub struct State {
+    around_sleep: &'static AroundSleep,
     tasks: Mutex<BTreeMap<i32, TaskPtr>>,
     last_pid: AtomicI32,
     pub(crate) context: context::State,
     pub(crate) rcu: rcupdate::State,
+}
+
+impl State {
+    pub(crate) fn new(around_sleep: &'static AroundSleep) -> State {
+        State {
+            around_sleep,
+            tasks: Default::default(),
+            last_pid: Default::default(),
+            context: Default::default(),
+            rcu: Default::default(),
+        }
+    }
 }
 
 /// A task: what C sees, and behind it what is ours.
@@ -74,8 +95,8 @@ pub(crate) struct Task {
     waits_in: AtomicPtr<&'static str>,
     waits_on: AtomicUsize,
     waits_since: AtomicU64,
-    /// Only of a kernel thread.
-    pub(crate) kthread: Option<Box<Kthread>>,
+    /// Only of a kernel thread: what `kthread` keeps of it.
+    pub(crate) kthread: Option<Box<dyn Any>>,
     /// Only of a worker: its number in the work queues.
     pub(crate) worker: Cell<*const ()>,
 }
@@ -158,7 +179,7 @@ impl Task {
         comm: &str,
         flags: u32,
         state: u32,
-        kthread: Option<Box<Kthread>>,
+        kthread: Option<Box<dyn Any>>,
     ) -> TaskRef {
         rcupdate::init();
         let pid = kernel.sched.last_pid.fetch_add(1, Ordering::Relaxed) + 2;
@@ -489,17 +510,7 @@ pub fn tasks(kernel: &'static Kernel) -> Vec<TaskInfo> {
 
 /// The tasks that have been in uninterruptible sleep for longer than `older_than_ns`.
 pub fn hung_tasks(kernel: &'static Kernel, older_than_ns: u64) -> Vec<TaskInfo> {
-    hung::hung(kernel, older_than_ns).into_iter().map(|(_, info)| info).collect()
-}
-
-/// Ends the kernel's own threads: work queues, timers, RCU callbacks. Call it when no module is left. May sleep.
-/// What is used again afterwards starts again.
-pub fn shutdown(kernel: &'static Kernel) {
-    with_kernel(kernel, || {
-        crate::workqueue::shutdown(kernel);
-        crate::timer::shutdown(kernel);
-        rcupdate::shutdown(kernel);
-    });
+    hung(kernel, older_than_ns).into_iter().map(|(_, info)| info).collect()
 }
 
 /// # Safety

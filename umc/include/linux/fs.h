@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Open files, inodes and their operations. API of 6.12; a struct file exists for an open of a proc or debugfs file, of a
- * misc device, and of a block device (umc_bdev set). File systems are not provided. Rust owner: umc/src/fs.rs. */
+ * misc device, and of a block device (made by umc/src/block/bdev.rs). File systems are not provided. Rust owner: umc/src/fs.rs. */
 #ifndef UMC_LINUX_FS_H
 #define UMC_LINUX_FS_H
 
@@ -108,10 +108,10 @@ struct file {
 	struct path f_path;
 	struct mutex f_pos_lock;
 	loff_t f_pos;
-	/* The open block device of a block file. */
-	void *umc_bdev;
-	/* The open of a tree file. */
-	void *umc_file;
+	/* What the file is open on, for the owner of umc_release. */
+	void *umc_open;
+	/* Called with the last reference; NULL for a file that is no reference itself. */
+	void (*umc_release)(struct file *file);
 };
 
 /* umc: shared */

@@ -325,7 +325,8 @@ fn file_of(open: Open) -> *mut sys::file {
         _ => libc::O_RDWR as u32,
     };
     file.f_count.counter = 1;
-    file.umc_bdev = Box::into_raw(Box::new(open)).cast();
+    file.umc_open = Box::into_raw(Box::new(open)).cast();
+    file.umc_release = Some(release_file);
     Box::into_raw(file)
 }
 
@@ -335,18 +336,18 @@ const FMODE_WRITE: u32 = 2;
 /// The open behind a block file.
 unsafe fn open_of<'a>(file: *mut sys::file) -> &'a mut Open {
     // SAFETY: the caller's contract: a live file that `file_of` made.
-    unsafe { &mut *(*file).umc_bdev.cast::<Open>() }
+    unsafe { &mut *(*file).umc_open.cast::<Open>() }
 }
 
 /// Releases and frees a block file whose last reference is gone.
 ///
 /// # Safety
 /// `file` came from this module, and nobody uses it any more.
-pub(crate) unsafe fn release_file(file: *mut sys::file) {
+unsafe extern "C" fn release_file(file: *mut sys::file) {
     // SAFETY: the caller's contract: both boxes of `file_of`.
     let (file, open) = unsafe {
         let file = Box::from_raw(file);
-        let open = Box::from_raw(file.umc_bdev.cast::<Open>());
+        let open = Box::from_raw(file.umc_open.cast::<Open>());
         (file, open)
     };
     open.release();

@@ -20,8 +20,6 @@ use crate::mm::PageBuf;
 use crate::wait::WaitQueue;
 use crate::{Errno, Kernel, Result, blk_sysfs, sched, sys};
 
-pub(crate) use crate::plug::flush_plug_from_schedule;
-
 /// A disk below: what handlers and the simulator implement.
 pub trait Disk: Send + Sync {
     /// Starts the bio; [`crate::bio::end`] ends it, from any thread, possibly before this returns. Never sleeps for I/O.

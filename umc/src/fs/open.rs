@@ -122,10 +122,21 @@ impl TreeFile for DriverFile {
             return Err(error);
         }
         self.node.remember(open.clone());
-        // SAFETY: nobody else knows the file's reference yet.
-        unsafe { (*open.file.get()).umc_file = Arc::into_raw(open.clone()).cast_mut().cast() };
+        // SAFETY: nobody else has the file yet.
+        let file = unsafe { &mut *open.file.get() };
+        file.umc_open = Arc::into_raw(open.clone()).cast_mut().cast();
+        file.umc_release = Some(release);
         Ok(Box::new(Handle(open)))
     }
+}
+
+/// Closes a file whose last reference is gone.
+///
+/// # Safety
+/// `file` was opened by [`DriverFile::open`], and nobody uses it any more.
+unsafe extern "C" fn release(file: *mut sys::file) {
+    // SAFETY: `umc_open` is the reference that `open` put there for this very moment.
+    close(unsafe { Arc::from_raw((*file).umc_open.cast::<Open>()) });
 }
 
 impl Open {

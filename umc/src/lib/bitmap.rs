@@ -6,10 +6,10 @@
 //! Differs from Linux: lists know no `:used/total` patterns, and no `N` or `all`.
 //! Used by DRBD for: `cpu-mask` of a resource (`bitmap_parse`).
 
-use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_ulong};
 
 use crate::errno::{Errno, Result, to_ret};
-use crate::{slab, string, sys};
+use crate::string;
 
 /// Bits, as 32-bit words, the lowest first.
 type Words = Vec<u32>;
@@ -209,36 +209,6 @@ pub unsafe extern "C" fn bitmap_find_next_zero_area_off(
             Some(bit) => at = bit + 1,
         }
     }
-}
-
-/// # Safety
-/// None.
-/// # Context
-/// May sleep when `flags` say so.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitmap_alloc(nbits: c_uint, flags: sys::gfp_t) -> *mut c_ulong {
-    // SAFETY: plain values.
-    unsafe { slab::kmalloc_array((nbits as usize).div_ceil(64), 8, flags).cast() }
-}
-
-/// # Safety
-/// None.
-/// # Context
-/// May sleep when `flags` say so.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitmap_zalloc(nbits: c_uint, flags: sys::gfp_t) -> *mut c_ulong {
-    // SAFETY: plain values.
-    unsafe { slab::kcalloc((nbits as usize).div_ceil(64), 8, flags).cast() }
-}
-
-/// # Safety
-/// `bitmap` is NULL or came from [`bitmap_alloc`] or [`bitmap_zalloc`].
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitmap_free(bitmap: *const c_ulong) {
-    // SAFETY: the caller's contract.
-    unsafe { slab::kfree(bitmap.cast::<c_void>()) };
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
 use crate::errno::Errno;
-use crate::{slab, sys};
 
 /// The text at `s`, for a message; NULL is shown as such.
 ///
@@ -48,7 +47,7 @@ pub(crate) unsafe fn bytes<'a>(s: *const c_char, max: usize) -> &'a [u8] {
 
 /// # Safety
 /// `s` is a valid string for as long as the result is used.
-unsafe fn string<'a>(s: *const c_char) -> &'a [u8] {
+pub(crate) unsafe fn string<'a>(s: *const c_char) -> &'a [u8] {
     // SAFETY: the caller's contract.
     unsafe { CStr::from_ptr(s) }.to_bytes()
 }
@@ -177,7 +176,7 @@ pub unsafe extern "C" fn strnstr(s: *const c_char, needle: *const c_char, n: usi
 }
 
 /// As `isspace` of `linux/ctype.h`.
-fn is_space(byte: u8) -> bool {
+pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r' | 0xa0)
 }
 
@@ -382,56 +381,6 @@ pub unsafe extern "C" fn memcpy_and_pad(
         ptr::copy_nonoverlapping(src.cast::<u8>(), dst.cast::<u8>(), len);
         dst.cast::<u8>().add(len).write_bytes(pad as u8, dst_len - len);
     }
-}
-
-/// # Safety
-/// `str` is a valid string; `argcp` is NULL or a valid number.
-/// # Context
-/// May sleep when `gfp` says so.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn argv_split(
-    gfp: sys::gfp_t,
-    str: *const c_char,
-    argcp: *mut c_int,
-) -> *mut *mut c_char {
-    // SAFETY: the caller's contract.
-    let text = unsafe { string(str) };
-    let words: Vec<&[u8]> =
-        text.split(|byte| is_space(*byte)).filter(|word| !word.is_empty()).collect();
-    let table = (words.len() + 1) * size_of::<*mut c_char>();
-    let chars: usize = words.iter().map(|word| word.len() + 1).sum();
-    // SAFETY: plain values. One block: the pointers, then what they point to.
-    let argv = unsafe { slab::kmalloc(table + chars, gfp) }.cast::<*mut c_char>();
-    if argv.is_null() {
-        return argv;
-    }
-    // SAFETY: behind the table, within the block.
-    let mut at = unsafe { argv.cast::<c_char>().add(table) };
-    for (number, word) in words.iter().enumerate() {
-        // SAFETY: table and words were counted above.
-        unsafe {
-            *argv.add(number) = at;
-            at = at.add(store(at, word.len() + 1, word) + 1);
-        }
-    }
-    // SAFETY: the last pointer of the table, and the caller's contract.
-    unsafe {
-        *argv.add(words.len()) = ptr::null_mut();
-        if !argcp.is_null() {
-            *argcp = words.len() as c_int;
-        }
-    }
-    argv
-}
-
-/// # Safety
-/// `argv` is NULL or came from [`argv_split`].
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn argv_free(argv: *mut *mut c_char) {
-    // SAFETY: one block of kmalloc.
-    unsafe { slab::kfree(argv.cast()) };
 }
 
 #[cfg(test)]

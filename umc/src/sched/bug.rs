@@ -33,7 +33,7 @@ static KERNEL: AtomicPtr<Kernel> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Makes this process, which is `kernel`, end with a report and a status of its own: after a fatal signal with
 /// [`EXIT_SIGNAL`], after a panic of Rust code with [`EXIT_BUG`]. Makes threads show their stacks to
-/// [`sched::watch_hung_tasks`].
+/// [`hung_task::watch_hung_tasks`](crate::hung_task::watch_hung_tasks).
 pub fn install(kernel: &'static Kernel) {
     KERNEL.store(std::ptr::from_ref(kernel).cast_mut(), Ordering::SeqCst);
     stack::install();

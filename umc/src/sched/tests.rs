@@ -191,6 +191,6 @@ fn creds_are_those_of_the_request() {
 fn shutdown_leaves_no_thread() {
     let kernel = boot();
     rcupdate::barrier(kernel);
-    shutdown(kernel);
+    kernel.shutdown();
     assert_eq!(tasks(kernel).len(), 1);
 }

@@ -51,7 +51,7 @@ pub(crate) fn wait_for_exits(
 ) -> core::result::Result<(), TaskRef> {
     let deadline_ns = kernel.ops.now_ns().saturating_add(timeout_ns);
     for task in sched::all_tasks(kernel) {
-        if let Some(kthread) = &task.kthread
+        if let Some(kthread) = try_kthread_of(&task)
             && kthread.func.is_some_and(|func| code.contains(&(func as usize)))
             && !kthread.exited.wait_timeout(deadline_ns.saturating_sub(kernel.ops.now_ns()))
         {
@@ -100,8 +100,12 @@ pub fn spawn(
     Ok(Thread(task))
 }
 
+fn try_kthread_of(task: &Task) -> Option<&Kthread> {
+    task.kthread.as_ref().and_then(|kthread| kthread.downcast_ref())
+}
+
 fn kthread_of(task: &Task) -> &Kthread {
-    task.kthread.as_deref().expect("the task is a kernel thread")
+    try_kthread_of(task).expect("the task is a kernel thread")
 }
 
 /// A thread that waits for its first wake-up.
@@ -204,7 +208,7 @@ fn unpark(task: &Task, kthread: &Kthread) {
 fn should(flags: u32) -> bool {
     let task = current_task();
     task.preempt_point();
-    let kthread = task.kthread.as_deref();
+    let kthread = try_kthread_of(task);
     kthread.is_some_and(|kthread| kthread.flags.load(Ordering::SeqCst) & flags != 0)
 }
 

@@ -78,7 +78,7 @@ impl World {
 
     /// What must hold after every play: no report of the kernel, no write to freed memory, no thread that stays.
     fn finish(&self) {
-        sched::shutdown(self.kernel);
+        self.kernel.shutdown();
         let limit = self.sim.now_ns() + SECOND;
         loop {
             let tasks = sched::tasks(self.kernel);

@@ -242,6 +242,6 @@ fn delayed_items() {
             assert_eq!(work_busy(&raw mut (*work).work), 0);
         }
     }
-    sched::shutdown(kernel);
+    kernel.shutdown();
     until_alone(kernel);
 }
