@@ -100,7 +100,7 @@ fn what_does_not_fit_is_counted() {
         );
         let text = kasprintf(crate::mm::gfp::KERNEL, c"%s-%d".as_ptr(), c"work".as_ptr(), 3);
         assert_eq!(lossy(text), "work-3");
-        slab::kfree(text.cast());
+        crate::slab::kfree(text.cast());
     }
 }
 
