@@ -39,7 +39,7 @@ pub enum Error {
     Init { name: String, errno: crate::Errno },
     #[error("Cannot unload module {name}: it is not loaded. See umc lsmod.")]
     NotLoaded { name: String },
-    #[error("Cannot unload module {name}: it is in use{}. Take down what it serves first (drbdadm down all, for DRBD).", by(used_by, *refs))]
+    #[error("Cannot unload module {name}: it is in use{}. Take down what it serves first, with the tools of the driver.", by(used_by, *refs))]
     InUse { name: String, refs: i64, used_by: Vec<String> },
     #[error("Cannot unload module {name}: it has no exit function, so it stays for ever.")]
     Permanent { name: String },
