@@ -9,33 +9,90 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
 
+use libc::{AT_FDCWD, mode_t};
+
+use crate::paths::{open_flags, open_way};
+use crate::programs::acts_on_the_kernel;
 use crate::raw;
 use crate::real::{self, fail, keeping_errno};
+use crate::redirect::{Redirect, Room, Way};
 use crate::root::{self, Root};
-use crate::systemctl;
 
 type Argv = *const *const c_char;
 
-const PROGRAMS: [&[u8]; 10] = [
-    b"modprobe",
-    b"insmod",
-    b"rmmod",
-    b"lsmod",
-    b"modinfo",
-    b"reboot",
-    b"halt",
-    b"poweroff",
-    b"shutdown",
-    b"telinit",
-];
-
-/// Other names of `telinit`; elsewhere `init` is a script like any other.
-const INIT: [&[u8]; 3] = [b"init", b"/sbin/init", b"/usr/sbin/init"];
-
 /// Room for the path of `umc`.
-type Room = [u8; 4096];
+type UmcPath = [u8; 4096];
+
+/// A variadic function: written in C (`variadic.c`), since Rust has no such definitions, and exported here, since of C
+/// nothing is exported. The jump leaves every argument where the caller put it.
+macro_rules! variadic {
+    ($(fn $name:ident is $body:ident;)*) => {
+        unsafe extern "C" {
+            $(fn $body();)*
+        }
+        $(
+            /// The hook of libc's function of this name.
+            ///
+            /// # Safety
+            /// As the libc function.
+            #[cfg_attr(not(test), unsafe(no_mangle))]
+            #[unsafe(naked)]
+            pub unsafe extern "C" fn $name() {
+                #[cfg(target_arch = "x86_64")]
+                core::arch::naked_asm!("jmp {}", sym $body);
+                #[cfg(target_arch = "aarch64")]
+                core::arch::naked_asm!("b {}", sym $body);
+            }
+        )*
+    };
+}
+
+variadic! {
+    fn execl is umc_execl;
+    fn execlp is umc_execlp;
+    fn execle is umc_execle;
+}
 
 hooks! {
+    fn execveat(dir: c_int, path: *const c_char, argv: Argv, envp: Argv, flags: c_int) -> c_int {
+        match replacement_of_open(dir, path, argv, &mut [0; 4096]) {
+            Ok(Some(umc)) => real::execve(umc, argv, envp),
+            Ok(None) => real::execveat(dir, path, argv, envp, flags),
+            Err(error) => fail(error),
+        }
+    }
+    fn fexecve(fd: c_int, argv: Argv, envp: Argv) -> c_int {
+        match replacement_of_open(fd, c"".as_ptr(), argv, &mut [0; 4096]) {
+            Ok(Some(umc)) => real::execve(umc, argv, envp),
+            Ok(None) => real::fexecve(fd, argv, envp),
+            Err(error) => fail(error),
+        }
+    }
+    // What is opened for a new program is opened by libc itself.
+    fn posix_spawn_file_actions_addopen(
+        actions: *mut c_void,
+        fd: c_int,
+        path: *const c_char,
+        flags: c_int,
+        mode: mode_t,
+    ) -> c_int {
+        let mut room = Room::new();
+        match Redirect::new(&mut room, AT_FDCWD, path, open_way(flags)) {
+            Ok(to) if to.is_refused(flags) => libc::EACCES,
+            Ok(to) => {
+                let flags = if to.is_in_tree() { open_flags(flags) } else { flags };
+                real::posix_spawn_file_actions_addopen(actions, fd, to.path(), flags, mode)
+            }
+            Err(error) => error,
+        }
+    }
+    fn posix_spawn_file_actions_addchdir_np(actions: *mut c_void, path: *const c_char) -> c_int {
+        let mut room = Room::new();
+        match Redirect::new(&mut room, AT_FDCWD, path, Way::Use) {
+            Ok(to) => real::posix_spawn_file_actions_addchdir_np(actions, to.path()),
+            Err(error) => error,
+        }
+    }
     fn execve(path: *const c_char, argv: Argv, envp: Argv) -> c_int {
         match replacement(path, argv, &mut [0; 4096]) {
             Ok(path) => real::execve(path, argv, envp),
@@ -60,32 +117,44 @@ hooks! {
             Err(error) => fail(error),
         }
     }
-    fn posix_spawn(
-        pid: *mut c_int,
-        path: *const c_char,
-        actions: *const c_void,
-        attr: *const c_void,
-        argv: Argv,
-        envp: Argv,
-    ) -> c_int {
-        match replacement(path, argv, &mut [0; 4096]) {
-            Ok(path) => real::posix_spawn(pid, path, actions, attr, argv, envp),
-            Err(error) => error,
-        }
-    }
-    fn posix_spawnp(
-        pid: *mut c_int,
-        file: *const c_char,
-        actions: *const c_void,
-        attr: *const c_void,
-        argv: Argv,
-        envp: Argv,
-    ) -> c_int {
-        match replacement(file, argv, &mut [0; 4096]) {
-            Ok(file) => real::posix_spawnp(pid, file, actions, attr, argv, envp),
-            Err(error) => error,
-        }
-    }
+}
+
+/// Functions like posix_spawn: they return the error.
+macro_rules! spawn_hooks {
+    ($(fn $name:ident;)*) => {
+        hooks! {$(
+            fn $name(
+                id: *mut c_int,
+                path: *const c_char,
+                actions: *const c_void,
+                attr: *const c_void,
+                argv: Argv,
+                envp: Argv,
+            ) -> c_int {
+                real! {
+                    fn $name(
+                        id: *mut c_int, path: *const c_char, actions: *const c_void,
+                        attr: *const c_void, argv: Argv, envp: Argv
+                    ) -> c_int;
+                }
+                match replacement(path, argv, &mut [0; 4096]) {
+                    Ok(path) => match keeping_errno(|| $name(id, path, actions, attr, argv, envp)) {
+                        // There is no such function.
+                        -1 => libc::ENOSYS,
+                        result => result,
+                    },
+                    Err(error) => error,
+                }
+            }
+        )*}
+    };
+}
+
+spawn_hooks! {
+    fn posix_spawn;
+    fn posix_spawnp;
+    fn pidfd_spawn;
+    fn pidfd_spawnp;
 }
 
 /// The program to run in place of `path`: `path` itself, or `umc`. Where there is no `umc` the host's
@@ -96,7 +165,7 @@ hooks! {
 unsafe fn replacement(
     path: *const c_char,
     argv: Argv,
-    room: &mut Room,
+    room: &mut UmcPath,
 ) -> Result<*const c_char, c_int> {
     if Root::get().is_none() || path.is_null() {
         return Ok(path);
@@ -109,15 +178,39 @@ unsafe fn replacement(
     }
     keeping_errno(|| {
         let umc = beside_library(room).ok_or(libc::ENOENT)?;
-        raw::exists(umc).then_some(umc).ok_or(libc::ENOENT)
+        raw::exists(umc)?.then_some(umc).ok_or(libc::ENOENT)
     })
 }
 
-fn acts_on_the_kernel<'a>(path: &[u8], arguments: impl Iterator<Item = &'a [u8]>) -> bool {
-    let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
-    PROGRAMS.contains(&name)
-        || INIT.contains(&path)
-        || (name == b"systemctl" && systemctl::ending(arguments).is_some())
+/// `umc`, if it is to be run in place of the program `path` relative to `dir`, or, for an empty `path`, of the open
+/// file `dir`.
+///
+/// # Safety
+/// As [`replacement`].
+unsafe fn replacement_of_open(
+    dir: c_int,
+    path: *const c_char,
+    argv: Argv,
+    room: &mut UmcPath,
+) -> Result<Option<*const c_char>, c_int> {
+    let mut name = [0; 4096];
+    // SAFETY: a C string by contract.
+    let is_open = !path.is_null() && unsafe { CStr::from_ptr(path) }.is_empty();
+    let path = match Root::get() {
+        None => return Ok(None),
+        Some(_) if is_open => {
+            let room = name.len() - 1;
+            // A file without a name is no program of the machine.
+            if keeping_errno(|| raw::name_of(dir, &mut name[..room])).is_none() {
+                return Ok(None);
+            }
+            name.as_ptr().cast()
+        }
+        Some(_) => path,
+    };
+    // SAFETY: by contract.
+    let program = unsafe { replacement(path, argv, room) }?;
+    Ok((!ptr::eq(program, path)).then_some(program))
 }
 
 /// What a program is called with, without its own name.
@@ -141,14 +234,14 @@ unsafe fn arguments<'a>(argv: Argv) -> impl Iterator<Item = &'a [u8]> {
 }
 
 /// `umc` in the directory this library was loaded from.
-fn beside_library(room: &mut Room) -> Option<*const c_char> {
+fn beside_library(room: &mut UmcPath) -> Option<*const c_char> {
     let mut info = libc::Dl_info {
         dli_fname: ptr::null(),
         dli_fbase: ptr::null_mut(),
         dli_sname: ptr::null(),
         dli_saddr: ptr::null_mut(),
     };
-    let here = beside_library as fn(&mut Room) -> Option<*const c_char>;
+    let here = beside_library as fn(&mut UmcPath) -> Option<*const c_char>;
     // SAFETY: any address may be asked for; `info` has room for the answer.
     if unsafe { libc::dladdr(here as *const c_void, &mut info) } == 0 || info.dli_fname.is_null() {
         return None;
@@ -162,78 +255,6 @@ fn beside_library(room: &mut Room) -> Option<*const c_char> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn is_replaced(command: &str) -> bool {
-        let mut words = command.split(' ').map(str::as_bytes);
-        acts_on_the_kernel(words.next().unwrap(), words)
-    }
-
-    #[test]
-    fn programs_are_known_by_their_last_component() {
-        for path in ["/sbin/modprobe", "modprobe", "/usr/sbin/rmmod", "./insmod", "/sbin/reboot"] {
-            assert!(is_replaced(path), "{path}");
-        }
-        for path in ["/sbin/modprobe/x", "modprobes", "", "/", "/sbin/drbdsetup", "./init"] {
-            assert!(!is_replaced(path), "{path}");
-        }
-    }
-
-    #[test]
-    fn what_ends_the_machine_is_known() {
-        for command in ["halt -f", "/sbin/init 6", "init 0", "telinit 6"] {
-            assert!(is_replaced(command), "{command}");
-        }
-        assert!(!is_replaced("./init 6"));
-    }
-
-    #[test]
-    fn what_of_systemctl_ends_the_machine_is_known() {
-        for arguments in [
-            "reboot",
-            "--force reboot",
-            "-ff poweroff",
-            "-q --no-wall exit",
-            "-- kexec",
-            "--message gone soft-reboot",
-            "--mess gone halt",
-            "--message=gone halt",
-            "-qn 5 reboot",
-            "-n5 reboot",
-            "start reboot.target",
-            "isolate poweroff.target",
-            "isolate halt",
-            "start --no-block drbd.service kexec.target",
-            "--job-mode replace-irreversibly start shutdown.target",
-            "restart soft-reboot.target",
-            "start ctrl-alt-del.target",
-            "isolate exit.target",
-            "isolate runlevel6.target",
-            "start systemd-reboot.service",
-            "start systemd-poweroff",
-        ] {
-            assert!(is_replaced(&format!("systemctl {arguments}")), "{arguments}");
-            assert!(is_replaced(&format!("/usr/bin/systemctl {arguments}")), "{arguments}");
-        }
-        for arguments in [
-            "status reboot",
-            "status reboot.target",
-            "restart drbd",
-            "start reboot",
-            "start reboot.service",
-            "start systemd-logind.service",
-            "isolate multi-user.target",
-            "stop reboot.target",
-            "list-units --state reboot",
-            "--type target list-units reboot.target",
-            "-p reboot show",
-            "--version",
-            "-- --force reboot",
-            "-- status reboot",
-        ] {
-            assert!(!is_replaced(&format!("systemctl {arguments}")), "{arguments}");
-        }
-        assert!(!is_replaced("systemctl"));
-    }
 
     #[test]
     fn arguments_end_with_null() {

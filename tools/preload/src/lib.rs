@@ -3,9 +3,9 @@
 //! With `UMC_FS_ROOT` set, a program that was linked against libc sees the node whose tree is
 //! mounted there:
 //!
-//! - paths ([`map`], [`paths`]): `/dev/drbd*`, `/proc/drbd`, `/sys/block` … lead into the tree, and
-//!   what DRBD's tools keep in `/var/lib/drbd`, `/run/drbd`, `/run/lock/drbd-*` and the host name
-//!   are the node's own;
+//! - paths ([`names`], [`map`], [`redirect`], [`paths`]): `/dev/drbd*`, `/proc/drbd`, `/sys/block` … lead into
+//!   the tree, and what DRBD's tools keep in `/var/lib/drbd`, `/run/drbd`, `/run/lock/drbd-*` and the
+//!   host name are the node's own; a listing of `/dev` ([`listing`]) shows its disks;
 //! - block devices ([`stat`], [`ioctl`]): the regular files under the tree's `/dev` look like block
 //!   special files and answer the block layer's ioctls; one that is mounted ([`mount`]) goes behind a
 //!   loop device of the host;
@@ -16,10 +16,10 @@
 //!
 //! Without `UMC_FS_ROOT` each function is one check and the call of the real one.
 //!
-//! Limits: static and set-user-ID programs are not reached. A name relative to an open directory
-//! stays in the tree that directory is in. Host symlinks that lead to a mapped name are followed by
-//! the kernel, which knows nothing of the map. A directory listing of the host's `/dev`, `/proc` or
-//! `/sys` shows the host.
+//! Limits: static and set-user-ID programs are not reached. Host symlinks that lead to a mapped name are
+//! followed by the kernel, which knows nothing of the map. A directory listing of the host's `/proc` or
+//! `/sys` shows the host. Which functions of libc are not hooked, and why, is said in
+//! `tests/redirector/libc.txt`, which a test compares with the libc that there is.
 //!
 //! # How functions are replaced
 //!
@@ -28,9 +28,10 @@
 //! defined here with a fixed last argument: both Linux ABIs this is built for pass a variadic integer
 //! or pointer in the register a fixed one would use, and an argument the caller left out is a
 //! register with an arbitrary value that the kernel ignores, as it does under libc's own `va_arg`.
-//! The library's own work uses system calls directly, never a hooked function, keeps `errno`, takes
-//! no lock and allocates only when the root is first looked up: hooks run in signal handlers and
-//! between fork and exec.
+//! Where the number of arguments is open (`execl`) the function is C.
+//! The library's own work uses system calls directly ([`raw`]), never a hooked function, keeps `errno`,
+//! and takes no lock: hooks run in signal handlers and between fork and exec. It allocates when the root is
+//! first looked up, and in functions that allocate themselves.
 
 #![cfg_attr(test, allow(dead_code, reason = "unexported, nothing calls the hooks"))]
 
@@ -47,14 +48,21 @@ mod real;
 
 mod exec;
 mod fds;
+mod host_loop;
 mod hostname;
 mod ioctl;
+mod listing;
 mod map;
 mod mount;
+mod names;
 mod netlink;
 mod paths;
 mod power;
+mod programs;
 mod raw;
+mod redirect;
 mod root;
 mod stat;
+mod syscalls;
 mod systemctl;
+mod walk;

@@ -1,7 +1,9 @@
 //! The path map, as a pure function of a name.
 //!
 //! [`normalise`] makes an absolute name of what a program passed, [`target`] says where that name
-//! leads. Both look at text only: no file system is asked.
+//! leads, by the table of [`names`]. Both look at text only: no file system is asked.
+
+use crate::names::{self, Owner};
 
 /// Where an absolute, normalised name leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,17 +12,10 @@ pub enum Target {
     Host,
     /// The same name below the node's root.
     Tree,
-    /// The same name below the node's root if the first `probe` bytes of it exist there, else the
-    /// host.
-    TreeIfPresent {
-        /// Length of the part that decides.
-        probe: usize,
-    },
+    /// The same name below the node's root if it exists there, else the host.
+    TreeIfPresent,
     /// The same, but what is the host's can only be read.
-    TreeElseReadOnly {
-        /// Length of the part that decides.
-        probe: usize,
-    },
+    TreeElseReadOnly,
     /// The state directory `dir`, with the first `strip` bytes of the name taken off.
     State {
         /// Directory below the node's state directory.
@@ -30,41 +25,11 @@ pub enum Target {
     },
 }
 
-/// Character devices, directories of the kernel's and links that programs expect to be the host's
-/// whatever a node has.
-const HOST_DEV: &[&[u8]] = &[
-    b"console",
-    b"core",
-    b"fd",
-    b"full",
-    b"fuse",
-    b"hugepages",
-    b"initctl",
-    b"kmsg",
-    b"log",
-    b"mqueue",
-    b"null",
-    b"ptmx",
-    b"pts",
-    b"random",
-    b"shm",
-    b"stderr",
-    b"stdin",
-    b"stdout",
-    b"tty",
-    b"urandom",
-    b"zero",
-];
-
-/// Files of /proc that describe the kernel's drivers and disks, or end it.
-const TREE_PROC: &[&[u8]] =
-    &[b"drbd", b"modules", b"partitions", b"devices", b"diskstats", b"sysrq-trigger"];
-
 /// Whether [`target`] can be anything but the host for a name that begins like `path`. Cheap; true
 /// for every name that needs a closer look.
 pub fn is_candidate(path: &[u8]) -> bool {
     let first = components(path).find(|c| *c != b".").unwrap_or(b"");
-    matches!(first, b"dev" | b"proc" | b"sys" | b"var" | b"run" | b"..") || has_dot_dot(path)
+    names::is_mapped_top(first) || has_dot_dot(path)
 }
 
 /// Whether a component of `path` is `..`.
@@ -115,93 +80,28 @@ pub fn is_below(path: &[u8], dir: &[u8]) -> bool {
     below(path, dir).is_some()
 }
 
-/// The first component of `rest` ("/name/…"), and the length up to its end; None for the directory
-/// itself.
-fn first(rest: &[u8]) -> Option<(&[u8], usize)> {
-    let name = rest.get(1..)?.split(|&b| b == b'/').next()?;
-    (!name.is_empty()).then_some((name, 1 + name.len()))
-}
-
 /// Where the normalised absolute name `path` leads.
 pub fn target(path: &[u8]) -> Target {
-    if let Some(rest) = below(path, b"/dev") {
-        return dev(path, rest);
+    let Some((row, len)) = names::find(path) else { return Target::Host };
+    match row.owner {
+        Owner::Host => Target::Host,
+        Owner::Node => Target::Tree,
+        Owner::NodeElseHost => Target::TreeIfPresent,
+        Owner::NodeElseReadOnly => Target::TreeElseReadOnly,
+        Owner::StateDir(dir) => Target::State { dir: dir.as_bytes(), strip: len },
+        Owner::StateIn(dir) => Target::State { dir: dir.as_bytes(), strip: row.dir.len() },
     }
-    if let Some(rest) = below(path, b"/proc") {
-        let ours = first(rest).is_some_and(|(name, _)| TREE_PROC.contains(&name));
-        if ours || rest == b"/sys/kernel/hostname" {
-            return Target::Tree;
-        }
-        return match below(rest, b"/sys/kernel").and_then(first) {
-            Some(_) => Target::TreeElseReadOnly { probe: path.len() },
-            None => Target::Host,
-        };
-    }
-    if let Some(rest) = below(path, b"/sys") {
-        return sys(rest);
-    }
-    state(path)
 }
 
-fn dev(path: &[u8], rest: &[u8]) -> Target {
-    let Some((name, _)) = first(rest) else { return Target::Host };
-    if name.starts_with(b"drbd") {
-        return Target::Tree;
-    }
-    let terminal = name.starts_with(b"tty") || name.starts_with(b"vcs");
-    if HOST_DEV.contains(&name) || terminal {
-        return Target::Host;
-    }
-    // The whole name decides: /dev/disk/by-uuid/X of the host stays reachable when a node has its
-    // own /dev/disk.
-    Target::TreeIfPresent { probe: path.strip_suffix(b"/").unwrap_or(path).len() }
+/// Whether `path` is the directory that is listed for both, the node and the host.
+pub fn is_shared_dir(path: &[u8]) -> bool {
+    path.strip_suffix(b"/").unwrap_or(path) == names::SHARED_DIR
 }
 
-/// `rest`: what follows "/sys".
-fn sys(rest: &[u8]) -> Target {
-    for always in [&b"/block"[..], b"/class/block", b"/devices/virtual/block"] {
-        if below(rest, always).is_some() {
-            return Target::Tree;
-        }
-    }
-    // Directory with something for each module, disk or driver; names that are always the node's.
-    type Always = fn(&[u8]) -> bool;
-    let shared: [(&[u8], Always); 5] = [
-        (b"/module", |name| name.starts_with(b"drbd") || name == b"lru_cache"),
-        (b"/kernel/debug", |name| name == b"drbd"),
-        (b"/devices/virtual/bdi", |name| name.starts_with(b"147:")),
-        (b"/class/bdi", |name| name.starts_with(b"147:")),
-        (b"/dev/block", |name| name.starts_with(b"147:")),
-    ];
-    for (dir, always) in shared {
-        let Some((name, len)) = below(rest, dir).and_then(first) else { continue };
-        return match always(name) {
-            true => Target::Tree,
-            false => Target::TreeIfPresent { probe: b"/sys".len() + dir.len() + len },
-        };
-    }
-    Target::Host
-}
-
-/// What DRBD's tools keep for themselves.
-fn state(path: &[u8]) -> Target {
-    let whole: [(&[u8], &'static [u8]); 3] = [
-        (b"/var/lib/drbd", b"lib-drbd"),
-        (b"/var/run/drbd", b"run-drbd"),
-        (b"/run/drbd", b"run-drbd"),
-    ];
-    for (host, dir) in whole {
-        if below(path, host).is_some() {
-            return Target::State { dir, strip: host.len() };
-        }
-    }
-    for host in [&b"/var/lock"[..], b"/run/lock", b"/var/run/lock"] {
-        let name = below(path, host).and_then(first).map_or(&b""[..], |(name, _)| name);
-        if name == b"drbd" || name.starts_with(b"drbd-") {
-            return Target::State { dir: b"lock", strip: host.len() };
-        }
-    }
-    Target::Host
+/// Whether `path` is an entry of that directory.
+pub fn is_in_shared_dir(path: &[u8]) -> bool {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    path.iter().rposition(|&b| b == b'/').is_some_and(|end| &path[..end] == names::SHARED_DIR)
 }
 
 #[cfg(test)]
@@ -279,6 +179,11 @@ mod tests {
             "/sys/module/lru_cache",
             "/sys/kernel/debug/drbd/resources",
             "/sys/dev/block/147:1/queue",
+            "/sys/dev/block/7:0/queue",
+            "/sys/devices/virtual/bdi/7:0/x",
+            "/sys/module",
+            "/sys/module/",
+            "/sys/module/brd/parameters/rd_nr",
         ] {
             assert_eq!(to(path), Target::Tree, "{path}");
         }
@@ -286,17 +191,9 @@ mod tests {
 
     #[test]
     fn names_that_both_may_have_are_looked_up() {
-        for (path, decides) in [
-            ("/dev/disk0", "/dev/disk0"),
-            ("/dev/disk/by-uuid/1", "/dev/disk/by-uuid/1"),
-            ("/dev/disk/", "/dev/disk"),
-            ("/sys/module/brd/parameters/rd_nr", "/sys/module/brd"),
-            ("/sys/module/brd/", "/sys/module/brd"),
-            ("/sys/dev/block/7:0/queue", "/sys/dev/block/7:0"),
-            ("/sys/devices/virtual/bdi/7:0/x", "/sys/devices/virtual/bdi/7:0"),
-            ("/sys/kernel/debug/block/x", "/sys/kernel/debug/block"),
-        ] {
-            assert_eq!(to(path), Target::TreeIfPresent { probe: decides.len() }, "{path}");
+        for path in ["/dev/disk0", "/dev/disk/by-uuid/1", "/dev/disk/", "/sys/kernel/debug/block/x"]
+        {
+            assert_eq!(to(path), Target::TreeIfPresent, "{path}");
         }
     }
 
@@ -304,7 +201,7 @@ mod tests {
     fn settings_of_the_hosts_kernel_are_not_the_nodes_to_change() {
         for path in ["/proc/sys/kernel/sysrq", "/proc/sys/kernel/hostname2", "/proc/sys/kernel/a/b"]
         {
-            assert_eq!(to(path), Target::TreeElseReadOnly { probe: path.len() }, "{path}");
+            assert_eq!(to(path), Target::TreeElseReadOnly, "{path}");
         }
     }
 
@@ -348,8 +245,6 @@ mod tests {
             "/proc/sys/kernel",
             "/proc/sys/vm/drop_caches",
             "/sys",
-            "/sys/module",
-            "/sys/module/",
             "/sys/blocks",
             "/sys/kernel/debug",
             "/sys/dev/char/1:3",

@@ -10,8 +10,8 @@ use core::sync::atomic::{AtomicI32, Ordering};
 
 use libc::{AT_FDCWD, MS_BIND, MS_MOVE, MS_PRIVATE, MS_RDONLY, MS_REMOUNT, MS_SHARED, MS_SLAVE};
 
-use crate::paths::{Redirect, Room};
 use crate::real::{self, fail, keeping_errno};
+use crate::redirect::{Room, lead};
 use crate::root::{Root, join};
 use crate::{ioctl, raw, stat};
 
@@ -148,10 +148,10 @@ hooks! {
             return real::mount(source, target, kind, flags, data);
         }
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, source);
+        let to = lead!(room, AT_FDCWD, source);
         match keeping_errno(|| Loop::before(to.path(), flags & MS_RDONLY != 0)) {
             Ok(Some(device)) => real::mount(device.path(), target, kind, flags, data),
-            Ok(None) => real::mount(source, target, kind, flags, data),
+            Ok(None) => real::mount(to.path(), target, kind, flags, data),
             Err(error) => fail(error),
         }
     }
@@ -170,7 +170,7 @@ hooks! {
             && libc::strcmp(key, c"source".as_ptr()) == 0;
         if is_source {
             let mut room = Room::new();
-            let to = Redirect::new(&mut room, AT_FDCWD, value.cast());
+            let to = lead!(room, AT_FDCWD, value.cast());
             // Whether the file system will be read-only is not known yet.
             let device = keeping_errno(|| match Loop::before(to.path(), false) {
                 Err(libc::EROFS | libc::EACCES) => Loop::before(to.path(), true),
@@ -182,7 +182,7 @@ hooks! {
                     keep(device.into_fd());
                     result
                 }
-                Ok(None) => real::fsconfig(fd, command, key, value, more),
+                Ok(None) => real::fsconfig(fd, command, key, to.path().cast(), more),
                 Err(error) => fail(error),
             };
         }
@@ -191,12 +191,5 @@ hooks! {
             keep(-1);
         }
         result
-    }
-
-    // The kernel swaps to no file of the tree, and says so; the host's device of that name is not meant.
-    fn swapon(path: *const c_char, flags: c_int) -> c_int {
-        let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
-        real::swapon(to.path(), flags)
     }
 }

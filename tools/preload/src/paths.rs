@@ -1,277 +1,19 @@
-//! Hooks of functions that take a path.
+//! Hooks of functions that take a path: each hands the real function what [`crate::redirect`] made of it.
 //!
-//! [`Redirect::new`] decides where a path leads, with the new name in a [`Room`] on the stack; the hooks
-//! pass it to the real function. The `open` family also conveys what FUSE loses: see [`open_flags`].
+//! The `open` family also conveys what FUSE loses: see [`open_flags`].
 
-use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
-use core::marker::PhantomData;
-use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicU8, Ordering};
-use core::{ptr, slice};
+use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+use core::ptr;
 
 use libc::{
-    AT_FDCWD, DIR, FILE, O_ASYNC, O_CREAT, O_EXCL, O_TRUNC, dev_t, gid_t, mode_t, off_t, size_t,
+    AT_FDCWD, FILE, O_ASYNC, O_CREAT, O_EXCL, O_TRUNC, dev_t, gid_t, mode_t, off_t, size_t,
     ssize_t, uid_t,
 };
 
-use crate::map::{self, Target};
-use crate::raw;
-use crate::real::{self, fail, keeping_errno};
+use crate::map;
+use crate::real::{self, fail};
+use crate::redirect::{Redirect, Room, Way, forget_working_directory, lead};
 use crate::root::Root;
-
-const PATH_MAX: usize = libc::PATH_MAX as usize;
-
-/// Where a path leads.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Left alone.
-    Host,
-    /// Left alone, but not opened for writing.
-    HostReadOnly,
-    /// Left alone, and names something below the root already.
-    InTree,
-    /// Led into the tree.
-    Tree,
-    /// Led into the state directory.
-    State,
-}
-
-/// Room for a new name. It is built in place: the normalised name at `PATH_MAX`, and the root (or state
-/// directory) just before it. It lies on the hook's stack and is never written when nothing is to be
-/// done, so that it costs nothing then.
-pub struct Room(MaybeUninit<[u8; 2 * PATH_MAX]>);
-
-impl Room {
-    #[inline(always)]
-    pub const fn new() -> Room {
-        Room(MaybeUninit::uninit())
-    }
-
-    /// The second half.
-    fn name(&mut self) -> &mut [MaybeUninit<u8>] {
-        // SAFETY: PATH_MAX bytes from PATH_MAX on lie in the room, which is borrowed mutably.
-        unsafe {
-            slice::from_raw_parts_mut(
-                self.0.as_mut_ptr().cast::<MaybeUninit<u8>>().add(PATH_MAX),
-                PATH_MAX,
-            )
-        }
-    }
-
-    fn at(&mut self, index: usize) -> *mut u8 {
-        assert!(index < 2 * PATH_MAX);
-        // SAFETY: just checked.
-        unsafe { self.0.as_mut_ptr().cast::<u8>().add(index) }
-    }
-}
-
-/// A path on its way to the real function.
-pub struct Redirect<'a> {
-    path: *const c_char,
-    place: Place,
-    _room: PhantomData<&'a Room>,
-}
-
-impl<'a> Redirect<'a> {
-    /// Decide about `path`, which is relative to the open directory `dir`.
-    ///
-    /// # Safety
-    /// `path` is NULL or a C string that outlives the result.
-    #[inline(always)]
-    pub unsafe fn new(room: &'a mut Room, dir: c_int, path: *const c_char) -> Redirect<'a> {
-        match Root::get() {
-            // SAFETY: by contract.
-            Some(root) if !path.is_null() => unsafe { decide(room, root, dir, path, false) },
-            _ => Redirect { path, place: Place::Host, _room: PhantomData },
-        }
-    }
-
-    /// The same for a glob pattern: only what stands before its first special character can be
-    /// looked up.
-    ///
-    /// # Safety
-    /// As [`Redirect::new`].
-    unsafe fn of_pattern(room: &'a mut Room, pattern: *const c_char) -> Redirect<'a> {
-        match Root::get() {
-            // SAFETY: by contract.
-            Some(root) if !pattern.is_null() => unsafe {
-                decide(room, root, AT_FDCWD, pattern, true)
-            },
-            _ => Redirect { path: pattern, place: Place::Host, _room: PhantomData },
-        }
-    }
-
-    /// The path for the real function.
-    #[inline(always)]
-    pub fn path(&self) -> *const c_char {
-        self.path
-    }
-
-    /// Whether the name is below the root, however it was written.
-    fn is_in_tree(&self) -> bool {
-        matches!(self.place, Place::InTree | Place::Tree)
-    }
-
-    /// Whether an open with these flags would change a setting of the host's kernel.
-    fn is_refused(&self, flags: c_int) -> bool {
-        self.place == Place::HostReadOnly && flags & libc::O_ACCMODE != libc::O_RDONLY
-    }
-
-    /// The same for a mode of fopen(3).
-    ///
-    /// # Safety
-    /// `mode` is a C string.
-    unsafe fn is_mode_refused(&self, mode: *const c_char) -> bool {
-        if self.place != Place::HostReadOnly {
-            return false;
-        }
-        // SAFETY: by contract.
-        let mode = unsafe { CStr::from_ptr(mode) }.to_bytes();
-        mode.first() != Some(&b'r') || mode.contains(&b'+')
-    }
-}
-
-/// [`Redirect::new`] where there is a root.
-///
-/// # Safety
-/// `path` is a C string.
-#[inline(never)]
-unsafe fn decide<'a>(
-    room: &'a mut Room,
-    root: &'static Root,
-    dir: c_int,
-    path: *const c_char,
-    is_pattern: bool,
-) -> Redirect<'a> {
-    // SAFETY: by contract.
-    let bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
-    let (start, place) = keeping_errno(|| lead(room, root, dir, bytes, is_pattern));
-    let path = match place {
-        Place::Host | Place::HostReadOnly | Place::InTree => path,
-        Place::Tree | Place::State => room.at(start).cast::<c_char>().cast_const(),
-    };
-    Redirect { path, place, _room: PhantomData }
-}
-
-const HOST: (usize, Place) = (0, Place::Host);
-
-/// Where `path` leads, and where in the room its new name begins.
-fn lead(
-    room: &mut Room,
-    root: &'static Root,
-    dir: c_int,
-    path: &[u8],
-    is_pattern: bool,
-) -> (usize, Place) {
-    if path.len() >= PATH_MAX {
-        return HOST;
-    }
-    if map::is_below(path, root.path()) && !map::has_dot_dot(path) {
-        return (0, Place::InTree);
-    }
-    let mut cwd = [MaybeUninit::<u8>::uninit(); PATH_MAX];
-    let cwd = match path.first() {
-        None => return HOST,
-        Some(b'/') if !map::is_candidate(path) => return HOST,
-        Some(b'/') => &[],
-        Some(_) if dir != AT_FDCWD => return HOST,
-        Some(_) => match working_directory(path, &mut cwd) {
-            Some(cwd) => cwd,
-            None => return HOST,
-        },
-    };
-    let name = room.name();
-    // SAFETY: bytes are only read after they were written.
-    let name = unsafe { slice::from_raw_parts_mut(name.as_mut_ptr().cast::<u8>(), name.len()) };
-    let Some(len) = map::normalise(cwd, path, &mut name[..PATH_MAX - 1]) else { return HOST };
-    name[len] = 0;
-    let name = &name[..len];
-    if map::is_below(name, root.path()) {
-        return (0, Place::InTree);
-    }
-    match map::target(name) {
-        Target::Host => HOST,
-        Target::Tree => prefix(room, &[root.path()], 0, Place::Tree),
-        Target::TreeIfPresent { probe } => {
-            let probe = if is_pattern { literal(name, probe) } else { Some(probe) };
-            probe.map_or(HOST, |probe| if_present(room, root, probe))
-        }
-        Target::TreeElseReadOnly { probe } => match if_present(room, root, probe) {
-            HOST => (0, Place::HostReadOnly),
-            led => led,
-        },
-        Target::State { dir, strip } => {
-            let [first, second] = root.state().parts();
-            prefix(room, &[first, second, b"/", dir], strip, Place::State)
-        }
-    }
-}
-
-/// The part of a pattern that decides: `probe` bytes, or what stands before the first component with a
-/// special character. None for a directory that the host has, too.
-fn literal(name: &[u8], probe: usize) -> Option<usize> {
-    let special = |b: &u8| matches!(b, b'*' | b'?' | b'[' | b'{' | b'\\');
-    match name.iter().position(special) {
-        Some(end) if end <= probe => {
-            let end = name[..end].iter().rposition(|&b| b == b'/').unwrap_or(0);
-            (map::target(&name[..end]) != Target::Host).then_some(end)
-        }
-        _ => Some(probe),
-    }
-}
-
-/// Into the tree if the first `probe` bytes of the name exist there.
-fn if_present(room: &mut Room, root: &Root, probe: usize) -> (usize, Place) {
-    let led = prefix(room, &[root.path()], 0, Place::Tree);
-    if led.1 == Place::Host {
-        return HOST;
-    }
-    let (start, end) = (room.at(led.0), room.at(PATH_MAX + probe));
-    // SAFETY: both lie in the room; `probe` is at most the name's length, so `end` is a byte of it or
-    // its NUL, and what begins at `start` ends there or before.
-    let is_there = unsafe {
-        let kept = end.replace(0);
-        let is_there = raw::exists(start.cast());
-        end.write(kept);
-        is_there
-    };
-    if is_there { led } else { HOST }
-}
-
-/// Put `parts` before the name, less its first `strip` bytes.
-fn prefix(room: &mut Room, parts: &[&[u8]], strip: usize, place: Place) -> (usize, Place) {
-    let len = parts.iter().map(|part| part.len()).sum::<usize>();
-    let Some(start) = (PATH_MAX + strip).checked_sub(len) else { return HOST };
-    let mut at = start;
-    for part in parts {
-        // SAFETY: the parts end at `PATH_MAX + strip`, inside the room.
-        unsafe { ptr::copy_nonoverlapping(part.as_ptr(), room.at(at), part.len()) };
-        at += part.len();
-    }
-    (start, place)
-}
-
-/// What is known of the working directory.
-static CWD: AtomicU8 = AtomicU8::new(CWD_UNKNOWN);
-const CWD_UNKNOWN: u8 = 0;
-/// No mapped name can be reached from it without `..`.
-const CWD_ELSEWHERE: u8 = 1;
-/// `/`, or in a directory with mapped names.
-const CWD_NEAR: u8 = 2;
-
-/// The working directory, when the relative `path` may reach a mapped name from it.
-fn working_directory<'a>(path: &[u8], room: &'a mut [MaybeUninit<u8>]) -> Option<&'a [u8]> {
-    if CWD.load(Ordering::Relaxed) == CWD_ELSEWHERE && !map::has_dot_dot(path) {
-        return None;
-    }
-    // SAFETY: the kernel writes into it; only what it wrote is read.
-    let room = unsafe { slice::from_raw_parts_mut(room.as_mut_ptr().cast::<u8>(), room.len()) };
-    let len = raw::getcwd(room)?;
-    let cwd = &room[..len];
-    let near = cwd == b"/" || map::is_candidate(cwd);
-    CWD.store(if near { CWD_NEAR } else { CWD_ELSEWHERE }, Ordering::Relaxed);
-    (near || map::has_dot_dot(path)).then_some(cwd)
-}
 
 /// The flags with which the tree is opened.
 ///
@@ -279,9 +21,34 @@ fn working_directory<'a>(path: &[u8], room: &'a mut [MaybeUninit<u8>]) -> Option
 /// FUSE_OPEN (`fuse_send_open`), but passes O_ASYNC, which has no meaning at open(2) nor for a file
 /// without a fasync method: it carries the claim. O_TRUNC does nothing to a block device, nor to a
 /// file of /proc or /sys, while for a regular FUSE file it would become a truncation.
-fn open_flags(flags: c_int) -> c_int {
+pub fn open_flags(flags: c_int) -> c_int {
     let claim = flags & (O_EXCL | O_CREAT) == O_EXCL;
     (flags & !O_TRUNC) | if claim { O_ASYNC } else { 0 }
+}
+
+/// What an open with these flags does with the name.
+pub fn open_way(flags: c_int) -> Way {
+    match flags & (O_CREAT | O_EXCL) {
+        both if both == O_CREAT | O_EXCL => Way::Entry,
+        O_CREAT => Way::MayMake,
+        _ => Way::Use,
+    }
+}
+
+/// The flags that a mode of fopen(3) stands for, as far as they matter here.
+///
+/// # Safety
+/// `mode` is a C string.
+unsafe fn mode_flags(mode: *const c_char) -> c_int {
+    // SAFETY: by contract.
+    let mode = unsafe { CStr::from_ptr(mode) }.to_bytes();
+    let access = if mode.contains(&b'+') { libc::O_RDWR } else { libc::O_WRONLY };
+    match mode.first() {
+        Some(b'r') if access == libc::O_WRONLY => libc::O_RDONLY,
+        Some(b'r') => access,
+        _ if mode.contains(&b'x') => access | O_CREAT | O_EXCL,
+        _ => access | O_CREAT,
+    }
 }
 
 /// The `open` family, written as `name(directory; mode)` with what the function has of the two.
@@ -290,7 +57,7 @@ macro_rules! open_hooks {
         hooks! {$(
             fn $name($($dir: c_int,)? path: *const c_char, flags: c_int $(, $mode: mode_t)?) -> c_int {
                 let mut room = Room::new();
-                let to = Redirect::new(&mut room, open_hooks!(@dir $($dir)?), path);
+                let to = lead!(room, open_hooks!(@dir $($dir)?), path, open_way(flags));
                 if to.is_refused(flags) {
                     return fail(libc::EACCES);
                 }
@@ -320,8 +87,9 @@ macro_rules! fopen_hooks {
         hooks! {$(
             fn $name(path: *const c_char, mode: *const c_char $(, $file: *mut FILE)?) -> *mut FILE {
                 let mut room = Room::new();
-                let to = Redirect::new(&mut room, AT_FDCWD, path);
-                match to.is_mode_refused(mode) {
+                let flags = mode_flags(mode);
+                let to = lead!(room, AT_FDCWD, path, open_way(flags));
+                match to.is_refused(flags) {
                     true => fail(libc::EACCES),
                     false => real::$name(to.path(), mode $(, $file)?),
                 }
@@ -337,17 +105,21 @@ fopen_hooks! {
     fn freopen64(file);
 }
 
-/// Hooks that hand a path and other arguments to the real function.
+/// Hooks that hand a path and other arguments to the real function, written with what becomes of the name: `path` is
+/// used, `entry` is made or taken away.
 macro_rules! path_hooks {
-    ($(fn $name:ident(path $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
+    ($(fn $name:ident($way:ident $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
         hooks! {$(
             fn $name(path: *const c_char $(, $arg: $ty)*) -> $ret {
+                real! { fn $name(path: *const c_char $(, $arg: $ty)*) -> $ret; }
                 let mut room = Room::new();
-                let to = Redirect::new(&mut room, AT_FDCWD, path);
-                real::$name(to.path() $(, $arg)*)
+                let to = lead!(room, AT_FDCWD, path, path_hooks!(@ $way));
+                $name(to.path() $(, $arg)*)
             }
         )*}
     };
+    (@ path) => { Way::Use };
+    (@ entry) => { Way::Entry };
 }
 
 path_hooks! {
@@ -356,38 +128,49 @@ path_hooks! {
     fn euidaccess(path, mode: c_int) -> c_int;
     fn readlink(path, buffer: *mut c_char, size: size_t) -> ssize_t;
     fn __readlink_chk(path, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
-    fn opendir(path) -> *mut DIR;
-    fn scandir(path, list: *mut c_void, filter: *mut c_void, compare: *mut c_void) -> c_int;
-    fn scandir64(path, list: *mut c_void, filter: *mut c_void, compare: *mut c_void) -> c_int;
-    fn mkdir(path, mode: mode_t) -> c_int;
-    fn mknod(path, mode: mode_t, dev: dev_t) -> c_int;
-    fn mkfifo(path, mode: mode_t) -> c_int;
-    fn rmdir(path) -> c_int;
-    fn unlink(path) -> c_int;
-    fn remove(path) -> c_int;
+    fn mkdir(entry, mode: mode_t) -> c_int;
+    fn mknod(entry, mode: mode_t, dev: dev_t) -> c_int;
+    fn mkfifo(entry, mode: mode_t) -> c_int;
+    fn rmdir(entry) -> c_int;
+    fn unlink(entry) -> c_int;
+    fn remove(entry) -> c_int;
+    fn revoke(path) -> c_int;
     fn chmod(path, mode: mode_t) -> c_int;
+    fn lchmod(path, mode: mode_t) -> c_int;
     fn chown(path, uid: uid_t, gid: gid_t) -> c_int;
     fn lchown(path, uid: uid_t, gid: gid_t) -> c_int;
     fn truncate(path, length: off_t) -> c_int;
     fn truncate64(path, length: off_t) -> c_int;
-    fn statfs(path, st: *mut libc::statfs) -> c_int;
-    fn statfs64(path, st: *mut libc::statfs64) -> c_int;
+    fn utime(path, times: *const libc::utimbuf) -> c_int;
+    fn utimes(path, times: *const libc::timeval) -> c_int;
+    fn lutimes(path, times: *const libc::timeval) -> c_int;
     fn statvfs(path, st: *mut libc::statvfs) -> c_int;
     fn statvfs64(path, st: *mut libc::statvfs64) -> c_int;
+    fn pathconf(path, name: c_int) -> c_long;
     fn getxattr(path, name: *const c_char, value: *mut c_void, size: size_t) -> ssize_t;
     fn lgetxattr(path, name: *const c_char, value: *mut c_void, size: size_t) -> ssize_t;
     fn listxattr(path, list: *mut c_char, size: size_t) -> ssize_t;
     fn llistxattr(path, list: *mut c_char, size: size_t) -> ssize_t;
+    fn setxattr(path, name: *const c_char, value: *const c_void, size: size_t, flags: c_int) -> c_int;
+    fn lsetxattr(path, name: *const c_char, value: *const c_void, size: size_t, flags: c_int) -> c_int;
+    fn removexattr(path, name: *const c_char) -> c_int;
+    fn lremovexattr(path, name: *const c_char) -> c_int;
+    fn chroot(path) -> c_int;
+    fn acct(path) -> c_int;
+    fn ftok(path, project: c_int) -> libc::key_t;
+    fn swapon(path, flags: c_int) -> c_int;
+    fn swapoff(path) -> c_int;
 }
 
 /// The same for a path relative to an open directory.
 macro_rules! path_at_hooks {
-    ($(fn $name:ident(dir, path $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
+    ($(fn $name:ident(dir, $way:ident $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
         hooks! {$(
             fn $name(dir: c_int, path: *const c_char $(, $arg: $ty)*) -> $ret {
+                real! { fn $name(dir: c_int, path: *const c_char $(, $arg: $ty)*) -> $ret; }
                 let mut room = Room::new();
-                let to = Redirect::new(&mut room, dir, path);
-                real::$name(dir, to.path() $(, $arg)*)
+                let to = lead!(room, dir, path, path_hooks!(@ $way));
+                $name(dir, to.path() $(, $arg)*)
             }
         )*}
     };
@@ -397,39 +180,163 @@ path_at_hooks! {
     fn faccessat(dir, path, mode: c_int, flags: c_int) -> c_int;
     fn readlinkat(dir, path, buffer: *mut c_char, size: size_t) -> ssize_t;
     fn __readlinkat_chk(dir, path, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
-    fn mkdirat(dir, path, mode: mode_t) -> c_int;
-    fn mknodat(dir, path, mode: mode_t, dev: dev_t) -> c_int;
-    fn mkfifoat(dir, path, mode: mode_t) -> c_int;
-    fn unlinkat(dir, path, flags: c_int) -> c_int;
+    fn mkdirat(dir, entry, mode: mode_t) -> c_int;
+    fn mknodat(dir, entry, mode: mode_t, dev: dev_t) -> c_int;
+    fn mkfifoat(dir, entry, mode: mode_t) -> c_int;
+    fn unlinkat(dir, entry, flags: c_int) -> c_int;
     fn fchmodat(dir, path, mode: mode_t, flags: c_int) -> c_int;
     fn fchownat(dir, path, uid: uid_t, gid: gid_t, flags: c_int) -> c_int;
     fn utimensat(dir, path, times: *const libc::timespec, flags: c_int) -> c_int;
+    fn futimesat(dir, path, times: *const libc::timeval) -> c_int;
+    fn name_to_handle_at(dir, path, handle: *mut c_void, mount: *mut c_int, flags: c_int) -> c_int;
+    fn inotify_add_watch(dir, path, mask: u32) -> c_int;
 }
 
-type GlobError = Option<extern "C" fn(*const c_char, c_int) -> c_int>;
+/// The system calls of these names, which have no flags.
+///
+/// # Safety
+/// As the functions.
+pub unsafe fn access_at(dir: c_int, path: *const c_char, mode: c_int) -> c_int {
+    // SAFETY: by contract.
+    unsafe { faccessat(dir, path, mode, 0) }
+}
+
+/// # Safety
+/// As [`access_at`].
+pub unsafe fn chmod_at(dir: c_int, path: *const c_char, mode: mode_t) -> c_int {
+    // SAFETY: by contract.
+    unsafe { fchmodat(dir, path, mode, 0) }
+}
+
+/// openat2(2), which libc has not.
+///
+/// # Safety
+/// As the system call.
+pub unsafe fn openat2(dir: c_int, path: *const c_char, how: *mut c_void, size: size_t) -> c_long {
+    /// `struct open_how`.
+    #[derive(Clone, Copy)]
+    #[repr(C)]
+    struct How {
+        flags: u64,
+        mode: u64,
+        resolve: u64,
+    }
+    if how.is_null() || size < size_of::<How>() {
+        return fail(libc::EINVAL);
+    }
+    // SAFETY: long enough by contract.
+    let asked = unsafe { ptr::read_unaligned(how.cast::<How>()) };
+    let flags = asked.flags as c_int;
+    let mut room = Room::new();
+    // SAFETY: the caller's C string, or NULL.
+    let to = unsafe { lead!(room, dir, path, open_way(flags)) };
+    if to.is_refused(flags) {
+        return fail(libc::EACCES);
+    }
+    if !to.is_in_tree() && !to.is_led() {
+        // SAFETY: as the caller's.
+        return unsafe {
+            let (path, how, size) = (path as c_long, how as c_long, size as c_long);
+            real::syscall(libc::SYS_openat2, dir.into(), path, how, size, 0, 0)
+        };
+    }
+    // Led elsewhere, the name is no longer what the restrictions on its resolution were meant for.
+    let flags = if to.is_in_tree() { open_flags(flags) } else { flags };
+    // SAFETY: a C string, and plain values.
+    unsafe { real::openat(dir, to.path(), flags, asked.mode as mode_t) }.into()
+}
+
+/// Takes the end of the name that was made into the one that was asked for.
+///
+/// # Safety
+/// Two C strings; `asked` may be written.
+unsafe fn complete(asked: *mut c_char, made: *const c_char, completed: usize) {
+    // SAFETY: by contract; as much as both have is copied.
+    unsafe {
+        let (asked_len, made_len) = (libc::strlen(asked), libc::strlen(made));
+        let len = completed.min(asked_len).min(made_len);
+        ptr::copy(made.add(made_len - len), asked.add(asked_len - len), len);
+    }
+}
+
+/// Hooks of functions that make a file of a name that they complete: `XXXXXX`, with so many bytes behind it.
+macro_rules! template_hooks {
+    ($(fn $name:ident($($suffix:ident)? $(; $flags:ident)?) -> $ret:ident;)*) => {
+        hooks! {$(
+            fn $name(template: *mut c_char $(, $suffix: c_int)? $(, $flags: c_int)?) -> $ret {
+                real! {
+                    fn $name(template: *mut c_char $(, $suffix: c_int)? $(, $flags: c_int)?) -> $ret;
+                }
+                let mut room = Room::new();
+                let to = lead!(room, AT_FDCWD, template, Way::Entry);
+                let made = $name(to.path().cast_mut() $(, $suffix)? $(, $flags)?);
+                if to.is_led() {
+                    complete(template, to.path(), 6 $(+ $suffix as usize)?);
+                }
+                made
+            }
+        )*}
+    };
+}
+
+template_hooks! {
+    fn mkstemp() -> c_int;
+    fn mkstemp64() -> c_int;
+    fn mkostemp(; flags) -> c_int;
+    fn mkostemp64(; flags) -> c_int;
+    fn mkstemps(suffix) -> c_int;
+    fn mkstemps64(suffix) -> c_int;
+    fn mkostemps(suffix; flags) -> c_int;
+    fn mkostemps64(suffix; flags) -> c_int;
+}
 
 hooks! {
+    fn mkdtemp(template: *mut c_char) -> *mut c_char {
+        let mut room = Room::new();
+        let to = lead!(room, AT_FDCWD, template, Way::Entry);
+        let made = real::mkdtemp(to.path().cast_mut());
+        if !to.is_led() || made.is_null() {
+            return made;
+        }
+        complete(template, made, 6);
+        template
+    }
+    // Programs built before glibc 2.33 call these for mknod.
+    fn __xmknod(_version: c_int, path: *const c_char, mode: mode_t, dev: *mut dev_t) -> c_int {
+        mknod(path, mode, *dev)
+    }
+    fn __xmknodat(
+        _version: c_int,
+        dir: c_int,
+        path: *const c_char,
+        mode: mode_t,
+        dev: *mut dev_t,
+    ) -> c_int {
+        mknodat(dir, path, mode, *dev)
+    }
+    fn __open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+        open(path, flags, mode)
+    }
+    fn __open64(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+        open64(path, flags, mode)
+    }
+    #[allow(non_snake_case, reason = "libc's name")]
+    fn _IO_fopen(path: *const c_char, mode: *const c_char) -> *mut FILE {
+        fopen(path, mode)
+    }
     fn creat(path: *const c_char, mode: mode_t) -> c_int {
         open(path, libc::O_WRONLY | O_CREAT | O_TRUNC, mode)
     }
     fn creat64(path: *const c_char, mode: mode_t) -> c_int {
         open64(path, libc::O_WRONLY | O_CREAT | O_TRUNC, mode)
     }
-    fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int {
-        let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
-        real::inotify_add_watch(fd, to.path(), mask)
-    }
     fn rename(from: *const c_char, to: *const c_char) -> c_int {
-        let (mut room, mut other) = (Room::new(), Room::new());
-        let from = Redirect::new(&mut room, AT_FDCWD, from);
-        let to = Redirect::new(&mut other, AT_FDCWD, to);
-        real::rename(from.path(), to.path())
+        renameat(AT_FDCWD, from, AT_FDCWD, to)
     }
     fn renameat(from_dir: c_int, from: *const c_char, to_dir: c_int, to: *const c_char) -> c_int {
         let (mut room, mut other) = (Room::new(), Room::new());
-        let from = Redirect::new(&mut room, from_dir, from);
-        let to = Redirect::new(&mut other, to_dir, to);
+        let from = lead!(room, from_dir, from, Way::Entry);
+        let to = lead!(other, to_dir, to, Way::Entry);
         real::renameat(from_dir, from.path(), to_dir, to.path())
     }
     fn renameat2(
@@ -440,15 +347,12 @@ hooks! {
         flags: c_uint,
     ) -> c_int {
         let (mut room, mut other) = (Room::new(), Room::new());
-        let from = Redirect::new(&mut room, from_dir, from);
-        let to = Redirect::new(&mut other, to_dir, to);
+        let from = lead!(room, from_dir, from, Way::Entry);
+        let to = lead!(other, to_dir, to, Way::Entry);
         real::renameat2(from_dir, from.path(), to_dir, to.path(), flags)
     }
     fn link(from: *const c_char, to: *const c_char) -> c_int {
-        let (mut room, mut other) = (Room::new(), Room::new());
-        let from = Redirect::new(&mut room, AT_FDCWD, from);
-        let to = Redirect::new(&mut other, AT_FDCWD, to);
-        real::link(from.path(), to.path())
+        linkat(AT_FDCWD, from, AT_FDCWD, to, 0)
     }
     fn linkat(
         from_dir: c_int,
@@ -458,73 +362,53 @@ hooks! {
         flags: c_int,
     ) -> c_int {
         let (mut room, mut other) = (Room::new(), Room::new());
-        let from = Redirect::new(&mut room, from_dir, from);
-        let to = Redirect::new(&mut other, to_dir, to);
+        let from = lead!(room, from_dir, from);
+        let to = lead!(other, to_dir, to, Way::Entry);
         real::linkat(from_dir, from.path(), to_dir, to.path(), flags)
     }
     // A symlink's target is text, kept as the program wrote it.
     fn symlink(target: *const c_char, path: *const c_char) -> c_int {
-        let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
-        real::symlink(target, to.path())
+        symlinkat(target, AT_FDCWD, path)
     }
     fn symlinkat(target: *const c_char, dir: c_int, path: *const c_char) -> c_int {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, dir, path);
+        let to = lead!(room, dir, path, Way::Entry);
         real::symlinkat(target, dir, to.path())
+    }
+    fn fanotify_mark(fd: c_int, flags: c_uint, mask: u64, dir: c_int, path: *const c_char) -> c_int {
+        let mut room = Room::new();
+        let to = lead!(room, dir, path);
+        real::fanotify_mark(fd, flags, mask, dir, to.path())
+    }
+    fn quotactl(command: c_int, special: *const c_char, id: c_int, data: *mut c_void) -> c_int {
+        let mut room = Room::new();
+        let to = lead!(room, AT_FDCWD, special);
+        real::quotactl(command, to.path(), id, data)
     }
     fn chdir(path: *const c_char) -> c_int {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
+        let to = lead!(room, AT_FDCWD, path);
         let result = real::chdir(to.path());
-        CWD.store(CWD_UNKNOWN, Ordering::Relaxed);
+        forget_working_directory();
         result
     }
     fn fchdir(fd: c_int) -> c_int {
         let result = real::fchdir(fd);
-        CWD.store(CWD_UNKNOWN, Ordering::Relaxed);
+        forget_working_directory();
         result
     }
     fn realpath(path: *const c_char, resolved: *mut c_char) -> *mut c_char {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
+        let to = lead!(room, AT_FDCWD, path);
         shown(&to, real::realpath(to.path(), resolved))
     }
     fn __realpath_chk(path: *const c_char, resolved: *mut c_char, size: size_t) -> *mut c_char {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
+        let to = lead!(room, AT_FDCWD, path);
         shown(&to, real::__realpath_chk(to.path(), resolved, size))
     }
     fn canonicalize_file_name(path: *const c_char) -> *mut c_char {
-        let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
-        shown(&to, real::canonicalize_file_name(to.path()))
-    }
-    fn glob(
-        pattern: *const c_char,
-        flags: c_int,
-        error: GlobError,
-        found: *mut libc::glob_t,
-    ) -> c_int {
-        let mut room = Room::new();
-        let to = Redirect::of_pattern(&mut room, pattern);
-        let before = glob_count(flags, found);
-        let result = real::glob(to.path(), flags, error, found);
-        glob_shown(&to, flags, before, found);
-        result
-    }
-    fn glob64(
-        pattern: *const c_char,
-        flags: c_int,
-        error: GlobError,
-        found: *mut libc::glob_t,
-    ) -> c_int {
-        let mut room = Room::new();
-        let to = Redirect::of_pattern(&mut room, pattern);
-        let before = glob_count(flags, found);
-        let result = real::glob64(to.path(), flags, error, found);
-        glob_shown(&to, flags, before, found);
-        result
+        realpath(path, ptr::null_mut())
     }
 }
 
@@ -534,7 +418,7 @@ hooks! {
 /// # Safety
 /// `result` is NULL or a C string that may be written.
 unsafe fn shown(to: &Redirect, result: *mut c_char) -> *mut c_char {
-    let Some(root) = Root::get().filter(|_| to.place == Place::Tree && !result.is_null()) else {
+    let Some(root) = Root::get().filter(|_| to.has_root_before() && !result.is_null()) else {
         return result;
     };
     // SAFETY: a C string by contract.
@@ -545,40 +429,4 @@ unsafe fn shown(to: &Redirect, result: *mut c_char) -> *mut c_char {
         unsafe { ptr::copy(result.add(len), result, name.len() - len) };
     }
     result
-}
-
-/// Names in `found` before the call.
-///
-/// # Safety
-/// `found` is as glob(3) wants it.
-unsafe fn glob_count(flags: c_int, found: *mut libc::glob_t) -> usize {
-    match flags & libc::GLOB_APPEND {
-        0 => 0,
-        // SAFETY: with GLOB_APPEND the caller passes what an earlier call filled.
-        _ => unsafe { (*found).gl_pathc },
-    }
-}
-
-/// [`shown`] for each name that the call added. With no match and GLOB_NOCHECK that is the pattern.
-///
-/// # Safety
-/// `found` was filled by glob(3), as long as it was when the call failed.
-unsafe fn glob_shown(to: &Redirect, flags: c_int, before: usize, found: *mut libc::glob_t) {
-    if to.place != Place::Tree {
-        return;
-    }
-    // SAFETY: by contract; glob leaves the count and the vector consistent in all outcomes.
-    let (count, vector) = unsafe { ((*found).gl_pathc, (*found).gl_pathv) };
-    if vector.is_null() {
-        return;
-    }
-    let offset = match flags & libc::GLOB_DOOFFS {
-        0 => 0,
-        // SAFETY: with GLOB_DOOFFS the caller filled it in.
-        _ => unsafe { (*found).gl_offs },
-    };
-    for index in before..count {
-        // SAFETY: the vector has `offset` unused and `count` used places, with C strings of glob's.
-        unsafe { shown(to, *vector.add(offset + index)) };
-    }
 }

@@ -1,9 +1,10 @@
 //! The end of the machine: reboot(2) is that of the node, never of the host.
 //!
 //! Handlers of drbd.conf end a node that must not go on: `reboot -f`, `halt -f`. The programs are replaced by
-//! [`crate::exec`]; this is for whoever calls reboot(2) itself.
+//! [`crate::exec`]; this is for whoever calls reboot(2) itself. What else would change the host's kernel or tell of it in
+//! place of the node's is refused: modules by their file, another kernel, the ring of its log.
 
-use core::ffi::{c_char, c_int};
+use core::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 
 use libc::size_t;
 
@@ -53,6 +54,47 @@ hooks! {
             None => real::sethostname(name, length),
         }
     }
+}
+
+/// The system call, whose magic numbers libc adds.
+///
+/// # Safety
+/// As reboot(2).
+pub unsafe fn reboot_call(
+    _magic: c_uint,
+    _magic2: c_uint,
+    command: c_int,
+    _arg: *const c_void,
+) -> c_int {
+    // SAFETY: it takes a number.
+    unsafe { reboot(command) }
+}
+
+/// System calls of the same kind that libc has no functions for.
+pub fn only_a_host_can(_asked: c_ulong) -> c_int {
+    fail(libc::EPERM)
+}
+
+/// Hooks of what only the host's kernel could do.
+macro_rules! refused_hooks {
+    ($(fn $name:ident($($arg:ident: $ty:ty),*) -> $errno:ident;)*) => {
+        hooks! {$(
+            fn $name($($arg: $ty),*) -> c_int {
+                real! { fn $name($($arg: $ty),*) -> c_int; }
+                match Root::get() {
+                    Some(_) => fail(libc::$errno),
+                    None => $name($($arg),*),
+                }
+            }
+        )*}
+    };
+}
+
+refused_hooks! {
+    fn init_module(image: *const c_void, length: c_ulong, parameters: *const c_char) -> EPERM;
+    fn delete_module(name: *const c_char, flags: c_uint) -> EPERM;
+    fn klogctl(action: c_int, buffer: *mut c_char, length: c_int) -> ENOSYS;
+    fn setdomainname(name: *const c_char, length: size_t) -> EPERM;
 }
 
 #[cfg(test)]

@@ -1,40 +1,86 @@
 //! System calls for the library's own work, past every hook.
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::arch::asm;
+use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
 
-use libc::{AT_FDCWD, syscall};
+use libc::AT_FDCWD;
 
-use crate::real::{errno, set_errno};
+use crate::ioctl::decimal;
+use crate::root::join;
 
-/// -1 with errno, as `syscall` returns it, to a Result.
-fn result(value: libc::c_long) -> Result<usize, c_int> {
-    usize::try_from(value).map_err(|_| errno())
+/// A system call by its number, not by libc's `syscall`, which is hooked. errno stays as it is.
+///
+/// # Safety
+/// `args` are what the call wants; it may read and write what they point to.
+unsafe fn call<const N: usize>(number: c_long, args: [usize; N]) -> Result<usize, c_int> {
+    let mut six = [0; 6];
+    six[..N].copy_from_slice(&args);
+    let [a, b, c, d, e, f] = six;
+    let value: isize;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: by contract; the kernel clobbers rcx and r11 besides the result.
+    unsafe {
+        asm!("syscall", inlateout("rax") number as isize => value, in("rdi") a, in("rsi") b,
+             in("rdx") c, in("r10") d, in("r8") e, in("r9") f, out("rcx") _, out("r11") _,
+             options(nostack));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: by contract; the kernel changes nothing but the result.
+    unsafe {
+        asm!("svc 0", in("x8") number, inlateout("x0") a as isize => value, in("x1") b, in("x2") c,
+             in("x3") d, in("x4") e, in("x5") f, options(nostack));
+    }
+    usize::try_from(value).map_err(|_| -value as c_int)
+}
+
+/// The address of something the kernel reads or writes.
+fn at<T: ?Sized>(pointer: *const T) -> usize {
+    pointer.cast::<u8>() as usize
 }
 
 /// Whether `path` exists; a final symlink is not followed.
-pub fn exists(path: *const c_char) -> bool {
-    let before = errno();
-    // SAFETY: `path` is a C string of the caller's; AT_SYMLINK_NOFOLLOW and F_OK write nothing.
-    let result = unsafe {
-        syscall(libc::SYS_faccessat2, AT_FDCWD, path, libc::F_OK, libc::AT_SYMLINK_NOFOLLOW)
-    };
-    let found = result == 0 || (errno() == libc::ENOSYS && lstat(path).is_ok());
-    set_errno(before);
-    found
-}
-
-fn lstat(path: *const c_char) -> Result<libc::stat, c_int> {
-    fstatat(AT_FDCWD, path, libc::AT_SYMLINK_NOFOLLOW)
+///
+/// # Errors
+/// Why that cannot be said.
+pub fn exists(path: *const c_char) -> Result<bool, c_int> {
+    match fstatat(AT_FDCWD, path, libc::AT_SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// newfstatat(2).
 pub fn fstatat(dir: c_int, path: *const c_char, flags: c_int) -> Result<libc::stat, c_int> {
     let mut st = MaybeUninit::<libc::stat>::uninit();
+    let args = [dir as usize, at(path), at(st.as_mut_ptr()), flags as usize];
     // SAFETY: `path` is a C string of the caller's, `st` has room for what the call writes.
-    result(unsafe { syscall(libc::SYS_newfstatat, dir, path, st.as_mut_ptr(), flags) })?;
+    unsafe { call(libc::SYS_newfstatat, args) }?;
     // SAFETY: the call succeeded, so it filled `st`.
     Ok(unsafe { st.assume_init() })
+}
+
+/// What statx(2) says of the mount that `path` is on.
+pub struct Mount {
+    /// Its number. Since Linux 6.8 no other mount ever has it; before, one may get it when this one is gone.
+    pub id: u64,
+    /// Whether `path` is its root.
+    pub is_root: bool,
+}
+
+/// The mount that `path` is on, from what the kernel knows without asking a file system.
+pub fn mount(path: *const c_char) -> Result<Mount, c_int> {
+    /// STATX_MNT_ID, and STATX_MNT_ID_UNIQUE where the kernel knows that.
+    const STATX_MNT_ID: usize = 0x5000;
+    const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
+    // `struct statx` has 256 bytes: the attributes are its second word, the mount's number is its nineteenth.
+    let mut words = [0_u64; 32];
+    let flags = libc::AT_STATX_DONT_SYNC as usize;
+    let args = [AT_FDCWD as usize, at(path), flags, STATX_MNT_ID, at(words.as_mut_ptr())];
+    // SAFETY: `path` is a C string of the caller's, `words` has room for what the call writes.
+    unsafe { call(libc::SYS_statx, args) }?;
+    Ok(Mount { id: words[18], is_root: words[1] & STATX_ATTR_MOUNT_ROOT != 0 })
 }
 
 /// fstat(2).
@@ -45,27 +91,47 @@ pub fn fstat(fd: c_int) -> Result<libc::stat, c_int> {
 /// The working directory; None when it is gone, unreachable or longer than `out`.
 pub fn getcwd(out: &mut [u8]) -> Option<usize> {
     // SAFETY: the kernel writes at most `out.len()` bytes.
-    let len = unsafe { syscall(libc::SYS_getcwd, out.as_mut_ptr(), out.len()) };
+    let len = unsafe { call(libc::SYS_getcwd, [at(out.as_ptr()), out.len()]) };
     // The count includes the NUL. "(unreachable)" does not begin with a slash.
-    let len = usize::try_from(len).ok()?.checked_sub(1)?;
+    let len = len.ok()?.checked_sub(1)?;
     (out.first() == Some(&b'/')).then_some(len)
 }
 
-/// The target of the symlink `path`.
+/// The target of the symlink `path`, as much of it as `out` holds.
 pub fn readlink(path: &CStr, out: &mut [u8]) -> Result<usize, c_int> {
+    let args = [AT_FDCWD as usize, at(path.as_ptr()), at(out.as_ptr()), out.len()];
     // SAFETY: the kernel writes at most `out.len()` bytes.
-    let call = unsafe {
-        syscall(libc::SYS_readlinkat, AT_FDCWD, path.as_ptr(), out.as_mut_ptr(), out.len())
-    };
-    result(call)
+    unsafe { call(libc::SYS_readlinkat, args) }
+}
+
+/// The name of the open directory `fd`; None where it has none any more.
+pub fn name_of(fd: c_int, out: &mut [u8]) -> Option<usize> {
+    let (mut link, mut digits) = ([0; 32], [0; 10]);
+    let digits = decimal(u32::try_from(fd).ok()?, &mut digits);
+    let link = join(b"/proc/self/fd/", &[digits], &mut link)?;
+    let len = readlink(link, out).ok()?;
+    let name = &out[..len];
+    (name.first() == Some(&b'/') && len < out.len() && !name.ends_with(b" (deleted)"))
+        .then_some(len)
 }
 
 /// openat(2) without a mode, close-on-exec.
 pub fn open(path: &CStr, flags: c_int) -> Result<c_int, c_int> {
+    let args = [AT_FDCWD as usize, at(path.as_ptr()), (flags | libc::O_CLOEXEC) as usize];
     // SAFETY: `path` is a C string; O_CREAT, which would need a mode, is never passed.
-    let call =
-        unsafe { syscall(libc::SYS_openat, AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC) };
-    result(call).map(|fd| fd as c_int)
+    unsafe { call(libc::SYS_openat, args) }.map(|fd| fd as c_int)
+}
+
+/// Set the offset of `fd` to its beginning.
+pub fn rewind(fd: c_int) -> Result<(), c_int> {
+    // SAFETY: plain values.
+    unsafe { call(libc::SYS_lseek, [fd as usize, 0, libc::SEEK_SET as usize]) }.map(drop)
+}
+
+/// getdents64(2).
+pub fn getdents(fd: c_int, out: &mut [u8]) -> Result<usize, c_int> {
+    // SAFETY: the kernel writes at most `out.len()` bytes.
+    unsafe { call(libc::SYS_getdents64, [fd as usize, at(out.as_ptr()), out.len()]) }
 }
 
 /// ioctl(2).
@@ -74,21 +140,20 @@ pub fn open(path: &CStr, flags: c_int) -> Result<c_int, c_int> {
 /// `arg` is what the request wants.
 pub unsafe fn ioctl(fd: c_int, request: libc::Ioctl, arg: *mut c_void) -> Result<usize, c_int> {
     // SAFETY: by contract.
-    result(unsafe { syscall(libc::SYS_ioctl, fd, request, arg) })
+    unsafe { call(libc::SYS_ioctl, [fd as usize, request as usize, at(arg)]) }
 }
 
 /// close(2).
 pub fn close(fd: c_int) {
     // SAFETY: callers close descriptors that they opened themselves.
-    unsafe { syscall(libc::SYS_close, fd) };
+    let _ = unsafe { call(libc::SYS_close, [fd as usize]) };
 }
 
 /// The beginning of the file `path`, at most `out.len()` bytes.
 pub fn read_file<'a>(path: &CStr, out: &'a mut [u8]) -> Result<&'a [u8], c_int> {
     let fd = open(path, libc::O_RDONLY)?;
     // SAFETY: the kernel writes at most `out.len()` bytes.
-    let call = unsafe { syscall(libc::SYS_read, fd, out.as_mut_ptr(), out.len()) };
-    let len = result(call);
+    let len = unsafe { call(libc::SYS_read, [fd as usize, at(out.as_ptr()), out.len()]) };
     close(fd);
     Ok(&out[..len?])
 }
@@ -96,14 +161,17 @@ pub fn read_file<'a>(path: &CStr, out: &'a mut [u8]) -> Result<&'a [u8], c_int> 
 /// write(2); what comes of it is not looked at.
 pub fn write(fd: c_int, data: &[u8]) {
     // SAFETY: the kernel reads `data.len()` bytes.
-    unsafe { syscall(libc::SYS_write, fd, data.as_ptr(), data.len()) };
+    let _ = unsafe { call(libc::SYS_write, [fd as usize, at(data.as_ptr()), data.len()]) };
 }
 
 /// SIGKILL for this process.
 pub fn end_process() -> ! {
     loop {
-        // SAFETY: plain values.
-        unsafe { syscall(libc::SYS_kill, syscall(libc::SYS_getpid), libc::SIGKILL) };
+        // SAFETY: it has no arguments.
+        if let Ok(me) = unsafe { call(libc::SYS_getpid, []) } {
+            // SAFETY: plain values.
+            let _ = unsafe { call(libc::SYS_kill, [me, libc::SIGKILL as usize]) };
+        }
     }
 }
 
@@ -116,6 +184,5 @@ pub fn complain(parts: &[&[u8]]) {
         line[len..len + room].copy_from_slice(&part[..room]);
         len += room;
     }
-    // SAFETY: `line` has `len` bytes.
-    unsafe { syscall(libc::SYS_write, libc::STDERR_FILENO, line.as_ptr(), len) };
+    write(libc::STDERR_FILENO, &line[..len]);
 }

@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use libc::{DIR, FILE, dev_t, gid_t, mode_t, off_t, size_t, sockaddr, socklen_t, ssize_t, uid_t};
+use libc::{DIR, FILE, mode_t, size_t, sockaddr, socklen_t, ssize_t};
 
 /// A function of the next library in search order, looked up at first use.
 pub struct Symbol {
@@ -36,8 +36,14 @@ pub trait Failed {
 impl Failed for c_int {
     const FAILED: c_int = -1;
 }
+impl Failed for c_long {
+    const FAILED: c_long = -1;
+}
 impl Failed for isize {
     const FAILED: isize = -1;
+}
+impl Failed for () {
+    const FAILED: () = ();
 }
 impl<T> Failed for *mut T {
     const FAILED: *mut T = ptr::null_mut();
@@ -76,21 +82,23 @@ macro_rules! real {
         /// As the libc function.
         #[inline]
         pub unsafe fn $name($($arg: $ty,)* $($extra: $extra_ty)?) -> $ret {
-            static SYMBOL: Symbol = Symbol::new(
+            static SYMBOL: $crate::real::Symbol = $crate::real::Symbol::new(
                 // The name of a function has no NUL inside.
-                match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                match core::ffi::CStr::from_bytes_with_nul(
+                    concat!(stringify!($name), "\0").as_bytes(),
+                ) {
                     Ok(name) => name,
                     Err(_) => panic!("not a C string"),
                 },
             );
             let address = SYMBOL.get();
             if address.is_null() {
-                return fail(libc::ENOSYS);
+                return $crate::real::fail(libc::ENOSYS);
             }
             // SAFETY: libc's function of this name has this type; the arguments are the caller's.
             unsafe {
                 let function = core::mem::transmute::<
-                    *mut c_void,
+                    *mut core::ffi::c_void,
                     real!(@type $($ty),* $(; $extra_ty)? => $ret)
                 >(address);
                 function($($arg,)* $($extra)?)
@@ -121,7 +129,11 @@ macro_rules! hooks {
 
 type Path = *const c_char;
 type Stat = *mut libc::stat;
-type GlobError = Option<extern "C" fn(*const c_char, c_int) -> c_int>;
+type GlobError = Option<unsafe extern "C" fn(*const c_char, c_int) -> c_int>;
+type List = *mut *mut libc::dirent64;
+type Filter = Option<unsafe extern "C" fn(*const libc::dirent64) -> c_int>;
+type Compare = Option<unsafe extern "C" fn(*const c_void, *const c_void) -> c_int>;
+type Visit = unsafe extern "C" fn(Path, *const libc::stat, c_int, *mut c_void) -> c_int;
 type Argv = *const *const c_char;
 
 real! {
@@ -146,65 +158,36 @@ real! {
     fn fstat64(fd: c_int, st: Stat) -> c_int;
     fn fstatat(dir: c_int, path: Path, st: Stat, flags: c_int) -> c_int;
     fn fstatat64(dir: c_int, path: Path, st: Stat, flags: c_int) -> c_int;
+    fn statfs(path: Path, st: *mut libc::statfs) -> c_int;
+    fn fstatfs(fd: c_int, st: *mut libc::statfs) -> c_int;
     fn statx(dir: c_int, path: Path, flags: c_int, mask: c_uint, stx: *mut libc::statx) -> c_int;
-    fn readdir(dir: *mut DIR) -> *mut libc::dirent;
-    fn readdir64(dir: *mut DIR) -> *mut libc::dirent64;
 
-    fn access(path: Path, mode: c_int) -> c_int;
-    fn eaccess(path: Path, mode: c_int) -> c_int;
-    fn euidaccess(path: Path, mode: c_int) -> c_int;
-    fn faccessat(dir: c_int, path: Path, mode: c_int, flags: c_int) -> c_int;
-    fn readlink(path: Path, buffer: *mut c_char, size: size_t) -> ssize_t;
-    fn __readlink_chk(path: Path, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
-    fn readlinkat(dir: c_int, path: Path, buffer: *mut c_char, size: size_t) -> ssize_t;
-    fn __readlinkat_chk(dir: c_int, path: Path, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
     fn realpath(path: Path, resolved: *mut c_char) -> *mut c_char;
-    fn __realpath_chk(path: Path, resolved: *mut c_char, room: size_t) -> *mut c_char;
-    fn canonicalize_file_name(path: Path) -> *mut c_char;
     fn opendir(path: Path) -> *mut DIR;
-    fn scandir(path: Path, list: *mut c_void, filter: *mut c_void, compare: *mut c_void) -> c_int;
-    fn scandir64(path: Path, list: *mut c_void, filter: *mut c_void, compare: *mut c_void) -> c_int;
-    fn glob(pattern: Path, flags: c_int, error: GlobError, found: *mut libc::glob_t) -> c_int;
-    fn glob64(pattern: Path, flags: c_int, error: GlobError, found: *mut libc::glob_t) -> c_int;
+    fn fdopendir(fd: c_int) -> *mut DIR;
+    fn readdir64(dir: *mut DIR) -> *mut libc::dirent64;
+    fn readdir64_r(dir: *mut DIR, entry: *mut libc::dirent64, result: *mut *mut libc::dirent64) -> c_int;
+    fn closedir(dir: *mut DIR) -> c_int;
+    fn dirfd(dir: *mut DIR) -> c_int;
+    fn telldir(dir: *mut DIR) -> c_long;
+    fn seekdir(dir: *mut DIR, at: c_long) -> ();
+    fn rewinddir(dir: *mut DIR) -> ();
+    fn scandirat64(dir: c_int, path: Path, list: *mut List, filter: Filter, compare: Compare) -> c_int;
+    fn glob64(pattern: Path, flags: c_int, error: GlobError, found: *mut c_void) -> c_int;
+    fn nftw64(path: Path, visit: Visit, descriptors: c_int, flags: c_int) -> c_int;
+    fn fts_open(paths: *const *const c_char, options: c_int, compare: *mut c_void) -> *mut c_void;
+    fn __realpath_chk(path: Path, resolved: *mut c_char, room: size_t) -> *mut c_char;
+    fn mkdtemp(template: *mut c_char) -> *mut c_char;
     fn chdir(path: Path) -> c_int;
     fn fchdir(fd: c_int) -> c_int;
-    fn mkdir(path: Path, mode: mode_t) -> c_int;
-    fn mkdirat(dir: c_int, path: Path, mode: mode_t) -> c_int;
-    fn mknod(path: Path, mode: mode_t, dev: dev_t) -> c_int;
-    fn mknodat(dir: c_int, path: Path, mode: mode_t, dev: dev_t) -> c_int;
-    fn mkfifo(path: Path, mode: mode_t) -> c_int;
-    fn mkfifoat(dir: c_int, path: Path, mode: mode_t) -> c_int;
-    fn rmdir(path: Path) -> c_int;
-    fn unlink(path: Path) -> c_int;
-    fn unlinkat(dir: c_int, path: Path, flags: c_int) -> c_int;
-    fn remove(path: Path) -> c_int;
-    fn rename(from: Path, to: Path) -> c_int;
     fn renameat(from_dir: c_int, from: Path, to_dir: c_int, to: Path) -> c_int;
     fn renameat2(from_dir: c_int, from: Path, to_dir: c_int, to: Path, flags: c_uint) -> c_int;
-    fn link(from: Path, to: Path) -> c_int;
     fn linkat(from_dir: c_int, from: Path, to_dir: c_int, to: Path, flags: c_int) -> c_int;
-    fn symlink(target: Path, path: Path) -> c_int;
     fn symlinkat(target: Path, dir: c_int, path: Path) -> c_int;
-    fn chmod(path: Path, mode: mode_t) -> c_int;
-    fn fchmodat(dir: c_int, path: Path, mode: mode_t, flags: c_int) -> c_int;
-    fn chown(path: Path, uid: uid_t, gid: gid_t) -> c_int;
-    fn lchown(path: Path, uid: uid_t, gid: gid_t) -> c_int;
-    fn fchownat(dir: c_int, path: Path, uid: uid_t, gid: gid_t, flags: c_int) -> c_int;
-    fn utimensat(dir: c_int, path: Path, times: *const libc::timespec, flags: c_int) -> c_int;
-    fn truncate(path: Path, length: off_t) -> c_int;
-    fn truncate64(path: Path, length: off_t) -> c_int;
-    fn statfs(path: Path, st: *mut libc::statfs) -> c_int;
-    fn statfs64(path: Path, st: *mut libc::statfs64) -> c_int;
-    fn statvfs(path: Path, st: *mut libc::statvfs) -> c_int;
-    fn statvfs64(path: Path, st: *mut libc::statvfs64) -> c_int;
-    fn getxattr(path: Path, name: Path, value: *mut c_void, size: size_t) -> ssize_t;
-    fn lgetxattr(path: Path, name: Path, value: *mut c_void, size: size_t) -> ssize_t;
-    fn listxattr(path: Path, list: *mut c_char, size: size_t) -> ssize_t;
-    fn llistxattr(path: Path, list: *mut c_char, size: size_t) -> ssize_t;
-    fn inotify_add_watch(fd: c_int, path: Path, mask: u32) -> c_int;
+    fn fanotify_mark(fd: c_int, flags: c_uint, mask: u64, dir: c_int, path: Path) -> c_int;
+    fn quotactl(command: c_int, special: Path, id: c_int, data: *mut c_void) -> c_int;
     fn mount(source: Path, target: Path, kind: Path, flags: c_ulong, data: *const c_void) -> c_int;
     fn fsconfig(fd: c_int, command: c_uint, key: Path, value: *const c_void, more: c_int) -> c_int;
-    fn swapon(path: Path, flags: c_int) -> c_int;
     fn uname(name: *mut libc::utsname) -> c_int;
     fn gethostname(name: *mut c_char, length: size_t) -> c_int;
     fn __gethostname_chk(name: *mut c_char, length: size_t, room: size_t) -> c_int;
@@ -215,9 +198,12 @@ real! {
     fn execv(path: Path, argv: Argv) -> c_int;
     fn execvp(file: Path, argv: Argv) -> c_int;
     fn execvpe(file: Path, argv: Argv, envp: Argv) -> c_int;
-    fn posix_spawn(pid: *mut c_int, path: Path, actions: *const c_void, attr: *const c_void, argv: Argv, envp: Argv) -> c_int;
-    fn posix_spawnp(pid: *mut c_int, file: Path, actions: *const c_void, attr: *const c_void, argv: Argv, envp: Argv) -> c_int;
+    fn execveat(dir: c_int, path: Path, argv: Argv, envp: Argv, flags: c_int) -> c_int;
+    fn fexecve(fd: c_int, argv: Argv, envp: Argv) -> c_int;
+    fn posix_spawn_file_actions_addopen(actions: *mut c_void, fd: c_int, path: Path, flags: c_int, mode: mode_t) -> c_int;
+    fn posix_spawn_file_actions_addchdir_np(actions: *mut c_void, path: Path) -> c_int;
 
+    fn syscall(number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long) -> c_long;
     fn ioctl(fd: c_int, request: libc::Ioctl; arg: *mut c_void) -> c_int;
     fn fcntl(fd: c_int, command: c_int; arg: c_long) -> c_int;
     fn fcntl64(fd: c_int, command: c_int; arg: c_long) -> c_int;

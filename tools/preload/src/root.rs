@@ -4,7 +4,7 @@
 //! itself need not be there yet, or may go and come back: nothing that depends on it is kept before
 //! it has answered.
 
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
@@ -114,6 +114,30 @@ impl Root {
         join(self.path(), parts, out)
     }
 
+    /// What stands at the root's path, as a number that another node there, or none, would not have.
+    ///
+    /// # Errors
+    /// ENOTCONN where no node is. A tree whose node is gone but whose mount is left is one, too: the kernel answers
+    /// ENOTCONN for each name in it.
+    pub fn standing(&self) -> Result<u64, c_int> {
+        let gone = |error| match error {
+            libc::ENOENT | libc::ENOTDIR => libc::ENOTCONN,
+            other => other,
+        };
+        let mount = raw::mount(self.path.as_ptr().cast()).map_err(gone)?;
+        if mount.is_root {
+            return Ok(mount.id);
+        }
+        // Not mounted here: a copy of a tree, or the empty directory that a node leaves.
+        let mut own = [0; 4096];
+        let own = self.join(&[b"/.umc"], &mut own).ok_or(libc::ENAMETOOLONG)?;
+        match raw::exists(own.as_ptr()) {
+            Ok(true) => Ok(u64::MAX),
+            Ok(false) => Err(libc::ENOTCONN),
+            Err(error) => Err(gone(error)),
+        }
+    }
+
     /// Whether `dev` is the tree's mount. A node that was stopped and started again has another
     /// number, so a mismatch is checked against the tree as it is now.
     pub fn is_on_tree(&self, dev: u64) -> bool {
@@ -126,52 +150,37 @@ impl Root {
         st.st_dev == dev
     }
 
-    /// The state directory: what `.umc/state` in the tree leads to, or that name itself when the
-    /// tree does not answer (whoever uses it then gets the tree's own error).
-    pub fn state(&self) -> State<'_> {
+    /// The state directory: what `.umc/state` in the tree leads to.
+    ///
+    /// # Errors
+    /// As [`Root::standing`]; the tree's own.
+    pub fn state(&self) -> Result<&[u8], c_int> {
         let known = self.state.load(Ordering::Acquire);
         if !known.is_null() {
             // SAFETY: a leaked C string.
-            return State::Known(unsafe { CStr::from_ptr(known) }.to_bytes());
+            return Ok(unsafe { CStr::from_ptr(known) }.to_bytes());
         }
-        keeping_errno(|| self.read_state().map_or(State::InTree(self.path()), State::Known))
+        self.standing()?;
+        self.read_state()
     }
 
     #[cold]
-    fn read_state(&self) -> Option<&'static [u8]> {
+    fn read_state(&self) -> Result<&'static [u8], c_int> {
         let mut link = [0; 4096];
-        let link = self.join(&[b"/.umc/state"], &mut link)?;
+        let link = self.join(&[b"/.umc/state"], &mut link).ok_or(libc::ENAMETOOLONG)?;
         let mut target = [0; 4096];
-        let len = raw::readlink(link, &mut target).ok()?;
+        let len = raw::readlink(link, &mut target)?;
         let base = [self.path(), b"/.umc"].concat();
         let mut state = vec![0; 4096];
-        let len = map::normalise(&base, &target[..len], &mut state[..4095])?;
+        let len =
+            map::normalise(&base, &target[..len], &mut state[..4095]).ok_or(libc::ENAMETOOLONG)?;
         state.truncate(len + 1);
         state[len] = 0;
         let state = Box::into_raw(state.into_boxed_slice()).cast::<c_char>();
         // A second thread may leak one more copy of the same string: bounded, once in a process.
         self.state.store(state, Ordering::Release);
         // SAFETY: just made, ends in NUL, never freed.
-        Some(unsafe { CStr::from_ptr(state) }.to_bytes())
-    }
-}
-
-/// Where the tools' own files are.
-#[derive(Clone, Copy)]
-pub enum State<'a> {
-    /// This directory.
-    Known(&'a [u8]),
-    /// `.umc/state` below this root.
-    InTree(&'a [u8]),
-}
-
-impl<'a> State<'a> {
-    /// The two parts that make the directory's name.
-    pub fn parts(self) -> [&'a [u8]; 2] {
-        match self {
-            State::Known(dir) => [dir, b""],
-            State::InTree(root) => [root, b"/.umc/state"],
-        }
+        Ok(unsafe { CStr::from_ptr(state) }.to_bytes())
     }
 }
 

@@ -5,12 +5,14 @@
 //! the tree's mount with such a number is shown as a block special file: mode, `st_rdev`, size 0 as
 //! for every block device (BLKGETSIZE64 has the size).
 
-use core::ffi::{c_char, c_int, c_uint};
+use core::ffi::{CStr, c_char, c_int, c_uint};
 
-use libc::{AT_FDCWD, DIR, S_IFBLK, S_IFMT, S_IFREG};
+use libc::{AT_FDCWD, S_IFBLK, S_IFMT, S_IFREG};
 
-use crate::paths::{Redirect, Room};
+use crate::map;
+use crate::raw;
 use crate::real::{self, keeping_errno};
+use crate::redirect::{Room, lead};
 use crate::root::Root;
 
 /// "BL" in the top 16 bits of the inode number, 32 bits of device number below.
@@ -34,7 +36,7 @@ pub fn device_of(st: &libc::stat) -> Option<(u32, u32)> {
 ///
 /// # Safety
 /// `st` was filled by the call if `result` is 0.
-unsafe fn shown(result: c_int, st: *mut libc::stat) -> c_int {
+pub unsafe fn shown(result: c_int, st: *mut libc::stat) -> c_int {
     if result != 0 || Root::get().is_none() {
         return result;
     }
@@ -52,22 +54,22 @@ unsafe fn shown(result: c_int, st: *mut libc::stat) -> c_int {
 hooks! {
     fn stat(path: *const c_char, st: *mut libc::stat) -> c_int {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
+        let to = lead!(room, AT_FDCWD, path);
         shown(real::stat(to.path(), st), st)
     }
     fn stat64(path: *const c_char, st: *mut libc::stat) -> c_int {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
+        let to = lead!(room, AT_FDCWD, path);
         shown(real::stat64(to.path(), st), st)
     }
     fn lstat(path: *const c_char, st: *mut libc::stat) -> c_int {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
+        let to = lead!(room, AT_FDCWD, path);
         shown(real::lstat(to.path(), st), st)
     }
     fn lstat64(path: *const c_char, st: *mut libc::stat) -> c_int {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, AT_FDCWD, path);
+        let to = lead!(room, AT_FDCWD, path);
         shown(real::lstat64(to.path(), st), st)
     }
     fn fstat(fd: c_int, st: *mut libc::stat) -> c_int {
@@ -78,12 +80,12 @@ hooks! {
     }
     fn fstatat(dir: c_int, path: *const c_char, st: *mut libc::stat, flags: c_int) -> c_int {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, dir, path);
+        let to = lead!(room, dir, path);
         shown(real::fstatat(dir, to.path(), st, flags), st)
     }
     fn fstatat64(dir: c_int, path: *const c_char, st: *mut libc::stat, flags: c_int) -> c_int {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, dir, path);
+        let to = lead!(room, dir, path);
         shown(real::fstatat64(dir, to.path(), st, flags), st)
     }
 
@@ -134,28 +136,56 @@ hooks! {
         stx: *mut libc::statx,
     ) -> c_int {
         let mut room = Room::new();
-        let to = Redirect::new(&mut room, dir, path);
+        let to = lead!(room, dir, path);
         let result = real::statx(dir, to.path(), flags, mask, stx);
         if result == 0 && let Some(root) = Root::get() {
             statx_shown(root, &mut *stx);
         }
         result
     }
+}
 
-    // A directory entry shows the type, too: find(1) and python's scandir believe it.
-    fn readdir(dir: *mut DIR) -> *mut libc::dirent {
-        let entry = real::readdir(dir);
-        if !entry.is_null() && is_device_entry(dir, (*entry).d_ino, (*entry).d_type) {
-            (*entry).d_type = libc::DT_BLK;
+hooks! {
+    fn statfs(path: *const c_char, st: *mut libc::statfs) -> c_int {
+        let mut room = Room::new();
+        let to = lead!(room, AT_FDCWD, path);
+        let result = real::statfs(to.path(), st);
+        if result == 0 && to.is_in_tree() {
+            file_system_shown(CStr::from_ptr(to.path()).to_bytes(), &mut *st);
         }
-        entry
+        result
     }
-    fn readdir64(dir: *mut DIR) -> *mut libc::dirent64 {
-        let entry = real::readdir64(dir);
-        if !entry.is_null() && is_device_entry(dir, (*entry).d_ino, (*entry).d_type) {
-            (*entry).d_type = libc::DT_BLK;
+    fn statfs64(path: *const c_char, st: *mut libc::statfs) -> c_int {
+        statfs(path, st)
+    }
+    fn __statfs(path: *const c_char, st: *mut libc::statfs) -> c_int {
+        statfs(path, st)
+    }
+    fn fstatfs(fd: c_int, st: *mut libc::statfs) -> c_int {
+        let result = real::fstatfs(fd, st);
+        if result == 0 && Root::get().is_some() && (*st).f_type == FUSE_SUPER_MAGIC {
+            let mut name = [0; 4096];
+            if let Some(len) = keeping_errno(|| raw::name_of(fd, &mut name)) {
+                file_system_shown(&name[..len], &mut *st);
+            }
         }
-        entry
+        result
+    }
+    fn fstatfs64(fd: c_int, st: *mut libc::statfs) -> c_int {
+        fstatfs(fd, st)
+    }
+}
+
+const FUSE_SUPER_MAGIC: libc::__fsword_t = 0x6573_5546;
+const SYSFS_MAGIC: libc::__fsword_t = 0x6265_6572;
+
+/// What a kernel says of the file systems that the tree stands for: libudev takes no attribute from a file that does
+/// not lie in a sysfs.
+fn file_system_shown(name: &[u8], st: &mut libc::statfs) {
+    let Some(rest) = Root::get().and_then(|root| name.strip_prefix(root.path())) else { return };
+    let kind = [(&b"/sys"[..], SYSFS_MAGIC), (b"/proc", libc::PROC_SUPER_MAGIC)];
+    if let Some((_, magic)) = kind.into_iter().find(|(dir, _)| map::is_below(rest, dir)) {
+        st.f_type = magic;
     }
 }
 
@@ -169,18 +199,6 @@ fn statx_shown(root: &Root, stx: &mut libc::statx) {
         stx.stx_size = 0;
         stx.stx_blocks = 0;
     }
-}
-
-/// # Safety
-/// `dir` is an open directory stream.
-unsafe fn is_device_entry(dir: *mut DIR, inode: u64, kind: u8) -> bool {
-    if kind != libc::DT_REG || device(inode).is_none() {
-        return false;
-    }
-    // SAFETY: by contract.
-    let fd = unsafe { libc::dirfd(dir) };
-    let Some(root) = Root::get() else { return false };
-    keeping_errno(|| crate::raw::fstat(fd)).is_ok_and(|st| root.is_on_tree(st.st_dev))
 }
 
 #[cfg(test)]

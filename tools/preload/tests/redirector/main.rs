@@ -2,14 +2,18 @@
 //!
 //! Goal: what sh, coreutils, python and DRBD's tools see with `UMC_FS_ROOT` set is the node's.
 //! Method: the built library is preloaded into the stock programs of this machine, against a root
-//! made of plain files ([`paths`]), a small server for the netlink face ([`netlink`]) and a small FUSE
+//! made of plain files ([`paths`], [`gone`], [`listings`], [`programs`]), a small server for the netlink face ([`netlink`]) and a small FUSE
 //! file system for the block-device face ([`block`]).
 
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node
 
 mod block;
+mod entry_points;
+mod gone;
+mod listings;
 mod netlink;
 mod paths;
+mod programs;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
