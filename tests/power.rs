@@ -5,6 +5,7 @@
 //! ends at most that, below a shell that reaps what is orphaned there; without CAP_SYS_BOOT; and with a plain file in the
 //! place of the host's sysrq-trigger, which has to be empty afterwards.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
@@ -90,6 +91,44 @@ fn programs_and_system_calls() {
         ends(&["/sbin/reboot -f", "/sbin/reboot --force", reboot], 72, "Resetting");
         ends(&["/sbin/halt -f", "/usr/bin/systemctl poweroff -ff"], 72, "Power Off");
         ends(&["/sbin/reboot", "/sbin/shutdown -h now", "/sbin/init 6"], 0, "goes down");
+    });
+}
+
+/// The command of `umc run` goes the way of every program that is started later.
+#[test]
+fn the_command_of_umc_run() {
+    confined("the_command_of_umc_run", || {
+        let (cluster, umcd) = node("command");
+        // Programs of the host of these names, which are not to be run, wherever they are found.
+        let host = cluster.dir.join("host");
+        fs::create_dir(&host).unwrap();
+        let names = ["reboot", "shutdown", "modprobe", "rmmod", "lsmod", "modinfo", "systemctl"];
+        for name in names {
+            let program = host.join(name);
+            fs::write(&program, "#!/bin/sh\necho the host ran $0\n").unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let path = format!("{}:{}", host.display(), env::var("PATH").unwrap());
+        let run = |words: &[&str]| {
+            let output = cluster.command_on(cluster.a(), words).env("PATH", &path).run().unwrap();
+            assert!(!text(&output).contains("the host ran"), "{words:?}: {}", text(&output));
+            (output.status.success(), text(&output))
+        };
+        for lsmod in ["lsmod", "/sbin/lsmod", &host.join("lsmod").display().to_string()] {
+            assert!(run(&[lsmod]).1.contains("drbd"), "{lsmod}");
+        }
+        assert!(run(&["modprobe", "-s", "drbd"]).0);
+        assert!(run(&["modinfo", "-F", "version", "drbd"]).1.contains("8.4.11"));
+        assert!(run(&["rmmod", "drbd"]).0);
+        assert!(!run(&["lsmod"]).1.contains("drbd"));
+        // Of systemctl only what ends a machine is taken.
+        let mut other = cluster.command_on(cluster.a(), &["systemctl", "status"]);
+        assert!(text(&other.env("PATH", &path).run().unwrap()).contains("the host ran"));
+        run(&["shutdown", "-h", "now"]);
+        assert_eq!(umcd.wait().0.code(), Some(0));
+        let umcd = foreground(&cluster);
+        run(&["reboot", "-f"]);
+        assert_eq!(umcd.wait().0.code(), Some(72));
     });
 }
 

@@ -18,6 +18,8 @@ mod netns;
 mod nodes;
 mod power_cmd;
 mod process;
+#[path = "../../preload/src/programs.rs"]
+mod programs;
 mod redirect;
 mod start;
 #[path = "../../preload/src/systemctl.rs"]

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use umc_protocol::node::{HELPER_OF, NodeRecord};
 
 use crate::netns::NetNs;
+use crate::programs;
 
 const ROOT: &str = "UMC_FS_ROOT";
 const PRELOAD: &str = "LD_PRELOAD";
@@ -71,17 +72,32 @@ pub fn leave(command: &mut Command) {
     };
 }
 
+/// The program that is run for `command`: `umc` itself for what would act on the host's kernel, as the redirector has it
+/// for every program that is started later.
+fn program(command: &[OsString]) -> Result<PathBuf> {
+    let [program, arguments @ ..] = command else { bail!("There is no command to run.") };
+    let mut arguments = arguments.iter().map(|argument| argument.as_bytes());
+    match programs::acts_on_the_kernel(program.as_bytes(), &mut arguments) {
+        true => env::current_exe().context("Cannot find out where umc itself is"),
+        false => Ok(program.into()),
+    }
+}
+
 /// `umc run`: become `command` with the node's faces. Returns only to fail.
 pub fn run(node: &NodeRecord, command: &[OsString]) -> Result<std::convert::Infallible> {
-    let [program, arguments @ ..] = command else { bail!("There is no command to run.") };
+    let program = program(command)?;
     if let Some(netns) = NetNs::of_node(node)? {
         netns.enter().with_context(|| {
             format!("Cannot enter the network namespace of node {}. Run umc as root", node.name)
         })?;
     }
-    let error =
-        Command::new(program).args(arguments).env(ROOT, &node.root).env(PRELOAD, preload()?).exec();
-    Err(error).with_context(|| format!("Cannot run {}", Path::new(program).display()))
+    let error = Command::new(&program)
+        .arg0(&command[0])
+        .args(&command[1..])
+        .env(ROOT, &node.root)
+        .env(PRELOAD, preload()?)
+        .exec();
+    Err(error).with_context(|| format!("Cannot run {}", program.display()))
 }
 
 /// `umc env`: the same as shell exports.
