@@ -343,7 +343,9 @@ unsafe fn to_rust_disk(bio: *mut sys::bio) {
         let Some(disk) = DiskRecord::of_bdev(bdev).disk() else {
             return disk_bio_done(bio, STS_IOERR);
         };
-        if opf & 1 != 0 && gendisk::is_read_only(bdev) {
+        // An empty flush changes nothing.
+        let is_empty_flush = opf & sys::REQ_PREFLUSH != 0 && (*bio).bi_iter.bi_size == 0;
+        if opf & 1 != 0 && !is_empty_flush && gendisk::is_read_only(bdev) {
             return disk_bio_done(bio, STS_IOERR);
         }
         let start = part_stat::jiffies_now();

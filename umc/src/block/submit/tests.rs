@@ -175,6 +175,22 @@ fn flush_data_flush() {
 }
 
 #[test]
+fn a_read_only_disk_is_flushed_and_not_written() {
+    let kernel = kernel();
+    let (ram, record) = lower(kernel, DiskLimits { read_only: true, ..able(64) });
+    let (none, block) = (PageBuf::new(0).unwrap(), PageBuf::zeroed(512).unwrap());
+    let run = |opf, buf: &PageBuf| run_bio(bio_on(record.bdev(), opf, 0, buf));
+    let flush = sys::REQ_OP_WRITE | sys::REQ_PREFLUSH;
+    assert_eq!(run(flush, &none), STS_OK);
+    assert_eq!(ram.take_asked().len(), 1);
+    for opf in [sys::REQ_OP_WRITE, flush, sys::REQ_OP_WRITE | sys::REQ_FUA] {
+        assert_eq!(run(opf, &block), STS_IOERR);
+    }
+    assert_eq!(run(sys::REQ_OP_DISCARD, &none), STS_IOERR);
+    assert!(ram.take_asked().is_empty());
+}
+
+#[test]
 fn a_large_bio_is_split_and_ends_once() {
     let kernel = kernel();
     let limits = DiskLimits { max_hw_sectors: 16, ..able(1024) };
