@@ -26,6 +26,9 @@ pub const IOC_DISCARD: u32 = 0x4010_5501;
 /// Zeroes a range without unmapping: `_IOW('U', 2, u64[2])`, as `BLKZEROOUT`.
 pub const IOC_ZERO_OUT: u32 = 0x4010_5502;
 
+/// Bytes of the shortest piece of a request that FUSE may cut off it: the pages of one request, a block in each.
+const CUT_MIN: usize = 256 * 512;
+
 /// What all opens of one device share.
 struct Device {
     ranges: Ranges,
@@ -107,6 +110,16 @@ impl OpenDisk {
         range.start / block * block..end.min(self.size().max(range.end))
     }
 
+    /// Would the kernel refuse this with O_DIRECT, as it does what is not in whole blocks?
+    ///
+    /// FUSE cuts long requests at pages of the caller's memory, so a piece of one may begin and end anywhere. What cannot be
+    /// such a piece is judged; the rest is done, as without the flag. Alignment of memory is not seen here at all.
+    pub(crate) fn refuses_direct(&self, offset: u64, len: usize) -> bool {
+        let inside = |at: u64| !at.is_multiple_of(self.block());
+        let end = offset.saturating_add(len as u64).min(self.size());
+        (len < CUT_MIN && inside(end)) || (offset < CUT_MIN as u64 && inside(offset))
+    }
+
     /// An operation that is waited for. May sleep.
     fn submit_and_wait(&self, io: Io) -> Result<IoDone> {
         let slot = Arc::new((Mutex::new(None), Completion::new()));
@@ -143,13 +156,13 @@ impl OpenDisk {
         self.submit(io, Box::new(done));
     }
 
-    /// Writes `data` at `offset`. `lanes` takes what has to wait for others.
+    /// Writes `data` at `offset`; with `fua`, `done` is told when it is durable. `lanes` takes what has to wait for others.
     pub(crate) fn write(
         self: &Arc<OpenDisk>,
         lanes: &Lanes,
         offset: u64,
-        data: PageBuf,
-        len: usize,
+        (data, len): (PageBuf, usize),
+        fua: bool,
         done: WriteDone,
     ) {
         let size = self.size();
@@ -167,14 +180,14 @@ impl OpenDisk {
             lanes.push(
                 Key::Io(self.devt()),
                 Box::new(move || {
-                    let result = disk.cycle(&range, &data.as_slice()[..len]);
+                    let result = disk.cycle(&range, &data.as_slice()[..len], fua);
                     drop(disk);
                     done(result);
                 }),
             );
             return;
         }
-        self.change(lanes, range, Io::Write { offset, data, len, fua: false }, done);
+        self.change(lanes, range, Io::Write { offset, data, len, fua }, done);
     }
 
     /// An operation that changes whole blocks: at once, or in a lane when a cycle is in the way.
@@ -205,15 +218,21 @@ impl OpenDisk {
     }
 
     /// Writes bytes that do not fill their blocks. May sleep.
-    fn cycle(&self, range: &Range<u64>, data: &[u8]) -> Result<()> {
+    fn cycle(&self, range: &Range<u64>, data: &[u8], fua: bool) -> Result<()> {
         let blocks = self.blocks(range);
         let ticket = self.device.ranges.cycle(&blocks);
-        let result = self.cycle_locked(range, &blocks, data);
+        let result = self.cycle_locked(range, &blocks, data, fua);
         self.device.ranges.end(ticket);
         result
     }
 
-    fn cycle_locked(&self, range: &Range<u64>, blocks: &Range<u64>, data: &[u8]) -> Result<()> {
+    fn cycle_locked(
+        &self,
+        range: &Range<u64>,
+        blocks: &Range<u64>,
+        data: &[u8],
+        fua: bool,
+    ) -> Result<()> {
         let len = (blocks.end - blocks.start) as usize;
         let mut whole = PageBuf::new(len)?;
         let block = self.block().min(blocks.end - blocks.start);
@@ -236,7 +255,7 @@ impl OpenDisk {
         }
         let at = (range.start - blocks.start) as usize;
         whole.as_mut_slice()[at..at + data.len()].copy_from_slice(data);
-        self.submit_and_wait(Io::Write { offset: blocks.start, data: whole, len, fua: false })?;
+        self.submit_and_wait(Io::Write { offset: blocks.start, data: whole, len, fua })?;
         Ok(())
     }
 
@@ -250,7 +269,9 @@ impl OpenDisk {
         self.submit(Io::Flush, Box::new(done));
     }
 
-    /// fallocate(2), by the rules of a block device: nothing is allocated, a range can be zeroed or unmapped.
+    /// fallocate(2), by the rules of a block device: nothing is allocated, a range can be zeroed or unmapped. A hole reads as
+    /// zeros, which a discard does not promise; the loop driver of the host makes both of holes, so a device without zeroing
+    /// has neither.
     pub(crate) fn fallocate(
         self: &Arc<OpenDisk>,
         lanes: &Lanes,
@@ -271,9 +292,6 @@ impl OpenDisk {
             libc::FALLOC_FL_PUNCH_HOLE if limits.write_zeroes_max_bytes > 0 => {
                 Io::WriteZeroes { offset, len, unmap: true }
             }
-            libc::FALLOC_FL_PUNCH_HOLE if limits.discard_max_bytes > 0 => {
-                Io::Discard { offset, len }
-            }
             _ => return done(Err(Errno::EOPNOTSUPP)),
         };
         self.change(lanes, range, io, done);
@@ -281,9 +299,6 @@ impl OpenDisk {
 
     /// Discards a range.
     pub(crate) fn discard(self: &Arc<OpenDisk>, lanes: &Lanes, offset: u64, len: u64, done: Done) {
-        if self.bdev().limits().discard_max_bytes == 0 {
-            return done(Err(Errno::EOPNOTSUPP));
-        }
         match self.whole_blocks(offset, len, false) {
             Ok(range) => self.change(lanes, range, Io::Discard { offset, len }, done),
             Err(error) => done(Err(error)),

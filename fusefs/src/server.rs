@@ -154,12 +154,16 @@ impl fuser::Filesystem for Server {
         fh: FileHandle,
         offset: u64,
         size: u32,
-        _flags: OpenFlags,
+        flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
         let _handler = self.0.enter();
+        let direct = flags.0 & libc::O_DIRECT != 0;
         match self.0.handles.get(fh) {
+            Some(Handle::Disk(disk)) if direct && disk.refuses_direct(offset, size as usize) => {
+                reply.error(Errno::EINVAL);
+            }
             Some(Handle::Disk(disk)) => self.0.run(Key::Io(disk.devt()), move || {
                 let done = move |result: umc::Result<&[u8]>| match result {
                     Ok(data) => reply.data(data),
@@ -189,12 +193,16 @@ impl fuser::Filesystem for Server {
         offset: u64,
         data: &[u8],
         _write_flags: WriteFlags,
-        _flags: OpenFlags,
+        flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
         let _handler = self.0.enter();
+        let direct = flags.0 & libc::O_DIRECT != 0;
         match self.0.handles.get(fh) {
+            Some(Handle::Disk(disk)) if direct && disk.refuses_direct(offset, data.len()) => {
+                reply.error(Errno::EINVAL);
+            }
             Some(Handle::Disk(disk)) => {
                 let mut copy = match PageBuf::new(data.len().max(1)) {
                     Ok(copy) => copy,
@@ -202,13 +210,15 @@ impl fuser::Filesystem for Server {
                 };
                 copy.as_mut_slice()[..data.len()].copy_from_slice(data);
                 let len = data.len();
+                // Of the file, and of this call (RWF_DSYNC): for direct I/O nobody else sees to them. O_SYNC contains it.
+                let fua = flags.0 & libc::O_DSYNC != 0;
                 let shared = self.0.clone();
                 self.0.run(Key::Io(disk.devt()), move || {
                     let done = move |result| match result {
                         Ok(len) => reply.written(len),
                         Err(error) => reply.error(errno(error)),
                     };
-                    disk.write(&shared.lanes, offset, copy, len, Box::new(done));
+                    disk.write(&shared.lanes, offset, (copy, len), fua, Box::new(done));
                 });
             }
             Some(Handle::File(file)) => {

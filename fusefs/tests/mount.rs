@@ -323,6 +323,47 @@ fn flushes_discards_and_zeroes() {
     node.end();
 }
 
+/// What a kernel refuses with O_DIRECT is refused; what FUSE makes of a long request is not.
+#[test]
+fn direct_io_is_in_whole_blocks() {
+    let mut node = node("blocks");
+    let large = Arc::new(RamDisk { data: Mutex::new(vec![0; SIZE]), ..RamDisk::default() });
+    let limits = DiskLimits { logical_block_size: 4096, physical_block_size: 4096, ..limits() };
+    blkdev::add_disk(node.kernel, "large", large.clone(), limits).unwrap();
+    let open = |flags| {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(flags).open(node.path("dev/large")).unwrap()
+    };
+    let direct = open(libc::O_DIRECT);
+    let mut memory = vec![1; (3 << 20) + 4096];
+    let start = memory.as_ptr().align_offset(4096);
+    let pages = &mut memory[start..];
+    for (at, len) in [(0, 512), (512, 512), (512, 4096), (4096, 4608), (3584, 512), (8192, 100)] {
+        assert_eq!(errno(direct.write_at(&pages[..len], at)), Some(libc::EINVAL), "{len} at {at}");
+        let read = direct.read_at(&mut pages[..len], at);
+        assert_eq!(errno(read), Some(libc::EINVAL), "{len} at {at}");
+    }
+    // Memory at a sector: FUSE sends it in pieces that end inside a block.
+    let (at, len) = (1 << 20, 2 << 20);
+    pages.iter_mut().enumerate().for_each(|(index, byte)| *byte = (index >> 9) as u8);
+    assert_eq!(direct.write_at(&pages[512..512 + len], at).unwrap(), len);
+    assert!(large.data.lock().unwrap()[at as usize..at as usize + len] == pages[512..512 + len]);
+    let wanted = pages[512..512 + len].to_vec();
+    pages.fill(0);
+    assert_eq!(direct.read_at(&mut pages[1536..1536 + len], at).unwrap(), len);
+    assert!(pages[1536..1536 + len] == wanted);
+    // To the end and over it.
+    assert_eq!(direct.read_at(&mut pages[..8192], SIZE as u64 - 4096).unwrap(), 4096);
+    assert_eq!(direct.read_at(&mut pages[..4096], SIZE as u64).unwrap(), 0);
+    drop(direct);
+    // Without the flag everything goes.
+    open(0).write_all_at(b"five!", 4093).unwrap();
+    assert_eq!(&large.data.lock().unwrap()[4093..4098], b"five!");
+    node.mount.as_ref().unwrap().settle();
+    blkdev::del_disk(node.kernel, "large").map_err(|in_use| in_use.to_string()).unwrap();
+    node.end();
+}
+
 #[test]
 fn claims_end_with_settle() {
     let mut node = node("claims");
