@@ -56,6 +56,24 @@ fn discards_make_holes() {
 }
 
 #[test]
+fn zeroes_are_a_hole_only_if_they_may_be() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("image");
+    File::create(&path).and_then(|file| file.set_len(SIZE)).expect("an image");
+    let disk = Disk::open(boot("a"), "d", &format!("file/{}", path.display()), None);
+    let blocks = || fs::metadata(&path).expect("metadata").blocks();
+    for (unmap, left) in [(false, 2048), (true, 0)] {
+        disk.write(0, &pattern(1 << 20, 1), true).expect("write");
+        let full = blocks();
+        assert!(full >= 2048, "{full} blocks");
+        let zeroes = Io::WriteZeroes { offset: 0, len: 1 << 20, unmap };
+        disk.run(zeroes).map(|_| ()).expect("zeroes");
+        assert_eq!(blocks(), full - 2048 + left, "may be unmapped: {unmap}");
+        assert!(disk.read(0, 1 << 20).expect("read").iter().all(|byte| *byte == 0));
+    }
+}
+
+#[test]
 fn an_image_has_one_user() {
     let dir = tempfile::tempdir().expect("tempdir");
     let path = dir.path().join("image");

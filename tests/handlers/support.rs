@@ -47,6 +47,11 @@ impl LoopDevice {
         LoopDevice::with(&["--find", "--show", "--read-only"], image, len)
     }
 
+    /// One whose partitions are devices too.
+    pub fn partitioned(image: &Path, len: u64) -> LoopDevice {
+        LoopDevice::with(&["--find", "--show", "--partscan"], image, len)
+    }
+
     fn with(options: &[&str], image: &Path, len: u64) -> LoopDevice {
         sparse(image, len);
         let path = run(Command::new("losetup").args(options).arg(image)).into();

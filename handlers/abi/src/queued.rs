@@ -176,6 +176,18 @@ impl Request {
         self.offset.checked_add(self.len).is_some_and(|end| end <= size)
     }
 
+    /// Of [`Kind::WriteSame`]: may the range be unmapped, if it reads as the pattern then?
+    pub fn may_unmap(&self) -> bool {
+        const WRITE_SAME_16: u8 = 0x93;
+        const UNMAP: u8 = 1 << 3;
+        // SAFETY: contract of `submit`: a command, whose SCSI side the host leaves there until the completion.
+        let cdb = unsafe { (*self.command).lib_cmd.as_ref() }.map_or(null_mut(), |lib| lib.cdb);
+        // SAFETY: a CDB has six bytes at least.
+        self.kind == Kind::WriteSame
+            && !cdb.is_null()
+            && unsafe { *cdb == WRITE_SAME_16 && *cdb.add(1) & UNMAP != 0 }
+    }
+
     /// The pieces of memory, for system calls. Together they have `len` bytes; those of [`Kind::WriteSame`] have as
     /// many as are to be repeated.
     pub fn pieces(&self) -> &[iovec] {
@@ -247,6 +259,26 @@ impl Request {
     pub fn log_error(&self, text: &str) {
         // SAFETY: the device is open while a request runs.
         unsafe { runner::log_error(self.device, text) };
+    }
+
+    /// What the host is told of a failed system call: why, if there are words for it, else `otherwise`.
+    pub fn status_of_errno(&mut self, errno: i32, otherwise: Status) -> Status {
+        const DATA_PROTECT: u8 = 7;
+        let code: u16 = match errno {
+            // SPACE ALLOCATION FAILED WRITE PROTECT
+            libc::ENOSPC | libc::EDQUOT | libc::EFBIG => 0x2707,
+            // WRITE PROTECTED
+            libc::EPERM | libc::EACCES | libc::EROFS => 0x2700,
+            _ => return otherwise,
+        };
+        // SAFETY: contract of `submit`: a command, whose SCSI side the host leaves there until the completion.
+        let Some(lib) = (unsafe { (*self.command).lib_cmd.as_mut() }) else { return otherwise };
+        lib.sense_buf.fill(0);
+        lib.sense_buf[0] = 0x70;
+        lib.sense_buf[2] = DATA_PROTECT;
+        lib.sense_buf[7] = 10;
+        lib.sense_buf[12..14].copy_from_slice(&code.to_be_bytes());
+        sts::PASSTHROUGH_ERR
     }
 
     /// Tells the host the end.

@@ -222,9 +222,12 @@ fn punches(file: &File, len: u64) -> bool {
 
 /// Does the block device take discards that read as zeros?
 fn discards(device: u64) -> bool {
-    let (major, minor) = (libc::major(device), libc::minor(device));
-    let path = format!("/sys/dev/block/{major}:{minor}/queue/write_zeroes_max_bytes");
-    std::fs::read_to_string(path).is_ok_and(|text| text.trim() != "0")
+    let device = format!("/sys/dev/block/{}:{}", libc::major(device), libc::minor(device));
+    // A partition's queue is its disk's.
+    ["queue", "../queue"].into_iter().any(|queue| {
+        let path = format!("{device}/{queue}/write_zeroes_max_bytes");
+        std::fs::read_to_string(path).is_ok_and(|text| text.trim() != "0")
+    })
 }
 
 /// The host's words for an error, without its number.

@@ -72,7 +72,7 @@ pub(crate) struct Job {
     retries: u32,
     /// Direct I/O refused the request: it goes through the page cache.
     avoid_direct: bool,
-    /// The file system has no zeroed ranges: holes serve.
+    /// Zeros by a hole: it may be one, or the file system has no zeroed ranges.
     punch: bool,
     bounce: Option<Bounce>,
     bounce_iov: iovec,
@@ -104,7 +104,8 @@ impl Job {
     pub(crate) fn new(image: Arc<Image>, request: Request) -> Result<Box<Job>, Request> {
         let Some(kind) = kind_of(&request) else { return Err(request) };
         let bounce_iov = iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        let (done, retries, avoid_direct, punch, bounce) = (0, 0, false, false, None);
+        let (done, retries, avoid_direct, bounce) = (0, 0, false, None);
+        let punch = request.may_unmap() && image.punches;
         Ok(Box::new(Job {
             image,
             request,
@@ -276,10 +277,8 @@ impl Job {
         }
         let error = std::io::Error::from_raw_os_error(errno);
         self.request.log_error(&format!("{:?} at {}: {}", self.kind, self.rest().0, plain(&error)));
-        Some(match self.kind {
-            Kind::Read => sts::RD_ERR,
-            _ => sts::WR_ERR,
-        })
+        let status = if self.kind == Kind::Read { sts::RD_ERR } else { sts::WR_ERR };
+        Some(self.request.status_of_errno(errno, status))
     }
 
     /// Tells the host the end.

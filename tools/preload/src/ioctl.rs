@@ -1,8 +1,8 @@
 //! The block-device face: the block layer's ioctls.
 //!
 //! FUSE copies only what an ioctl number says about its argument, and most of these say nothing, so
-//! they are answered here from what the file can do natively: its size, fsync(2), fallocate(2), and
-//! the queue's attributes below `/sys/dev/block/MAJ:MIN` of the tree.
+//! they are answered here from what the file can do natively: its size, fsync(2), requests of the
+//! tree's own, and the queue's attributes below `/sys/dev/block/MAJ:MIN` of the tree.
 
 use core::ffi::{c_int, c_long, c_uint, c_ulong, c_ushort, c_void};
 use core::ptr;
@@ -10,7 +10,7 @@ use core::ptr;
 use libc::Ioctl;
 
 use crate::raw;
-use crate::real::{self, errno, fail, keeping_errno};
+use crate::real::{self, fail, keeping_errno};
 use crate::root::Root;
 use crate::stat::device_of;
 
@@ -48,6 +48,10 @@ const BLKGETZONESZ: Ioctl = 2 << 30 | 4 << 16 | io(132);
 /// `_IOR(0x12, 133, u32)`.
 const BLKGETNRZONES: Ioctl = 2 << 30 | 4 << 16 | io(133);
 const HDIO_GETGEO: Ioctl = 0x0301;
+/// `IOC_DISCARD` of the tree: `_IOW('U', 1, u64[2])`.
+const NODE_DISCARD: Ioctl = 0x4010_5501;
+/// `IOC_ZERO_OUT` of the tree: `_IOW('U', 2, u64[2])`.
+const NODE_ZERO_OUT: Ioctl = 0x4010_5502;
 /// The type byte of CDROM ioctls, which partition and label probing tries on every disk.
 const CDROM: Ioctl = 0x53;
 
@@ -97,7 +101,7 @@ impl Disk {
     /// `arg` is what the request wants.
     unsafe fn ioctl(&self, request: Ioctl, arg: *mut c_void) -> Option<c_int> {
         // SAFETY: each arm reads or writes the argument as the type of its request, and the caller
-        // vouches for that; `put` and `range` refuse NULL.
+        // vouches for that; `put` refuses NULL.
         Some(unsafe {
             match request {
                 BLKGETSIZE64 => put(arg, self.size),
@@ -125,8 +129,8 @@ impl Disk {
                 BLKBSZGET => put(arg, self.soft_block_size() as c_int),
                 BLKBSZSET => self.set_soft_block_size(arg),
                 BLKFLSBUF => libc::fsync(self.fd),
-                BLKZEROOUT => self.range(arg).map_or_else(fail, |range| self.zero_out(range)),
-                BLKDISCARD => self.range(arg).map_or_else(fail, |range| self.discard(range)),
+                BLKZEROOUT => self.range(NODE_ZERO_OUT, arg),
+                BLKDISCARD => self.range(NODE_DISCARD, arg),
                 BLKSECDISCARD => fail(libc::EOPNOTSUPP),
                 BLKDISCARDZEROES | BLKGETZONESZ | BLKGETNRZONES => put::<c_uint>(arg, 0),
                 BLKRRPART => fail(libc::EINVAL),
@@ -199,81 +203,14 @@ impl Disk {
         }
     }
 
-    /// The range of BLKZEROOUT and BLKDISCARD: bytes, as two u64.
+    /// BLKDISCARD, BLKZEROOUT: the tree has requests of its own for them, whose numbers say that their argument is two u64.
     ///
     /// # Safety
-    /// `arg` is NULL or points to two u64.
-    unsafe fn range(&self, arg: *const c_void) -> Result<Range, c_int> {
-        // SAFETY: F_GETFL has no argument.
-        let flags = unsafe { real::fcntl(self.fd, libc::F_GETFL, 0) };
-        if flags & libc::O_ACCMODE == libc::O_RDONLY {
-            return Err(libc::EBADF);
-        }
-        // SAFETY: by contract.
-        let Some(&[start, len]) = (unsafe { arg.cast::<[u64; 2]>().as_ref() }) else {
-            return Err(libc::EFAULT);
-        };
-        let end = start.checked_add(len).filter(|&end| end <= self.size);
-        let mask = self.block_size() - 1;
-        match end {
-            Some(_) if start & mask == 0 && len & mask == 0 => Ok(Range { start, len }),
-            _ => Err(libc::EINVAL),
-        }
+    /// `arg` is NULL or points to them.
+    unsafe fn range(&self, request: Ioctl, arg: *mut c_void) -> c_int {
+        // SAFETY: by contract; the kernel refuses what is not mapped.
+        unsafe { real::ioctl(self.fd, request, arg) }
     }
-
-    fn discard(&self, range: Range) -> c_int {
-        if self.queue("discard_max_bytes", u64::MAX) == 0 {
-            return fail(libc::EOPNOTSUPP);
-        }
-        self.fallocate(libc::FALLOC_FL_PUNCH_HOLE, range)
-    }
-
-    /// By the device when it can, else by writing zeros, as the kernel does.
-    fn zero_out(&self, range: Range) -> c_int {
-        let before = errno();
-        match self.fallocate(libc::FALLOC_FL_ZERO_RANGE, range) {
-            0 => return 0,
-            _ if errno() != libc::EOPNOTSUPP && errno() != libc::ENOSYS => return -1,
-            _ => real::set_errno(before),
-        }
-        #[repr(align(4096))]
-        struct Zeros([u8; 1 << 18]);
-        static ZEROS: Zeros = Zeros([0; 1 << 18]);
-        let (mut start, end) = (range.start, range.start + range.len);
-        while start < end {
-            let len = (end - start).min(ZEROS.0.len() as u64) as usize;
-            // SAFETY: ZEROS has at least `len` bytes.
-            match unsafe { libc::pwrite64(self.fd, ZEROS.0.as_ptr().cast(), len, start as i64) } {
-                -1 if errno() == libc::EINTR => {}
-                -1 => return -1,
-                0 => return fail(libc::EIO),
-                written => start += written as u64,
-            }
-        }
-        0
-    }
-
-    fn fallocate(&self, mode: c_int, range: Range) -> c_int {
-        if range.len == 0 {
-            return 0;
-        }
-        let mode = mode | libc::FALLOC_FL_KEEP_SIZE;
-        loop {
-            // SAFETY: only numbers are passed.
-            let result =
-                unsafe { libc::fallocate64(self.fd, mode, range.start as i64, range.len as i64) };
-            if result == 0 || errno() != libc::EINTR {
-                return result;
-            }
-        }
-    }
-}
-
-/// Bytes from `start`; both are checked to lie on the device, so `i64` holds them.
-#[derive(Clone, Copy)]
-struct Range {
-    start: u64,
-    len: u64,
 }
 
 /// Answer with a value.
