@@ -144,6 +144,11 @@ fn a_crash() {
 }
 
 #[test]
+fn an_exit() {
+    found("FAULT_EXIT", &["lives: it called exit"]);
+}
+
+#[test]
 fn a_failing_call() {
     let output = suspect(&["-DFAULT_STATUS"]);
     let said = text(&output);
@@ -161,6 +166,12 @@ fn what_cannot_be_checked() {
     let output = check(&[&format!("{DEBIAN}/handler_qcow.so"), &missing]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(text(&output).contains(&missing), "{}", text(&output));
+    // An image that the handler would damage stays as it is.
+    let image = dir.path().join("disk.vmdk").display().to_string();
+    run(Command::new("qemu-img").args(["create", "-q", "-f", "vmdk", &image, "16M"]));
+    let output = check(&[&format!("{DEBIAN}/handler_qcow.so"), &image]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("it is a VMDK image"), "{}", text(&output));
 }
 
 /// The templates build with one command each, and keep the rules.

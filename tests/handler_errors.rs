@@ -17,7 +17,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Layout, eventually};
+use cluster::{Cluster, Foreground, Layout, bin_dir, eventually};
 use support::{compile, run, sparse};
 
 const LEN: usize = 64 << 10;
@@ -336,4 +336,58 @@ fn a_disk_timeout_detaches() {
     check(&device, 0, 0x78);
     drop(device);
     cluster.down();
+}
+
+/// The end of a node has a reason in its log, also where a handler ends the process.
+#[test]
+fn a_handler_that_exits_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    compile(dir.path(), "faulty.c", "faulty", &[]);
+    let lower = |lower: &cluster::Lower| {
+        if !lower.image.exists() {
+            sparse(lower.image, 32 << 20);
+        }
+        format!("faulty/{}", lower.image.display())
+    };
+    let handler_dir = ["--handler-dir".to_owned(), dir.path().display().to_string()];
+    let layout = Layout {
+        lower: Some(Arc::new(lower)),
+        start_args: handler_dir.to_vec(),
+        ..Layout::default()
+    };
+    let cluster = Cluster::new("exits", layout);
+    cluster.stop(cluster.b());
+    cluster.stop(cluster.a());
+    let umcd = Command::new(bin_dir().join("umcd"));
+    let umcd =
+        Foreground::start(&cluster, cluster.a(), umcd, &handler_dir.each_ref().map(|word| &**word));
+    command(&cluster, cluster.a(), "exit");
+    let low0 = cluster.root(cluster.a()).join("dev/low0");
+    File::options().write(true).open(low0).and_then(|disk| disk.write_all_at(&[1; 4096], 0)).ok();
+    let (status, log) = umcd.wait();
+    assert_eq!(status.code(), Some(70), "{log}");
+    assert!(log.contains("A handler called exit(3)"), "{log}");
+    assert!(log.contains("write_disk [handler_faulty]"), "{log}");
+}
+
+/// A limit of the host is an error of the write that meets it.
+#[test]
+fn a_file_that_may_not_grow() {
+    let cluster = Cluster::new("fsize", Layout::default());
+    let node = cluster.a();
+    let limit = format!("--fsize={}", 16 << 20);
+    run(Command::new("prlimit").args([
+        "--pid",
+        &cluster.pid(node).expect("it runs").to_string(),
+        &limit,
+    ]));
+    let low0 = cluster.root(node).join("dev/low0");
+    let disk = File::options().write(true).open(low0).expect("the disk");
+    disk.write_all_at(&[1; 4096], 8 << 20).expect("below the limit");
+    let error = disk.write_all_at(&[1; 4096], 24 << 20).expect_err("above the limit");
+    assert_eq!(error.raw_os_error(), Some(28), "{error}");
+    logged(&cluster, node, &["low0", "File too large"]);
+    logged(&cluster, node, &["low0", "write of 4096 bytes at 25165824 failed: no space left"]);
+    drop(disk);
+    cluster.nodes.iter().for_each(|node| cluster.stop(node));
 }

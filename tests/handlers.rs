@@ -162,6 +162,29 @@ fn drbd_on_file_over_a_loop_device() {
     }
 }
 
+/// A block device belongs to one disk, whoever its handler is, and to no mount.
+#[test]
+fn a_block_device_has_one_user() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let device = LoopDevice::new(&dir.path().join("disk"), 32 << 20);
+    let path = device.path.display().to_string();
+    run(Command::new("qemu-img").args(["create", "-q", "-f", "qcow2", &path, "16M"]));
+    let cluster = Cluster::new("claim", Layout { disk_mib: 4, ..Layout::default() });
+    let (a, b) = (cluster.a(), cluster.b());
+    let add = |node, spec: &str| cluster.umc(&["disk", "--node", node, "add", "q", spec]);
+    let (qcow, file) = (format!("qcow/{path}"), format!("file/{path}"));
+    assert!(add(a, &qcow).status.success());
+    refused(&add(b, &qcow), &[&path, "in use by another disk"]);
+    refused(&add(b, &file), &[&path, "in use by another disk"]);
+    cluster.umc_ok(&["disk", "--node", a, "del", "q"]);
+    assert!(add(b, &file).status.success());
+    refused(&add(a, &qcow), &[&path, "in use by another disk"]);
+    cluster.umc_ok(&["disk", "--node", b, "del", "q"]);
+    assert!(add(a, &qcow).status.success());
+    cluster.umc_ok(&["disk", "--node", a, "del", "q"]);
+    cluster.nodes.iter().for_each(|node| cluster.stop(node));
+}
+
 #[test]
 fn an_optical_disk_behind_its_file() {
     const BLOCK: u64 = 2048;

@@ -3,6 +3,7 @@
  * The log functions that a handler calls (libtcmu of tcmu-runner 1.5.4).
  * They are variadic, which stable Rust cannot define: the text is made here, src/log.rs does the rest.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,20 +21,23 @@ enum { LINE_MAX_BYTES = 1024 };
 	__attribute__((format(printf, 4, 5), visibility("default"))) void name(                \
 		struct tcmu_device *dev, const char *func, int line, const char *fmt, ...)     \
 	{                                                                                      \
+		/* For %m, and for the host, which asks for it when the call failed. */        \
+		int kept_errno = errno;                                                        \
 		char text[LINE_MAX_BYTES];                                                     \
 		va_list args;                                                                  \
 		int len;                                                                       \
                                                                                                \
 		if (!handlers_log_wanted(level))                                               \
 			return;                                                                \
+		errno = kept_errno;                                                            \
 		va_start(args, fmt);                                                           \
 		len = vsnprintf(text, sizeof(text), fmt, args);                                \
 		va_end(args);                                                                  \
-		if (len < 0)                                                                   \
-			return;                                                                \
-		if ((size_t)len >= sizeof(text))                                               \
+		if (len >= (int)sizeof(text))                                                  \
 			len = sizeof(text) - 1;                                                \
-		handlers_log(dev, level, func, line, text, (size_t)len);                       \
+		if (len > 0)                                                                   \
+			handlers_log(dev, level, func, line, text, (size_t)len);               \
+		errno = kept_errno;                                                            \
 	}
 
 /* The levels are those of syslog; 8 is the dump of each SCSI command. */

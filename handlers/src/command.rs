@@ -62,6 +62,8 @@ pub(crate) struct Request {
     pub len: u64,
     pub pre_flush: bool,
     pub fua: bool,
+    /// Zeroes may be unallocated.
+    pub unmap: bool,
     pub pieces: Pieces,
     /// What is ended when the request is.
     pub bio: *mut sys::bio,
@@ -95,6 +97,8 @@ pub(crate) struct Command {
     done: u64,
     step: u64,
     retries: u32,
+    /// The host's last error, where the call was over when it returned.
+    errno: i32,
     /// The handler's `writesame` did not want it.
     write_zeros_plainly: bool,
     /// What the handler consumes: never the request's own pieces.
@@ -109,7 +113,8 @@ unsafe impl Send for Command {}
 
 /// What a handler's function returned.
 enum Called {
-    Final(Status),
+    /// It is over; with the host's last error on this thread, if the call left one.
+    Final(Status, i32),
     Pending,
 }
 
@@ -143,6 +148,7 @@ impl Command {
             done: 0,
             step: 0,
             retries: 0,
+            errno: 0,
             write_zeros_plainly: false,
             handed: Pieces::new(),
         })
@@ -160,8 +166,8 @@ impl Command {
             // is held across the call.
             let raw = Box::into_raw(command);
             // SAFETY: the command lives until both the call and its completion are done with it.
-            let status = match unsafe { call(raw, stage) } {
-                Called::Final(status) => status,
+            let (status, errno) = match unsafe { call(raw, stage) } {
+                Called::Final(status, errno) => (status, errno),
                 Called::Pending => {
                     // SAFETY: as above; after a swap that finds `CALLED` it belongs to the completion.
                     let found = unsafe { (*raw).meeting.swap(meeting::RETURNED, AcqRel) };
@@ -169,11 +175,12 @@ impl Command {
                         return;
                     }
                     // SAFETY: the completion came, so the command is ours alone.
-                    unsafe { (*raw).completed_with.get() }
+                    (unsafe { (*raw).completed_with.get() }, 0)
                 }
             };
             // SAFETY: the call is over, the command is ours alone again.
             command = unsafe { Box::from_raw(raw) };
+            command.errno = errno;
             command = match command.after(stage, status) {
                 (command, After::Next) => command,
                 (command, After::Again) => return command.retry_later(),
@@ -228,13 +235,11 @@ impl Command {
                 After::Next
             }
             status => {
-                self.disk.say_failed(
-                    self.request.kind,
-                    self.request.offset + self.done,
-                    self.step,
-                    &cdb::describe(status, &self.lib.sense_buf),
-                );
-                After::End(cdb::block_status(status, &self.lib.sense_buf))
+                let (sense, errno) = (&self.lib.sense_buf[..], self.errno);
+                let answer = cdb::Answer { status, sense, errno };
+                let at = self.request.offset + self.done;
+                self.disk.say_failed(self.request.kind, at, self.step, &answer.to_string());
+                After::End(answer.block_status())
             }
         };
         (self, after)
@@ -287,16 +292,15 @@ impl Command {
                 Kind::WriteZeroes => self.hand_zeros(left),
             }
         }
+        let block = u64::from(self.disk.limits.block_size);
+        let (lba, blocks) = ((self.request.offset + self.done) / block, (self.step / block) as u32);
         if self.disk.handler.handle_cmd.is_some() && !self.has_no_cdb(stage) {
             self.cdb = match stage {
                 Stage::PreFlush | Stage::PostFlush => cdb::synchronize_cache(),
-                Stage::Data => {
-                    let block = u64::from(self.disk.limits.block_size);
-                    let lba = (self.request.offset + self.done) / block;
-                    let write = self.request.kind != Kind::Read;
-                    cdb::transfer(write, lba, (self.step / block) as u32)
-                }
+                Stage::Data => cdb::transfer(self.request.kind != Kind::Read, lba, blocks),
             };
+        } else if stage == Stage::Data && self.request.kind == Kind::WriteZeroes {
+            self.cdb = cdb::write_same(lba, blocks, self.request.unmap);
         }
         self.lib.sense_buf.fill(0);
         self.lib.cdb = self.cdb.as_mut_ptr();
@@ -392,12 +396,13 @@ unsafe fn call(raw: *mut Command, stage: Stage) -> Called {
     let (handler, dev) = (disk.handler, disk.device.as_abi());
     let cmd = raw.cast::<abi::Cmd>();
 
+    set_errno(0);
     if let Some(handle_cmd) = handler.handle_cmd.filter(|_| !no_cdb) {
         // SAFETY: the ABI's contract: a live device, a command with a CDB and private pieces.
         match unsafe { handle_cmd(dev, cmd) } {
             sts::ASYNC_HANDLED => return Called::Pending,
             sts::NOT_HANDLED if !disk.limits.passthrough => {}
-            status => return Called::Final(status),
+            status => return Called::Final(status, errno()),
         }
     }
     // SAFETY: the command is still ours: the handler refused it, or did not see it.
@@ -423,9 +428,18 @@ unsafe fn call(raw: *mut Command, stage: Stage) -> Called {
     };
     match status {
         Some(sts::OK) if handler.nr_threads == 0 => Called::Pending,
-        Some(status) => Called::Final(status),
-        None => Called::Final(sts::NOT_HANDLED),
+        Some(status) => Called::Final(status, errno()),
+        None => Called::Final(sts::NOT_HANDLED, 0),
     }
+}
+
+fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+fn set_errno(errno: i32) {
+    // SAFETY: the thread's own.
+    unsafe { *libc::__errno_location() = errno };
 }
 
 /// The completion of every command: `done` of `struct tcmur_cmd`.
@@ -468,6 +482,7 @@ pub(crate) unsafe fn request_of(bio: *mut sys::bio, limits: &Limits) -> Result<R
         len: if kind == Kind::Flush { 0 } else { size.into() },
         pre_flush: kind == Kind::Flush || flags & sys::REQ_PREFLUSH != 0,
         fua: flags & sys::REQ_FUA != 0,
+        unmap: kind == Kind::WriteZeroes && flags & sys::REQ_NOUNMAP == 0,
         pieces: Pieces::new(),
         bio,
     };

@@ -206,7 +206,7 @@ impl HandlerDisk {
 pub(crate) unsafe fn close(handler: &Handler, device: *mut abi::Device) {
     if let Some(close) = handler.close {
         // SAFETY: the caller's contract.
-        unsafe { close(device) };
+        crate::log::keeping_errors(|| unsafe { close(device) });
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Kind {
     NoSize,
     /// The image is used by another disk.
     Busy,
+    /// The handler would damage the image.
+    BadImage,
     /// The handler did not open the disk.
     OpenFailed,
     /// The handler opened it with an impossible geometry.

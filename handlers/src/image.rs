@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// `_IOR(0x12, 114, size_t)`: the size of a block device in bytes.
@@ -32,25 +32,36 @@ pub fn path_of(config: &str) -> Option<PathBuf> {
 /// Of the host; `InvalidData` when it is neither a file nor a block device.
 pub fn size_of(path: &Path, subtype: &str) -> io::Result<u64> {
     let meta = fs::metadata(path)?;
-    if meta.file_type().is_block_device() {
-        let mut size = 0_u64;
-        // SAFETY: the request writes one u64.
-        let ret =
-            unsafe { libc::ioctl(File::open(path)?.as_raw_fd(), BLKGETSIZE64, &raw mut size) };
-        return if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(size) };
-    }
-    if !meta.is_file() {
+    let is_block = meta.file_type().is_block_device();
+    if !is_block && !meta.is_file() {
         let text = "it is neither a regular file nor a block device";
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
-    // Only this handler looks into the file; to the others it is plain data, whatever it looks like.
+    // Only this handler looks into the image; to the others it is plain data, whatever it looks like.
     if subtype == "qcow"
         && let Some(size) = qcow_size(path)?
     {
         return Ok(size);
     }
-    Ok(meta.len())
+    if !is_block {
+        return Ok(meta.len());
+    }
+    let mut size = 0_u64;
+    // SAFETY: the request writes one u64.
+    let ret = unsafe { libc::ioctl(File::open(path)?.as_raw_fd(), BLKGETSIZE64, &raw mut size) };
+    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(size) }
 }
+
+/// Why a handler must not be given this image, though it would take it; `None`: nothing is known against it.
+///
+/// # Errors
+/// Of the host, when the image cannot be read.
+pub fn objection(path: &Path, subtype: &str) -> io::Result<Option<String>> {
+    if subtype == "qcow" && path.exists() { crate::qcow::objection(path) } else { Ok(None) }
+}
+
+/// What to do about an [`objection`].
+pub const CONVERT: &str = "Make one that it can keep: qemu-img convert -O qcow2 OLD NEW.";
 
 /// The size that a qcow or qcow2 header states; `None` for other files.
 fn qcow_size(path: &Path) -> io::Result<Option<u64>> {
@@ -66,18 +77,29 @@ fn qcow_size(path: &Path) -> io::Result<Option<u64>> {
     Ok(size)
 }
 
-/// A claim on an image: an advisory lock, so that no other disk of this or another node uses it.
+/// A claim on an image, so that no other disk of this or another node uses it: an advisory lock on a file, the kernel's
+/// own claim on a block device, which also keeps it from being mounted.
 #[derive(Debug)]
 pub(crate) struct Claim(File);
 
 impl Claim {
     /// # Errors
-    /// `WouldBlock` when it is in use.
+    /// `ResourceBusy` when it is in use.
     pub(crate) fn new(path: &Path) -> io::Result<Claim> {
+        if fs::metadata(path)?.file_type().is_block_device() {
+            // Ends with the last copy of the descriptor; programs that are being started close theirs at their exec.
+            let file = OpenOptions::new().read(true).custom_flags(libc::O_EXCL).open(path)?;
+            return Ok(Claim(file));
+        }
         let file = OpenOptions::new().read(true).open(path)?;
         // SAFETY: an open descriptor.
         if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } < 0 {
-            return Err(io::Error::last_os_error());
+            return Err(match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::WouldBlock => {
+                    io::ErrorKind::ResourceBusy.into()
+                }
+                error => error,
+            });
         }
         Ok(Claim(file))
     }
@@ -86,7 +108,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         // A program that is just being started has a copy of the descriptor, and would keep the lock for a moment.
-        // SAFETY: an open descriptor.
+        // SAFETY: an open descriptor; on a block device there is no lock, and nothing happens.
         unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
     }
 }

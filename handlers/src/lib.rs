@@ -5,8 +5,8 @@
 //! `HANDLER/CONFIG`.
 //!
 //! Where to read: [`abi`] has the layouts, [`registry`] the loading, `open` the life of a disk up to its first bio,
-//! `disk` and `command` the way of a bio through a handler; `command` has the rules of completion. What a handler may
-//! call is in [`exports`] and [`helpers`] and, because it is variadic, in `glue/log.c`.
+//! `disk` and `command` the way of a bio through a handler; `command` has the rules of completion; `qcow` looks for what
+//! Debian's handler of that name would damage. What a handler may call is in [`exports`] and [`helpers`] and, because it is variadic, in `glue/log.c`; what it must not, in `process`.
 //!
 //! `umc-handler-check`, the program behind `umc handler check`, drives a handler without a node.
 //!
@@ -23,6 +23,8 @@ pub mod helpers;
 pub mod image;
 mod log;
 mod open;
+mod process;
+mod qcow;
 mod queue;
 pub mod registry;
 mod resize;

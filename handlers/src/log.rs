@@ -4,7 +4,7 @@
 //! disk is opened its error messages are also kept, because an open returns just a number: they become the cause that
 //! the user is told.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int};
 
 use crate::abi;
@@ -19,14 +19,23 @@ const INFO: c_int = 6;
 
 thread_local! {
     static KEPT: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+    /// The same in short, for the end of the process, when the other one is gone.
+    static KEEPING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `f` and returns with its result the error messages a handler logged meanwhile on this thread.
 pub(crate) fn keeping_errors<R>(f: impl FnOnce() -> R) -> (R, String) {
     KEPT.with_borrow_mut(|kept| *kept = Some(Vec::new()));
+    KEEPING.set(true);
     let result = f();
+    KEEPING.set(false);
     let kept = KEPT.with_borrow_mut(Option::take).unwrap_or_default();
     (result, kept.join("; "))
+}
+
+/// Does a handler open a disk on this thread?
+pub(crate) fn is_keeping() -> bool {
+    KEEPING.get()
 }
 
 fn keep(text: &str) {

@@ -2,7 +2,9 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt::Display;
+use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
 use std::sync::Arc;
@@ -84,6 +86,7 @@ impl<'a> Opening<'a> {
         self.check_config(&cfgstring)?;
         let size = self.size(size)?;
         let mut claim = self.claim()?;
+        self.look_at_image()?;
 
         let kernel = self.kernel;
         let log = Box::new(move |level: u8, text: &str| printk::emit(kernel, level, text));
@@ -183,15 +186,30 @@ impl<'a> Opening<'a> {
 
     /// Keeps other disks from the image. Our file handler does it by itself, also below tcmu-runner.
     fn claim(&self) -> Result<Option<Claim>, Error> {
-        let Some(path) = self.image.as_deref().filter(|path| path.is_file()) else {
-            return Ok(None);
+        let is_image = |path: &&Path| {
+            fs::metadata(path)
+                .is_ok_and(|meta| meta.is_file() || meta.file_type().is_block_device())
         };
+        let Some(path) = self.image.as_deref().filter(is_image) else { return Ok(None) };
         if self.subtype == "file" {
             return Ok(None);
         }
         match Claim::new(path) {
             Ok(claim) => Ok(Some(claim)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(self.busy(path)),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Err(self.busy(path)),
+            Err(error) => {
+                let cause = format!("{}: {}", path.display(), plain(&error));
+                Err(self.fail(Kind::OpenFailed, cause, "Check the image."))
+            }
+        }
+    }
+
+    /// Keeps the handler from an image that it would damage.
+    fn look_at_image(&self) -> Result<(), Error> {
+        let Some(path) = self.image.as_deref() else { return Ok(()) };
+        match image::objection(path, self.subtype) {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => Err(self.fail(Kind::BadImage, why, image::CONVERT)),
             Err(error) => {
                 let cause = format!("{}: {}", path.display(), plain(&error));
                 Err(self.fail(Kind::OpenFailed, cause, "Check the image."))
@@ -200,13 +218,12 @@ impl<'a> Opening<'a> {
     }
 
     fn busy(&self, path: &Path) -> Error {
-        let cause =
-            format!("{} is in use by another disk, of this or another node", path.display());
-        self.fail(
-            Kind::Busy,
-            cause,
-            "Give each disk its own image; umc disk ls shows the node's disks.",
-        )
+        let is_file = path.is_file();
+        let others = if is_file { "" } else { ", or of the host" };
+        let path = path.display();
+        let cause = format!("{path} is in use by another disk, of this or another node{others}");
+        let next = "Give each disk its own image; umc disk ls shows the node's disks.";
+        self.fail(Kind::Busy, cause, next)
     }
 
     fn call_open(&self, device: &Device) -> Result<(), Error> {

@@ -60,6 +60,7 @@ pub struct Listed {
 impl Registry {
     /// Looks beside the executable first (the handlers of this project), then in `dirs`.
     pub fn new(dirs: impl IntoIterator<Item = PathBuf>) -> Registry {
+        crate::process::prepare();
         let mut all: Vec<PathBuf> = builtin_dirs().into_iter().filter(|dir| dir.is_dir()).collect();
         all.extend(dirs);
         Registry { dirs: all }

@@ -59,6 +59,65 @@ fn qcow_takes_qcow2_images() {
     assert!(disk.read(2 << 20, 65536).expect("read").iter().all(|byte| *byte == 0x5a));
 }
 
+/// What the handler would damage or misread never reaches it.
+#[test]
+fn images_that_qcow_cannot_keep() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let create = |name: &str, format: &str, options: &[&str]| {
+        let path = path(name);
+        let mut args = vec!["create", "-q", "-f", format];
+        args.extend(options);
+        args.extend([&*path, "32M"]);
+        qemu("qemu-img", &args);
+        path
+    };
+    let refused = |image: &str, why: &str| {
+        let before = fs::read(image).expect("the image");
+        let error = open_disk(boot("a"), &registry(&[]), "d", &format!("qcow/{image}"), None);
+        let error = error.expect_err(image);
+        assert_eq!(error.kind, Kind::BadImage, "{image}: {error}");
+        assert!(error.to_string().contains(why), "{image}: {error}");
+        assert!(fs::read(image).expect("the image") == before, "{image} was changed");
+    };
+    let image = create("snapshot", "qcow2", &[]);
+    qemu("qemu-img", &["snapshot", "-c", "first", &image]);
+    refused(&image, "internal snapshots");
+    refused(&create("extended", "qcow2", &["-o", "extended_l2=on"]), "extended L2");
+    let data = format!("data_file={}", path("data"));
+    refused(&create("split", "qcow2", &["-o", &data]), "in another file");
+    refused(&create("small", "qcow2", &["-o", "cluster_size=512"]), "clusters of 512 bytes");
+    let image = create("bitmap", "qcow2", &[]);
+    qemu("qemu-img", &["bitmap", "--add", &image, "changes"]);
+    refused(&image, "bitmaps");
+    let image = create("zeros", "qcow2", &[]);
+    qemu("qemu-io", &["-f", "qcow2", "-c", "write -P 7 0 128k", "-c", "write -z 64k 64k", &image]);
+    refused(&image, "clusters of zeros");
+    refused(&create("on-zeros", "qcow2", &["-F", "qcow2", "-b", &image]), "its backing file");
+    let compressed = path("compressed");
+    qemu("qemu-img", &["convert", "-c", "-O", "qcow2", &path("bitmap"), &compressed]);
+    qemu("qemu-io", &["-f", "qcow2", "-c", "write -P 7 -c 0 64k", &compressed]);
+    refused(&compressed, "compressed clusters");
+    for format in ["vmdk", "vdi", "vhdx", "vpc", "qed"] {
+        refused(&create(format, format, &[]), "would take for the disk itself");
+    }
+
+    // What they are converted to is kept.
+    let good = path("good");
+    qemu("qemu-img", &["convert", "-O", "qcow2", &image, &good]);
+    let overlay = create("overlay", "qcow2", &["-F", "qcow2", "-b", &good]);
+    let small = create("clusters", "qcow2", &["-o", "cluster_size=4k"]);
+    let old = create("old", "qcow2", &["-o", "compat=0.10"]);
+    for image in [&good, &overlay, &small, &old] {
+        let disk = Disk::open(boot("a"), "d", &format!("qcow/{image}"), None);
+        disk.write(1 << 20, &pattern(1 << 20, 3), true).expect("write");
+        assert!(disk.read(1 << 20, 1 << 20).expect("read") == pattern(1 << 20, 3), "{image}");
+        drop(disk);
+        qemu("qemu-img", &["check", image]);
+    }
+    qemu("qemu-io", &["-f", "qcow2", "-c", "read -P 7 0 64k", "-c", "read -P 0 64k 64k", &overlay]);
+}
+
 #[test]
 fn optical_disks_have_large_blocks() {
     let dir = tempfile::tempdir().expect("tempdir");

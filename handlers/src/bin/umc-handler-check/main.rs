@@ -10,9 +10,11 @@ mod rules;
 mod session;
 
 use std::ffi::{CStr, CString, OsString};
+use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
@@ -86,6 +88,7 @@ impl Report {
                     "the handler holds a request, or cannot be opened: nothing more is checked",
                     "",
                 );
+                FINISHED.store(true, SeqCst);
                 std::process::exit(1);
             }
         }
@@ -130,10 +133,38 @@ fn size(arguments: &Arguments, subtype: &str) -> Result<u64, String> {
     })
 }
 
+/// The checks are over, and the process may exit.
+static FINISHED: AtomicBool = AtomicBool::new(false);
+
+/// A handler that calls `exit` does not look like the end of the checks.
+extern "C" fn exits() {
+    if !FINISHED.load(SeqCst) {
+        println!("broken  lives: it called exit in the rule after the last one above");
+        println!("The handler breaks 1 rule or more.");
+        let _ = io::stdout().flush();
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(1) };
+    }
+}
+
 fn check(arguments: &Arguments) -> Result<ExitCode, String> {
+    // SAFETY: a function that is there until the end.
+    unsafe { libc::atexit(exits) };
+    let result = check_rules(arguments);
+    FINISHED.store(true, SeqCst);
+    result
+}
+
+fn check_rules(arguments: &Arguments) -> Result<ExitCode, String> {
     let loaded = registry::load_file(&arguments.file).map_err(|error| error.to_string())?;
     let handler = loaded[0];
     let subtype = registry::subtype(handler);
+    if let Some(path) = image::path_of(&arguments.config)
+        && let Some(why) = image::objection(&path, subtype)
+            .map_err(|error| format!("{}: {error}.", path.display()))?
+    {
+        return Err(format!("{}: {why}. {}", path.display(), image::CONVERT));
+    }
     let size = size(arguments, subtype)?;
     let spec = format!("{subtype}/{}", arguments.config);
     let mut report = Report::default();
