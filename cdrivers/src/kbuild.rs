@@ -66,7 +66,7 @@ fn link(ko: &Path, exports: &BTreeMap<String, String>) -> Result<()> {
     Ok(())
 }
 
-/// All `.ko` files below `dir`.
+/// Adds all `.ko` files below `dir`.
 fn find_modules(dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(dir).map_err(io("read", dir))? {
         let path = entry.map_err(io("read", dir))?.path();
@@ -90,9 +90,9 @@ pub fn build_dir(umcd: &Path, dir: &Path) -> Result<(Vec<Built>, String)> {
     let dir = dir.canonicalize().map_err(io("open", dir))?;
     let kdir = kdir::make(umcd)?;
     let output = make(&kdir, &dir)?;
-    let exports = symbols::module_exports(&dir.join("Module.symvers"));
     let mut found = Vec::new();
     find_modules(&dir, &mut found)?;
+    let exports = symbols::module_exports(found.iter().map(PathBuf::as_path))?;
     let mut built = Vec::new();
     for ko in found {
         link(&ko, &exports)?;
@@ -128,12 +128,13 @@ pub fn build_driver(umcd: &Path, driver: &Driver) -> Result<(Vec<Built>, String)
     }
     let kdir = kdir::make(umcd)?;
     let output = make(&kdir, &dir)?;
-    let exports = symbols::module_exports(&dir.join("Module.symvers"));
+    let files: Vec<_> =
+        driver.modules.iter().map(|(_, stem)| dir.join(stem).with_extension("ko")).collect();
+    let exports = symbols::module_exports(files.iter().map(PathBuf::as_path))?;
     let modules = crate::module_dir();
     fs::create_dir_all(&modules).map_err(io("create", &modules))?;
     let mut built = Vec::new();
-    for (name, stem) in driver.modules {
-        let ko = dir.join(stem).with_extension("ko");
+    for ((name, _), ko) in driver.modules.iter().zip(files) {
         link(&ko, &exports)?;
         for extension in ["ko", "so"] {
             install(&ko.with_extension(extension), &modules.join(format!("{name}.{extension}")))?;

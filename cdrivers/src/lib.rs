@@ -44,6 +44,10 @@ pub enum Error {
     #[error("{path}: no such module file. Build it first: umc build {name}")]
     NotBuilt { path: PathBuf, name: String },
     #[error(
+        "{path}: no such module file. umc build DIR makes it, in a directory with a Kbuild file."
+    )]
+    NoSuchFile { path: PathBuf },
+    #[error(
         "{path} has no record of where it came from ({record} is missing or unreadable). Build it again with umc build."
     )]
     NoManifest { path: PathBuf, record: PathBuf },

@@ -8,15 +8,31 @@ use crate::{Error, Result, io, module_dir};
 /// `NAME`, or the path of a `.ko` or `.so`, to the shared object that is loaded.
 pub fn find(what: &str) -> Result<PathBuf> {
     let path = Path::new(what);
-    let path = if what.contains('/') || path.extension().is_some() {
-        path.with_extension("so")
-    } else {
-        module_dir().join(what.replace('-', "_")).with_extension("so")
+    let is_file = what.contains('/') || path.extension().is_some();
+    let path = match is_file {
+        true => path.with_extension("so"),
+        false => module_dir().join(what.replace('-', "_")).with_extension("so"),
     };
-    if !path.exists() {
-        return Err(Error::NotBuilt { path, name: what.into() });
+    match path.exists() {
+        true => {}
+        false if is_file => return Err(Error::NoSuchFile { path }),
+        false => return Err(Error::NotBuilt { path, name: what.into() }),
     }
     path.canonicalize().map_err(io("open", &path))
+}
+
+/// The `.ko` files in the directory of a module, its own included: where those that it depends on are looked for first.
+pub fn beside(module: &Path) -> Result<Vec<PathBuf>> {
+    let dir = module.parent().filter(|dir| *dir != Path::new("")).unwrap_or(Path::new("."));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(io("read", dir))? {
+        let path = entry.map_err(io("read", dir))?.path();
+        if path.extension().is_some_and(|extension| extension == "ko") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// The module with everything it depends on, in load order.

@@ -89,17 +89,24 @@ pub fn modinfo(module: &Path) -> Result<Vec<(String, String)>> {
         .collect())
 }
 
-/// Symbols that the modules built beside this one export, with the module's name: from a `Module.symvers`.
-pub fn module_exports(symvers: &Path) -> BTreeMap<String, String> {
-    let text = fs::read_to_string(symvers).unwrap_or_default();
-    text.lines()
-        .filter_map(|line| {
-            let mut fields = line.split('\t');
-            let (_, name, module) = (fields.next()?, fields.next()?, fields.next()?);
-            let module = module.rsplit('/').next()?;
-            (module != "vmlinux").then(|| (name.to_owned(), module.to_owned()))
-        })
-        .collect()
+/// What EXPORT_SYMBOL puts before a name, see `umc/include/linux/export.h`.
+const EXPORT_LABEL: &str = "__export_symbol_";
+
+/// Symbols that the modules export, with the name of the module that has each: what the files themselves say.
+pub fn module_exports<'a>(
+    modules: impl IntoIterator<Item = &'a Path>,
+) -> Result<BTreeMap<String, String>> {
+    let mut exports = BTreeMap::new();
+    for module in modules {
+        let name = module.file_stem().unwrap_or_default().to_string_lossy();
+        let bytes = fs::read(module).map_err(io("read", module))?;
+        let file = parse(module, &bytes)?;
+        let labels = file.symbols().filter_map(|symbol| symbol.name().ok());
+        for export in labels.filter_map(|label| label.strip_prefix(EXPORT_LABEL)) {
+            exports.insert(export.to_owned(), name.clone().into_owned());
+        }
+    }
+    Ok(exports)
 }
 
 /// The ledger of one module: each undefined symbol and its provider.

@@ -1,6 +1,5 @@
 //! `umc build`, `kdir`, `modinfo` and `symbols`: everything about module files that needs no node.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -82,8 +81,8 @@ pub fn print_symbols(what: &str) -> Result<()> {
     let path = Path::new(what);
     let module =
         if path.exists() { path.to_owned() } else { modules::find(what)?.with_extension("ko") };
-    let beside = module.with_file_name("Module.symvers");
-    let exports = if beside.exists() { symbols::module_exports(&beside) } else { BTreeMap::new() };
+    let beside = modules::beside(&module)?;
+    let exports = symbols::module_exports(beside.iter().map(PathBuf::as_path))?;
     let ledger = symbols::ledger(&module, &symbols::kernel_exports(&umcd()?)?, &exports)?;
     let mut missing = 0;
     for (name, provider) in &ledger {
