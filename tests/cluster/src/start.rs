@@ -43,8 +43,10 @@ impl Start for Command {
     }
 }
 
-/// Closes what was inherited, in the new process. The exec would do it too late: it is behind it that the starter goes
-/// on. Pipes stay for the exec, because one of them tells the starter of it.
+/// Lets go of what was inherited, in the new process: descriptors, and signals that are ignored.
+///
+/// Files are closed here, because the exec would do it too late: it is behind it that the starter goes on. Pipes stay for
+/// the exec, because one of them tells the starter of it.
 fn let_go() -> io::Result<()> {
     for fd in 3..FEW {
         // SAFETY: descriptors of this process, which runs nothing else.
@@ -57,5 +59,30 @@ fn let_go() -> io::Result<()> {
     }
     // SAFETY: as above.
     unsafe { libc::close_range(FEW as libc::c_uint, libc::c_uint::MAX, 0) };
+    // A shell without job control starts what runs in its background with these ignored, and nohup(1) one of them.
+    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+        // SAFETY: the default action is no handler of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    #[test]
+    fn what_is_started_in_the_background_can_be_interrupted() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "kill -INT $$"]);
+        // SAFETY: one system call, as a shell makes it before it starts something in its background.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGINT, libc::SIG_IGN);
+                Ok(())
+            })
+        };
+        assert_eq!(command.run_shown().unwrap().signal(), Some(libc::SIGINT));
+    }
 }
