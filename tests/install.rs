@@ -138,6 +138,10 @@ fn a_prefix_has_all_that_a_node_needs() {
     run(&["mkfs.ext4", "-q", "/dev/ram"]);
     run(&["mkfs.ext4", "-q", "/dev/file"]);
     run(&["drbdsetup", "down", "r0"]);
+    // Not from under a node that runs.
+    let output = installed.install(&["--uninstall"]);
+    let pid = record["pid"].to_string();
+    assert!(!output.status.success() && text(&output).contains(&pid), "{}", text(&output));
     installed.umc_ok(&["stop", "installed"]);
 
     // Installed again, over what is there, what the older one had alone goes.
@@ -159,4 +163,20 @@ fn a_prefix_has_all_that_a_node_needs() {
     assert!(!prefix.join("share").exists() && !prefix.join("lib").exists());
     let output = installed.install(&["--uninstall"]);
     assert!(text(&output).contains("has no umc"), "{}", text(&output));
+}
+
+/// What was made for it goes with it; what was there before stays.
+#[test]
+fn an_empty_prefix_goes_with_what_was_in_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let installed = Installed { dir };
+    let above = installed.dir.path().join("above");
+    fs::create_dir(&above).expect("a directory");
+    let prefix = above.join("made/for/it").display().to_string();
+    for args in [&["--prefix", &prefix][..], &["--prefix", &prefix, "--uninstall"]] {
+        let output = installed.install(args);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    assert!(above.exists(), "it was there before");
+    assert_eq!(fs::read_dir(&above).expect("a directory").count(), 0, "left behind");
 }
