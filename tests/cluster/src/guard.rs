@@ -7,9 +7,10 @@ use crate::Start;
 
 /// Runs `tools/guard` on the directory of a cluster. It begins when its standard input ends, whose other end nobody but
 /// this process has.
-pub(crate) struct Guard(Child);
+pub struct Guard(Child);
 
 impl Guard {
+    /// It clears up in this directory, with nodes at DIR/run, and removes it.
     pub fn start(dir: &Path) -> Guard {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/guard");
         let guard = Command::new("setsid")

@@ -26,7 +26,7 @@ mod watch;
 
 pub use fleet::Fleet;
 pub use foreground::Foreground;
-use guard::Guard;
+pub use guard::Guard;
 pub use model::{Model, Random, assert_same};
 pub use start::Start;
 pub use watch::Watch;

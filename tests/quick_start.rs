@@ -1,0 +1,64 @@
+//! The quick start of the README is a script that runs as it stands there.
+//!
+//! Left out is its first block, which builds and names the place of what was built. It runs in a network namespace, since
+//! its ports are not the test's own.
+
+use std::process::Command;
+
+use cluster::{Guard, Start, bin_dir, text};
+
+/// The code blocks of the section, one text each.
+fn blocks(page: &str, heading: &str) -> Vec<String> {
+    let section = page.split(heading).nth(1).expect("the section");
+    let section = section.split("\n## ").next().expect("its text");
+    let mut blocks = vec![String::new()];
+    for line in section.lines() {
+        match line.strip_prefix("    ") {
+            Some(code) => blocks.last_mut().expect("one").extend([code, "\n"]),
+            None if line.is_empty() => {}
+            None => blocks.push(String::new()),
+        }
+    }
+    blocks.retain(|block| !block.is_empty());
+    blocks
+}
+
+#[test]
+fn it_shows_status_sync_failover_and_the_data() {
+    let dir = std::env::temp_dir().join(format!("umc-quick-start-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let guard = Guard::start(&dir);
+    let page = include_str!("../README.md");
+    let blocks = blocks(page, "## Quick start\n");
+    assert!(blocks[0].contains("tools/setup"), "the first block: {}", blocks[0]);
+    let script = blocks[1..].concat();
+
+    let path = format!("{}:{}", bin_dir().display(), std::env::var("PATH").unwrap_or_default());
+    let output = Command::new("unshare")
+        .args(["--net", "bash", "-euc", "ip link set lo up; eval \"$0\"", &script])
+        .env("PATH", path)
+        .env("UMC_RUNTIME_DIR", dir.join("run"))
+        .env("TMPDIR", &dir)
+        .env_remove("UMC_FS_ROOT")
+        .run()
+        .expect("it runs");
+    let shown = text(&output);
+    assert!(output.status.success(), "{shown}");
+    let says = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (alpha, beta) = says.split_once("written on alpha\n").expect("the file's text");
+    // Each as the Primary that it is at that time.
+    for status in [alpha, beta] {
+        for part in
+            ["r0 role:Primary", "disk:UpToDate", "peer role:Secondary", "peer-disk:UpToDate"]
+        {
+            assert!(status.contains(part), "\"{part}\" is not in {status}\nof {shown}");
+        }
+    }
+    // Nodes, mounts and loop devices: the script has ended them itself.
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
+    assert!(!mounts.contains(&dir.display().to_string()), "{mounts}");
+    for node in ["alpha", "beta"] {
+        assert!(!dir.join("run").join(node).join("node.json").exists(), "{node} runs");
+    }
+    drop(guard);
+}
