@@ -34,7 +34,7 @@ pub struct Args {
     pub disks: Vec<DiskSpec>,
 
     /// Where else to look for handler_*.so files, before the directory of Debian's tcmu-runner
-    #[arg(long = "handler-dir", value_name = "DIR")]
+    #[arg(long = "handler-dir", value_name = "DIR", value_parser = directory)]
     pub handler_dirs: Vec<PathBuf>,
 
     /// Report a task that sleeps uninterruptibly for longer in the kernel log, with its stack; 0 = never
@@ -47,6 +47,14 @@ fn host_name() -> String {
         .ok()
         .and_then(|name| name.into_string().ok())
         .unwrap_or_else(|| "umc".into())
+}
+
+fn directory(text: &str) -> Result<PathBuf, String> {
+    match std::fs::metadata(text) {
+        Ok(found) if found.is_dir() => Ok(text.into()),
+        Ok(_) => Err("it is not a directory".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// `NAME[,param=value…]`.
@@ -82,15 +90,8 @@ impl std::str::FromStr for DiskSpec {
         let (name, rest) = text.split_once('=').ok_or(
             "expected NAME=HANDLER/CONFIG, for example r0=ram/,size=1G or r0=file//srv/r0.img",
         )?;
-        let (spec, size) = match rest.rsplit_once(",size=") {
-            Some((spec, size)) => (spec, Some(umc_protocol::size::parse(size)?)),
-            None => (rest, None),
-        };
-        if name.is_empty() || !spec.contains('/') {
-            return Err(format!(
-                "\"{text}\" is not NAME=HANDLER/CONFIG, for example r0=ram/,size=1G"
-            ));
-        }
-        Ok(DiskSpec { name: name.into(), spec: spec.into(), size })
+        umc_protocol::disk::check_name(name)?;
+        let (spec, size) = umc_protocol::disk::parse(rest)?;
+        Ok(DiskSpec { name: name.into(), spec, size })
     }
 }

@@ -46,6 +46,25 @@ fn package_missing() {
     refused(&output, &["no-such-driver", "drbd"]);
 }
 
+/// What stands in the way is named, and not the options that a handler has.
+#[test]
+fn paths_that_lead_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let umc = |args: &[&str]| {
+        let mut command = Command::new(bin_dir().join("umc"));
+        command.args(args).env("UMC_RUNTIME_DIR", dir.path().join("run")).run().unwrap()
+    };
+    let none = dir.path().join("none").display().to_string();
+    let output = umc(&["start", "lonely", "--handler-dir", &none]);
+    refused(&output, &["--handler-dir", &none, "No such file or directory"]);
+    let disk = format!("d=file/{none}/x,size=1M");
+    let output = umc(&["start", "lonely", "--disk", &disk]);
+    refused(&output, &[&format!("Make the directory first: mkdir -p {none}")]);
+    assert!(!text(&output).contains("engine="), "{}", text(&output));
+    let output = umc(&["handler", "check", &format!("{none}/x.so"), "/x"]);
+    refused(&output, &["Check the path"]);
+}
+
 #[test]
 fn two_nodes_on_one_root() {
     let cluster = one_node("oneroot");

@@ -39,7 +39,13 @@ pub(crate) fn check(path: &Path) -> Result<(), Error> {
     };
     let data = match fs::read(path) {
         Ok(data) => data,
-        Err(error) => return fail(Kind::Unreadable, error.to_string(), "Check the file's mode."),
+        Err(error) => {
+            let next = match error.kind() {
+                std::io::ErrorKind::PermissionDenied => "Check the file's mode.",
+                _ => "Check the path.",
+            };
+            return fail(Kind::Unreadable, error.to_string(), next);
+        }
     };
     let dynamic = match parse(&data) {
         Ok(dynamic) => dynamic,

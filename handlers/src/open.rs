@@ -174,7 +174,7 @@ impl<'a> Opening<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let cause = format!("there is no {}", path.display());
                 let next = "Check the path, or create the image; handlers that can create one \
-                            need its size: add ,size=1G for example.";
+                            need its size: add ,size=1G for example. In a shell, quote what has a ';'.";
                 Err(self.fail(Kind::NoSize, cause, next))
             }
             Err(error) => {
@@ -246,7 +246,12 @@ impl<'a> Opening<'a> {
             (-1, true) => "the handler did not open it and does not say why".to_owned(),
             (_, true) => Errno::new(ret).to_string(),
         };
-        Err(self.fail(Kind::OpenFailed, cause, self.usage()))
+        let parent = self.image.as_deref().and_then(Path::parent);
+        let next = match parent.filter(|parent| !parent.exists()) {
+            Some(parent) => format!("Make the directory first: mkdir -p {}", parent.display()),
+            None => self.usage(),
+        };
+        Err(self.fail(Kind::OpenFailed, cause, next))
     }
 
     /// The limits of the opened device, when they make sense.

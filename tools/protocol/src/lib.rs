@@ -12,6 +12,7 @@
 //! A client is judged by the kernel's SO_PEERCRED of its connection.
 
 pub mod control;
+pub mod disk;
 pub mod node;
 pub mod size;
 

@@ -4,6 +4,7 @@
 //! its own ([`sweep`]): kernels are never freed, and a crash of the driver is a result.
 #![allow(clippy::disallowed_methods)] // the host's clock is for the figures only
 
+mod args;
 mod disk;
 mod drbd;
 mod load;
@@ -13,43 +14,14 @@ mod run;
 mod scenario;
 mod sweep;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 
+pub use args::Args;
 use run::Detail;
 use scenario::Scenario;
-
-/// Run a cluster of nodes in a simulation where time is virtual and everything is drawn from a seed.
-#[derive(Parser)]
-#[command(name = "umc-sim", version)]
-pub struct Args {
-    /// The scenario
-    file: PathBuf,
-    /// The seed of a single run
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Run all seeds from A to B-1, and stop at the first failure
-    #[arg(long, value_name = "A..B", value_parser = sweep::parse_seeds, conflicts_with = "seed")]
-    seeds: Option<std::ops::Range<u64>>,
-    /// Runs at a time
-    #[arg(short, long, default_value_t = 1)]
-    jobs: usize,
-    /// Count failures instead of stopping at the first one
-    #[arg(long)]
-    keep_going: bool,
-    /// Print the kernels' logs; twice: also each event of the network
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    verbose: u8,
-    /// Module to load
-    #[arg(long, default_value = "drbd")]
-    module: String,
-    /// Run in this process, for a debugger
-    #[arg(long)]
-    in_process: bool,
-}
 
 /// Runs one seed in this process; true if it went well.
 fn run_here(args: &Args) -> Result<bool> {

@@ -44,17 +44,6 @@ impl Report {
     }
 }
 
-/// `A..B`.
-pub fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
-    let range = text.split_once("..").and_then(|(first, end)| {
-        Some(first.trim().parse::<u64>().ok()?..end.trim().parse::<u64>().ok()?)
-    });
-    match range {
-        Some(range) if range.start < range.end => Ok(range),
-        _ => Err(format!("{text} is not a range of seeds such as 0..1000")),
-    }
-}
-
 /// Makes the child that `command` starts end with the calling thread, however that ends: nothing is left running when
 /// the sweep is interrupted or killed.
 fn end_with_us(command: &mut Command) {
@@ -210,17 +199,11 @@ pub fn sweep(args: &Args, seeds: Range<u64>) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_seeds, quoted};
+    use super::quoted;
 
     #[test]
     fn words_are_quoted_where_a_shell_would_split_them() {
         assert_eq!(quoted("tools/sim/a-b_1.toml"), "tools/sim/a-b_1.toml");
         assert_eq!(quoted("my file's"), r"'my file'\''s'");
-    }
-
-    #[test]
-    fn ranges() {
-        assert_eq!(parse_seeds("0..1000"), Ok(0..1000));
-        assert!(parse_seeds("5..5").is_err() && parse_seeds("x..2").is_err());
     }
 }

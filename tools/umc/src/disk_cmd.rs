@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow, bail};
 use clap::Subcommand;
 use umc_protocol::control::{Disk, Request};
-use umc_protocol::size;
+use umc_protocol::{disk, size};
 
 use crate::client::Client;
 use crate::nodes;
@@ -33,16 +33,32 @@ pub enum DiskCommand {
         name: String,
     },
     /// List every block device of the node
-    Ls,
+    Ls {
+        /// Name of the node
+        #[arg(value_name = "NODE", add = crate::complete::node())]
+        name: Option<String>,
+    },
 }
 
 impl DiskCommand {
+    /// The node's name, which `ls` takes in both ways.
+    pub fn node<'a>(&'a self, by_option: Option<&'a str>) -> Result<Option<&'a str>> {
+        match (self, by_option) {
+            (DiskCommand::Ls { name: Some(name) }, Some(other)) if name != other => {
+                bail!("Which node, {name} or {other}? Name one.")
+            }
+            (DiskCommand::Ls { name: Some(name) }, _) => Ok(Some(name)),
+            _ => Ok(by_option),
+        }
+    }
+
     /// Do it on the node.
     pub fn run(self, node: Option<&str>) -> Result<()> {
-        let client = Client::connect(&nodes::pick(node)?)?;
+        let client = Client::connect(&nodes::pick(self.node(node)?)?)?;
         match self {
             DiskCommand::Add { name, spec } => {
-                let (spec, size) = parse(&spec)?;
+                disk::check_name(&name).map_err(|text| anyhow!(text))?;
+                let (spec, size) = disk::parse(&spec).map_err(|text| anyhow!(text))?;
                 client.request::<Disk>(&Request::DiskAdd { name, spec, size }).map(drop)
             }
             DiskCommand::Resize { name, size } => {
@@ -51,24 +67,12 @@ impl DiskCommand {
                 Ok(())
             }
             DiskCommand::Del { name } => client.request(&Request::DiskDel { name }),
-            DiskCommand::Ls => {
+            DiskCommand::Ls { .. } => {
                 list(&client.request::<Vec<Disk>>(&Request::DiskLs {})?);
                 Ok(())
             }
         }
     }
-}
-
-/// `HANDLER/CONFIG[,size=N]`.
-fn parse(text: &str) -> Result<(String, Option<u64>)> {
-    let (spec, size) = match text.rsplit_once(",size=") {
-        Some((spec, size)) => (spec, Some(size::parse(size).map_err(|text| anyhow!(text))?)),
-        None => (text, None),
-    };
-    if !spec.contains('/') {
-        bail!("\"{text}\" is not HANDLER/CONFIG, for example ram/,size=1G or file//srv/r0.img.");
-    }
-    Ok((spec.into(), size))
 }
 
 fn list(disks: &[Disk]) {
@@ -90,17 +94,5 @@ fn list(disks: &[Disk]) {
             &disk.openers.to_string(),
             &behind,
         ]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_size_is_taken_off_the_end() {
-        assert_eq!(parse("ram/,size=1G").unwrap(), ("ram/".into(), Some(1 << 30)));
-        assert_eq!(parse("file//a,b.img").unwrap(), ("file//a,b.img".into(), None));
-        assert!(parse("ram").is_err() && parse("ram/,size=big").is_err());
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use umc_protocol::control::{Log, LogRecord, Request, Status};
 use umc_protocol::node::NodeRecord;
 
@@ -14,7 +15,7 @@ const PATIENCE_S: i64 = 3;
 
 /// `umc ls`.
 pub fn ls() -> Result<()> {
-    let records = nodes::all()?;
+    let nodes::Found { nodes: records, strange } = nodes::all()?;
     let root_width = records.iter().map(|r| r.root.display().to_string().len()).max();
     let root_width = root_width.unwrap_or(0).max(4);
     println!("{:<16} {:>8} {:<root_width$} {:<24} DISKS", "NAME", "PID", "ROOT", "MODULES");
@@ -23,6 +24,7 @@ pub fn ls() -> Result<()> {
         let root = record.root.display().to_string();
         println!("{:<16} {pid:>8} {root:<root_width$} {modules:<24} {disks}", record.name);
     }
+    strange.iter().for_each(|text| eprintln!("umc: {text}"));
     Ok(())
 }
 
@@ -43,6 +45,9 @@ fn describe(record: &NodeRecord) -> (String, String, String) {
         }
         // It may just be ending.
         Err(_) if !record.is_alive() => ("dead".into(), "-".into(), "-".into()),
+        Err(error) if error.root_cause().downcast_ref() == Some(&Errno::EACCES) => {
+            (pid, "(another user's)".into(), "-".into())
+        }
         Err(_) => (pid, "(does not answer)".into(), "-".into()),
     }
 }

@@ -1,7 +1,7 @@
 //! `umc`: nodes, their modules and disks, and programs that see them.
 //!
 //! [`start`], [`ls`], [`redirect`], [`module_cmd`] and [`disk_cmd`] talk to nodes through [`client`];
-//! [`build_cmd`] and [`manual`] need none. Called by the name of one of kmod's programs, or of one that ends a machine
+//! [`build_cmd`], [`manual`] and [`complete`] need none. Called by the name of one of kmod's programs, or of one that ends a machine
 //! ([`power_cmd`]), `umc` acts as that.
 
 #[path = "../../../src/args.rs"]
@@ -9,6 +9,7 @@
 mod args;
 mod build_cmd;
 mod client;
+mod complete;
 mod disk_cmd;
 mod handler_cmd;
 mod ls;
@@ -16,11 +17,15 @@ mod manual;
 mod module_cmd;
 mod netns;
 mod nodes;
+mod on_node;
 mod power_cmd;
 mod process;
 #[path = "../../preload/src/programs.rs"]
 mod programs;
 mod redirect;
+#[path = "../../sim/src/args.rs"]
+#[allow(dead_code, reason = "only its words are used here, for its manual page")]
+mod sim_args;
 mod start;
 #[path = "../../preload/src/systemctl.rs"]
 mod systemctl;
@@ -35,6 +40,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use nix::sys::signal::{SigHandler, Signal, signal};
+use on_node::{AnyNode, OnNode};
 
 /// Run unmodified Linux kernel block drivers in ordinary processes.
 ///
@@ -52,29 +58,26 @@ enum Command {
     /// Start a node in the background; returns when it answers
     Start(start::Start),
     /// Stop a node cleanly; says what is still in use if it cannot
-    Stop {
-        /// Name of the node
-        node: String,
-    },
+    Stop(on_node::NamedNode),
     /// List the nodes on this host
     Ls,
     /// Run a command that sees the node: umc run alpha -- drbdadm status
+    #[command(override_usage = "umc run [NODE] -- CMD [ARG]...")]
     Run {
-        /// Name of the node
-        node: Option<String>,
+        #[command(flatten)]
+        on: AnyNode,
         /// The command and its arguments
-        #[arg(last = true, required = true, value_name = "CMD")]
+        #[arg(last = true, required = true, value_name = "CMD", add = complete::command())]
         command: Vec<OsString>,
     },
     /// Print the same as shell exports: eval "$(umc env alpha)"
-    Env {
-        /// Name of the node
-        node: Option<String>,
-    },
+    ///
+    /// In a shell without them drbdadm finds no DRBD, and ends with "BAD LUCK, equal hashes" or with words of modinfo.
+    Env(AnyNode),
     /// Print the node's kernel log
     Dmesg {
-        /// Name of the node
-        node: Option<String>,
+        #[command(flatten)]
+        on: AnyNode,
         /// Go on with new records
         #[arg(short, long)]
         follow: bool,
@@ -84,7 +87,7 @@ enum Command {
         #[command(flatten)]
         on: OnNode,
         /// Name of a module that umc build made, or the path of its file
-        #[arg(value_name = "NAME|PATH")]
+        #[arg(value_name = "NAME|PATH", add = complete::module())]
         module: String,
         /// Module parameters
         #[arg(value_name = "PARAM=VALUE")]
@@ -95,13 +98,11 @@ enum Command {
         #[command(flatten)]
         on: OnNode,
         /// Name of the module
+        #[arg(add = complete::module())]
         module: String,
     },
     /// List the modules of a node
-    Lsmod {
-        #[command(flatten)]
-        on: OnNode,
-    },
+    Lsmod(AnyNode),
     /// Disks below the drivers of a node
     Disk {
         #[command(flatten)]
@@ -124,7 +125,7 @@ enum Command {
     /// Build a driver of the catalogue, or a Kbuild directory, to NAME.ko and NAME.so
     Build {
         /// Name in the catalogue, or a directory with a Kbuild file
-        #[arg(value_name = "NAME|DIR")]
+        #[arg(value_name = "NAME|DIR", add = complete::driver())]
         what: String,
         /// Show what Kbuild says
         #[arg(short, long)]
@@ -135,13 +136,13 @@ enum Command {
     /// Show where a module came from and what it says of itself
     Modinfo {
         /// Name of a module that umc build made, or the path of its file
-        #[arg(value_name = "NAME|FILE")]
+        #[arg(value_name = "NAME|FILE", add = complete::module())]
         module: String,
     },
     /// List each symbol a module needs and who provides it
     Symbols {
         /// Name of a module that umc build made, or the path of its .ko
-        #[arg(value_name = "NAME|FILE")]
+        #[arg(value_name = "NAME|FILE", add = complete::module())]
         module: String,
     },
     /// Write the manual pages into a directory
@@ -152,39 +153,31 @@ enum Command {
     /// Print what makes a shell complete umc's commands: source <(umc completion bash)
     Completion {
         /// The shell
-        shell: clap_complete::Shell,
+        shell: complete::Shell,
     },
-}
-
-/// The node of a command whose other arguments leave no place for its name.
-#[derive(clap::Args)]
-struct OnNode {
-    /// Name of the node
-    #[arg(short, long = "node", value_name = "NODE")]
-    node: Option<String>,
 }
 
 impl Command {
     fn run(self) -> Result<()> {
         match self {
             Command::Start(start) => start.run(),
-            Command::Stop { node } => start::stop(&node),
+            Command::Stop(node) => start::stop(node.name()),
             Command::Ls => ls::ls(),
-            Command::Run { node, command } => {
-                match redirect::run(&nodes::pick(node.as_deref())?, &command)? {}
+            Command::Run { on, command } => {
+                match redirect::run(&nodes::pick(on.name())?, &command)? {}
             }
-            Command::Env { node } => {
-                let text = redirect::exports(&nodes::pick(node.as_deref())?)?;
+            Command::Env(on) => {
+                let text = redirect::exports(&nodes::pick(on.name())?)?;
                 std::io::stdout()
                     .write_all(text.as_encoded_bytes())
                     .context("Cannot write the exports")
             }
-            Command::Dmesg { node, follow } => ls::dmesg(node.as_deref(), follow),
+            Command::Dmesg { on, follow } => ls::dmesg(on.name(), follow),
             Command::Insmod { on, module, params } => {
                 module_cmd::insmod(on.node.as_deref(), &module, &params)
             }
             Command::Rmmod { on, module } => module_cmd::rmmod(on.node.as_deref(), &module),
-            Command::Lsmod { on } => module_cmd::lsmod(on.node.as_deref()),
+            Command::Lsmod(on) => module_cmd::lsmod(on.name()),
             Command::Disk { on, command } => command.run(on.node.as_deref()),
             Command::Sim { arguments } => sim(&arguments),
             Command::Build { what, verbose } => build_cmd::build(&what, verbose),
@@ -193,7 +186,7 @@ impl Command {
             Command::Modinfo { module } => build_cmd::modinfo(&module),
             Command::Symbols { module } => build_cmd::print_symbols(&module),
             Command::Man { dir } => manual::write(&dir),
-            Command::Completion { shell } => manual::print_completion(shell),
+            Command::Completion { shell } => complete::print_script(shell),
         }
     }
 }
@@ -209,6 +202,7 @@ fn main() -> ExitCode {
     // A reader that has had enough (umc ls | head) ends this program as it ends others.
     // SAFETY: the default action is no handler of ours.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    complete::complete();
     let mut arguments = env::args_os();
     let called = arguments.next().unwrap_or_default();
     let name = Path::new(&called).file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -251,13 +245,63 @@ mod tests {
     fn run_takes_everything_after_the_dashes() {
         let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
         match parse("umc run alpha -- ls -l --color").unwrap() {
-            Command::Run { node, command } => {
-                assert_eq!(node.as_deref(), Some("alpha"));
+            Command::Run { on, command } => {
+                assert_eq!(on.name(), Some("alpha"));
                 assert_eq!(command, ["ls", "-l", "--color"]);
             }
             _ => panic!("another command"),
         }
-        assert!(matches!(parse("umc run -- ls").unwrap(), Command::Run { node: None, .. }));
+        let of_any = parse("umc run -- ls").unwrap();
+        assert!(matches!(of_any, Command::Run { on, .. } if on.name().is_none()));
         assert!(parse("umc run alpha").is_err());
+    }
+
+    /// The node that a command line names.
+    fn node_of(line: &str) -> Option<String> {
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
+        let name = match &cli.command {
+            Command::Start(start) => Some(start.node()),
+            Command::Stop(node) => Some(node.name()),
+            Command::Env(on) | Command::Lsmod(on) => on.name(),
+            Command::Run { on, .. } | Command::Dmesg { on, .. } => on.name(),
+            Command::Insmod { on, .. } | Command::Rmmod { on, .. } => on.node.as_deref(),
+            Command::Disk { on, command } => command.node(on.node.as_deref()).unwrap(),
+            _ => panic!("{line}: takes no node"),
+        };
+        name.map(str::to_owned)
+    }
+
+    #[test]
+    fn a_node_is_named_in_one_way_everywhere() {
+        for line in [
+            "umc start NODE --disk d=ram/,size=1M",
+            "umc stop NODE",
+            "umc run NODE -- ls -n other",
+            "umc env NODE",
+            "umc dmesg -f NODE",
+            "umc lsmod NODE",
+            "umc insmod NODE drbd minor_count=8",
+            "umc rmmod NODE drbd",
+            "umc disk NODE ls",
+            "umc disk ls NODE",
+            "umc disk add NODE d ram/,size=1M",
+            "umc disk resize NODE d 2M",
+            "umc disk del NODE d",
+        ] {
+            for option in ["-n alpha", "--node alpha"] {
+                let line = line.replace("NODE", option);
+                assert_eq!(node_of(&line).as_deref(), Some("alpha"), "{line}");
+            }
+        }
+        for command in ["start", "stop", "env", "dmesg", "lsmod", "disk ls"] {
+            let line = format!("umc {command} alpha");
+            assert_eq!(node_of(&line).as_deref(), Some("alpha"), "{line}");
+        }
+        // None is the only one that runs, or that of UMC_FS_ROOT; but not for these.
+        assert_eq!(node_of("umc lsmod"), None);
+        assert!(Cli::try_parse_from(["umc", "stop"]).is_err());
+        assert!(Cli::try_parse_from(["umc", "start"]).is_err());
+        assert!(Cli::try_parse_from(["umc", "stop", "alpha", "-n", "beta"]).is_err());
+        assert!(Cli::try_parse_from(["umc", "lsmod", "alpha", "-n", "beta"]).is_err());
     }
 }

@@ -1,15 +1,13 @@
-//! `umc man` and `umc completion`: what is known of the command lines, for man(1) and for shells.
+//! `umc man`: what is known of the command lines, for man(1).
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
-use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::{Cli, args};
+use crate::{Cli, args, sim_args};
 
 /// The page of the redirector, which has no command line to make one of.
 const PRELOAD: &str = include_str!("umc-preload.7");
@@ -19,9 +17,19 @@ pub fn write(dir: &Path) -> Result<()> {
     let place = || format!("Cannot write the manual pages to {}", dir.display());
     fs::create_dir_all(dir).with_context(place)?;
     clap_mangen::generate_to(Cli::command(), dir).with_context(place)?;
-    let mut page = vec![];
-    Man::new(umcd()).section("8").render(&mut page).with_context(place)?;
-    fs::write(dir.join("umcd.8"), page).with_context(place)?;
+    let page = |name: &str, command: clap::Command, section: &str| {
+        let mut page = vec![];
+        Man::new(command).section(section).render(&mut page)?;
+        fs::write(dir.join(name), page)
+    };
+    page("umcd.8", umcd(), "8").with_context(place)?;
+    let sim = sim_args::Args::command().bin_name("umc sim");
+    page("umc-sim.1", sim, "1").with_context(place)?;
+    // The maker of pages does not know that dashes stand before a last argument.
+    let run = dir.join("umc-run.1");
+    let text = fs::read_to_string(&run).with_context(place)?;
+    fs::write(&run, text.replace("<\\fICMD\\fR>", "\\-\\- \\fICMD\\fR [\\fIARG\\fR]..."))
+        .with_context(place)?;
     fs::write(dir.join("umc-preload.7"), PRELOAD).with_context(place)
 }
 
@@ -32,17 +40,6 @@ fn umcd() -> clap::Command {
             format!("{} [default: the host's]", name.get_help().cloned().unwrap_or_default());
         name.hide_default_value(true).help(help)
     })
-}
-
-/// `umc completion`.
-pub fn print_completion(shell: Shell) -> Result<()> {
-    std::io::stdout().write_all(&completion(shell)).context("Cannot write the completion")
-}
-
-fn completion(shell: Shell) -> Vec<u8> {
-    let mut script = vec![];
-    clap_complete::generate(shell, &mut Cli::command(), "umc", &mut script);
-    script
 }
 
 #[cfg(test)]
@@ -92,14 +89,19 @@ mod tests {
         assert!(page(dir.path(), "umc-preload.7").contains("UMC_FS_ROOT"));
     }
 
+    /// `umc sim` is another program, whose options its page has.
     #[test]
-    fn shells_complete_every_command() {
-        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            let script = String::from_utf8(completion(shell)).unwrap();
-            for sub in Cli::command().get_subcommands() {
-                assert!(script.contains(sub.get_name()), "{shell} lacks {}", sub.get_name());
-            }
+    fn the_pages_of_run_and_sim_show_what_is_to_be_typed() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path()).unwrap();
+        let run = page(dir.path(), "umc-run.1");
+        assert!(run.contains("-- \\fICMD\\fR [\\fIARG\\fR]..."), "{run}");
+        let sim = page(dir.path(), "umc-sim.1");
+        for option in sim_args::Args::command().get_opts() {
+            let long = option.get_long().unwrap();
+            assert!(sim.contains(&format!("--{long}")), "umc-sim.1 lacks --{long}:\n{sim}");
         }
+        assert!(sim.contains("umc sim"), "{sim}");
     }
 
     #[test]

@@ -20,6 +20,11 @@ fn client(node: Option<&str>) -> Result<Client> {
 /// `umc insmod NAME|PATH [param=value…]`. A name brings the modules it depends on, as modprobe does;
 /// a path is that file only, as with insmod.
 pub fn insmod(node: Option<&str>, what: &str, params: &[String]) -> Result<()> {
+    if let (None, [module, ..]) = (node, params)
+        && nodes::record(what).is_ok_and(|record| record.is_some())
+    {
+        bail!("{what} is a node. To load a module into it: umc insmod -n {what} {module}");
+    }
     let client = client(node)?;
     let path = modules::find(what)?;
     if what.contains('/') {

@@ -28,23 +28,40 @@ fn load(dir: &Path) -> Result<Option<NodeRecord>> {
     }
 }
 
-/// Every node that has a record, by name.
-pub fn all() -> Result<Vec<NodeRecord>> {
+/// What is in the runtime directory.
+#[derive(Default)]
+pub struct Found {
+    /// Every node that has a record, by name.
+    pub nodes: Vec<NodeRecord>,
+    /// What is no node, or cannot be read: a sentence each.
+    pub strange: Vec<String>,
+}
+
+/// Every node of the runtime directory. One thing in it that is no node hides no other.
+pub fn all() -> Result<Found> {
     let base = node::runtime_base().map_err(|text| anyhow!(text))?;
     let entries = match fs::read_dir(&base) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
         Err(error) => {
             return Err(error).with_context(|| format!("Cannot list nodes in {}", base.display()));
         }
     };
-    let mut nodes = vec![];
+    let mut found = Found::default();
     for entry in entries {
-        let entry = entry.with_context(|| format!("Cannot list nodes in {}", base.display()))?;
-        nodes.extend(load(&entry.path())?);
+        let path =
+            entry.with_context(|| format!("Cannot list nodes in {}", base.display()))?.path();
+        match load(&path) {
+            _ if !path.is_dir() => {
+                found.strange.push(format!("{} is not a node's directory.", path.display()));
+            }
+            Ok(record) => found.nodes.extend(record),
+            Err(error) => found.strange.push(format!("{error:#}.")),
+        }
     }
-    nodes.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(nodes)
+    found.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+    found.strange.sort();
+    Ok(found)
 }
 
 /// The running node that a command means: the named one, else that of UMC_FS_ROOT, else the only one.
@@ -61,7 +78,7 @@ pub fn pick(name: Option<&str>) -> Result<NodeRecord> {
             None => bail!("Node {name} is not running. Start it: umc start {name}"),
         };
     }
-    let mut alive = all()?;
+    let mut alive = all()?.nodes;
     alive.retain(NodeRecord::is_alive);
     if let Some(root) = env::var_os("UMC_FS_ROOT").filter(|root| !root.is_empty()) {
         let found = alive.into_iter().find(|record| is_same(&record.root, Path::new(&root)));

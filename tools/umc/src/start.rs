@@ -20,6 +20,7 @@ use umc_protocol::node::{self, NodeRecord};
 use crate::client::Client;
 use crate::netns::NetNs;
 use crate::nodes;
+use crate::on_node::NamedNode;
 use crate::process::Process;
 use crate::redirect;
 
@@ -30,8 +31,8 @@ const TAIL_LINES: usize = 20;
 /// `umc start`: a node, and the options of umcd.
 #[derive(Args)]
 pub struct Start {
-    /// Name of the node: its host name towards the tools that control it
-    pub node: String,
+    #[command(flatten)]
+    on: NamedNode,
 
     /// Directory where the node's /dev, /proc and /sys appear [default: below the runtime directory]
     #[arg(long, value_name = "DIR")]
@@ -46,8 +47,8 @@ pub struct Start {
     modprobe: Vec<OsString>,
 
     /// Add a disk: ram, file, or any handler found in the handler directories
-    #[arg(long, value_name = "NAME=HANDLER/CONFIG[,size=N]")]
-    disk: Vec<OsString>,
+    #[arg(long, value_name = "NAME=HANDLER/CONFIG[,size=N]", value_parser = disk)]
+    disk: Vec<String>,
 
     /// Where else to look for handler_*.so files, before the directory of Debian's tcmu-runner
     #[arg(long, value_name = "DIR")]
@@ -62,18 +63,32 @@ pub struct Start {
     hung_task_timeout: Option<u64>,
 }
 
+/// What umcd would refuse is refused before there is one.
+fn disk(text: &str) -> Result<String, String> {
+    let Some((name, spec)) = text.split_once('=') else {
+        return Err("not NAME=HANDLER/CONFIG, for example r0=file//srv/r0.img".into());
+    };
+    umc_protocol::disk::check_name(name)?;
+    umc_protocol::disk::parse(spec).map(|_| text.into())
+}
+
 impl Start {
+    /// Its host name towards the tools that control it.
+    pub fn node(&self) -> &str {
+        self.on.name()
+    }
+
     fn arguments(&self, dir: &Path) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec![];
         let mut option = |name: &str, value: &std::ffi::OsStr| {
             arguments.push(name.into());
             arguments.push(value.into());
         };
-        option("--name", self.node.as_ref());
+        option("--name", self.node().as_ref());
         option("--root", self.root.clone().unwrap_or_else(|| dir.join(node::ROOT)).as_os_str());
         option("--state", self.state.clone().unwrap_or_else(|| dir.join(node::STATE)).as_os_str());
         self.handler_dir.iter().for_each(|dir| option("--handler-dir", dir.as_os_str()));
-        self.disk.iter().for_each(|disk| option("--disk", disk));
+        self.disk.iter().for_each(|disk| option("--disk", disk.as_ref()));
         self.modprobe.iter().for_each(|module| option("--modprobe", module));
         if let Some(seconds) = self.hung_task_timeout {
             option("--hung-task-timeout", seconds.to_string().as_ref());
@@ -83,7 +98,7 @@ impl Start {
 
     /// Start the node and return when it answers.
     pub fn run(&self) -> Result<()> {
-        let name = &self.node;
+        let name = self.node();
         let dir = nodes::directory(name)?;
         fs::create_dir_all(&dir)
             .with_context(|| format!("Cannot start node {name}: make {}", dir.display()))?;
@@ -107,6 +122,7 @@ impl Start {
         match wait_until_up(&mut child, &watch, &dir)? {
             Some(record) => {
                 println!("Node {name} is up, root {}", record.root.display());
+                println!("To run a command on it: umc run {name} -- COMMAND");
                 Ok(())
             }
             None => {
@@ -123,7 +139,7 @@ impl Start {
     }
 
     fn spawn(&self, dir: &Path) -> Result<Child> {
-        let name = &self.node;
+        let name = self.node();
         let umcd = redirect::beside("umcd")?;
         let log = dir.join(node::LOG);
         if log.exists() {

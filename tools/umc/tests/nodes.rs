@@ -17,7 +17,7 @@ const UMCD: &str = r#"#!/usr/bin/env python3
 import json, os, socket, sys
 a = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 name, base = a['--name'], os.environ['UMC_RUNTIME_DIR'] + '/' + a['--name']
-if a.get('--disk') == 'fail':
+if a.get('--disk') == 'd=fail/':
     print('\n'.join(f'line {n}' for n in range(50)), 'the disk is on fire', sep='\n', file=sys.stderr)
     sys.exit(3)
 assert 'UMC_FS_ROOT' not in os.environ and 'umc_preload' not in os.environ.get('LD_PRELOAD', '')
@@ -28,7 +28,7 @@ stat = open('/proc/self/stat').read(); start = int(stat[stat.rindex(')'):].split
 record = dict(name=name, pid=os.getpid(), start_time=start, root=a['--root'], state=a['--state'],
     control=base + '/control', started=1)
 json.dump(record, open(base + '/tmp', 'w')); os.rename(base + '/tmp', base + '/node.json')
-refusals = 1 if a.get('--disk') == 'busy' else 0
+refusals = 1 if a.get('--disk') == 'd=busy/' else 0
 while True:
     c, _ = s.accept(); assert c.recv(100) == b'UMCctl\0\0'
     while d := c.recv(100000):
@@ -128,7 +128,7 @@ fn a_node_starts_is_listed_and_stops() {
 #[test]
 fn a_node_in_use_says_so_and_goes_on() {
     let host = Host::new();
-    host.ok("start alpha --disk busy");
+    host.ok("start alpha --disk d=busy/");
     assert_eq!(host.fails("stop alpha"), "umc: Cannot stop node: drbd0 is open.\n");
     host.ok("stop alpha");
 }
@@ -136,7 +136,7 @@ fn a_node_in_use_says_so_and_goes_on() {
 #[test]
 fn a_node_that_fails_shows_the_end_of_its_log() {
     let host = Host::new();
-    let text = host.fails("start alpha --disk fail");
+    let text = host.fails("start alpha --disk d=fail/");
     assert!(text.contains("the disk is on fire\n") && text.contains("line 49\n"), "{text}");
     assert!(!text.contains("line 10\n"), "only the end: {text}");
     assert!(text.contains("did not come up") && text.contains("alpha/log"), "{text}");
@@ -218,4 +218,116 @@ fn called_as_a_program_of_kmod_it_acts_as_that() {
     assert!(applet("modprobe --first-time drbd").contains("loaded already"));
     assert!(applet("modprobe -C x drbd").contains("-C is not supported"));
     assert!(applet("rmmod drbd").contains(r#"{"name": "drbd", "op": "rmmod"}"#));
+}
+
+/// Something that is no node hides no node.
+#[test]
+fn what_is_no_node_is_named_and_the_nodes_are_listed() {
+    let host = Host::new();
+    host.ok("start alpha");
+    fs::write(host.run_dir().join("stray"), "hi").unwrap();
+    fs::create_dir(host.run_dir().join("empty")).unwrap();
+    fs::create_dir(host.run_dir().join("broken")).unwrap();
+    fs::write(host.run_dir().join("broken/node.json"), "{").unwrap();
+    let output = host.umc("ls").run().unwrap();
+    let listed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && listed.lines().count() == 2, "{}", said(&output));
+    assert!(listed.contains("alpha"), "{listed}");
+    let strange = String::from_utf8_lossy(&output.stderr);
+    let strange: Vec<_> = strange.lines().collect();
+    assert_eq!(strange.len(), 2, "{strange:?}");
+    for what in ["broken/node.json", "stray is not a node's directory"] {
+        assert!(strange.iter().any(|line| line.contains(what)), "{what}: {strange:?}");
+    }
+    // And the only node that runs is still the only one.
+    assert!(host.ok("lsmod").contains("drbd"));
+}
+
+#[test]
+fn a_node_of_another_user_is_told_from_one_that_hangs() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let host = Host::new();
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(host.dir.path(), open).unwrap();
+    host.ok("start alpha");
+    let ls = host.umc("ls");
+    let mut other = Command::new("setpriv");
+    other.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    other.arg(ls.get_program()).arg("ls").env("UMC_RUNTIME_DIR", host.run_dir());
+    let output = other.run().unwrap();
+    assert!(said(&output).contains("(another user's)"), "{}", said(&output));
+}
+
+/// Nothing is started where the words are wrong already, and each mistake is shown as it would be right.
+#[test]
+fn mistakes_are_shown_as_they_would_be_right() {
+    let host = Host::new();
+    let refused = |arguments: &str| {
+        let output = host.umc(arguments).run().unwrap();
+        assert!(!output.status.success(), "umc {arguments}: {}", said(&output));
+        said(&output)
+    };
+    for (disk, right) in [
+        ("r0=/srv/x", "file//srv/x"),
+        ("r0=file/srv/x", "file//srv/x"),
+        ("/dev/r0=ram/,size=1M", "r0, not /dev/r0"),
+        ("r0=file//x,size=1M;direct=off", "'file//x;direct=off,size=1M'"),
+        ("r0", "NAME=HANDLER/CONFIG"),
+    ] {
+        let says = refused(&format!("start alpha --disk {disk}"));
+        assert!(says.contains(right), "{disk}: {says}");
+        assert!(!host.run_dir().join("alpha").exists(), "{disk}: a node was begun");
+    }
+    host.ok("start alpha");
+    for (disk, right) in [("/dev/r0 ram/", "r0, not /dev/r0"), ("r0 /x", "file//x")] {
+        let says = refused(&format!("disk add {disk}"));
+        assert!(says.contains(right), "{disk}: {says}");
+    }
+    let says = refused("insmod alpha drbd");
+    assert!(says.contains("alpha is a node") && says.contains("umc insmod -n alpha drbd"), "{says}");
+    let says = refused("insmod -n alpha /no/such/nix.so");
+    assert!(says.contains("/no/such/nix.so") && says.contains("umc build DIR"), "{says}");
+    assert!(!says.contains("umc build /"), "{says}");
+}
+
+/// A node is named in the same way wherever it is named.
+#[test]
+fn a_node_is_named_by_its_place_or_by_the_option() {
+    let host = Host::new();
+    host.ok("start -n alpha");
+    host.ok("start beta");
+    for name in ["alpha", "-n alpha", "--node alpha"] {
+        assert!(host.ok(&format!("lsmod {name}")).contains("drbd"), "{name}");
+        assert!(host.ok(&format!("env {name}")).contains("alpha/root"), "{name}");
+        assert!(host.ok(&format!("dmesg {name}")).contains("hello"), "{name}");
+        assert!(host.fails(&format!("disk ls {name}")).contains("disk_ls"), "{name}");
+        let mut run = host.umc(&format!("run {name} -- sh -c"));
+        let output = run.arg("echo $UMC_FS_ROOT").run().unwrap();
+        assert!(said(&output).contains("alpha/root"), "{name}: {}", said(&output));
+    }
+    assert!(host.fails("disk -n alpha ls beta").contains("Which node"));
+    host.ok("stop -n alpha");
+}
+
+/// Shells are offered the nodes of the moment.
+#[test]
+fn nodes_are_completed() {
+    let host = Host::new();
+    host.ok("start alpha");
+    for (line, index) in [("stop a", 2), ("run a", 2), ("disk -n a", 3), ("disk ls a", 3)] {
+        let mut complete = host.umc("-- umc");
+        complete.args(line.split(' '));
+        complete.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", index.to_string());
+        complete.env("_CLAP_IFS", "\n");
+        let output = complete.run().unwrap();
+        let offered = String::from_utf8_lossy(&output.stdout).into_owned();
+        let offered: Vec<_> = offered.lines().map(str::trim).collect();
+        assert_eq!(offered, ["alpha"], "{line}: {}", said(&output));
+    }
+    // Without a node the first word behind the dashes is the command.
+    let mut complete = host.umc("-- umc run -- en");
+    let output = complete.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "3").run().unwrap();
+    assert!(said(&output).contains("env"), "{}", said(&output));
 }
