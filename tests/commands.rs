@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The commands that a newcomer runs first say what they do before they do anything, and say what is missing.
 //!
 //! What they would call is played by scripts in a directory that is first in PATH.

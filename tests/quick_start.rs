@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The quick start of the README is a script that runs as it stands there.
 //!
 //! Left out is its first block, which builds and names the place of what was built. It runs in a network namespace, since

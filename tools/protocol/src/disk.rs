@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A disk in words: `HANDLER/CONFIG[,size=N]`, and its name.
 
 use crate::size;

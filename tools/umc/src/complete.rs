@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What a shell is offered for the words of a command line: nodes, modules, drivers, programs.
 //!
 //! The script of `umc completion` calls `umc` with COMPLETE=SHELL for each word that it completes, so names are those of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! How a command line names its node: `NODE` where nothing else stands alone, and `-n NODE` everywhere.
 
 use clap::Args;

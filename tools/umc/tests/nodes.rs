@@ -286,7 +286,10 @@ fn mistakes_are_shown_as_they_would_be_right() {
         assert!(says.contains(right), "{disk}: {says}");
     }
     let says = refused("insmod alpha drbd");
-    assert!(says.contains("alpha is a node") && says.contains("umc insmod -n alpha drbd"), "{says}");
+    assert!(
+        says.contains("alpha is a node") && says.contains("umc insmod -n alpha drbd"),
+        "{says}"
+    );
     let says = refused("insmod -n alpha /no/such/nix.so");
     assert!(says.contains("/no/such/nix.so") && says.contains("umc build DIR"), "{says}");
     assert!(!says.contains("umc build /"), "{says}");
