@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Work queues. API of Linux 6.12. Rust owner: workqueue.rs.
+ * Kept: an item that is pending stays on its queue; WQ_UNBOUND and WQ_CPU_INTENSIVE items run as soon as max_active
+ * allows; a WQ_MEM_RECLAIM queue needs no new thread to go on.
  * Differs: each queue has its own threads, started as needed. CPU and NUMA arguments are hints that change nothing;
- * freezable and WQ_BH queues are ordinary ones.
+ * freezable and WQ_BH queues are ordinary ones. Of a queue without the two flags one item a CPU is awake at a time,
+ * until the next one has waited for 10 ms.
  */
 #ifndef UMC_LINUX_WORKQUEUE_H
 #define UMC_LINUX_WORKQUEUE_H

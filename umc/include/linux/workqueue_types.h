@@ -12,7 +12,7 @@ struct workqueue_struct;
 struct work_struct;
 typedef void (*work_func_t)(struct work_struct *work);
 
-/* `data` is a pending bit and two of workqueue.rs's own; `entry` is unused and keeps the size. */
+/* `data` is a pending bit, two of workqueue.rs's own, and the queue of a queued item; `entry` only keeps the size. */
 /* umc: shared */
 struct work_struct {
 	atomic_long_t data;

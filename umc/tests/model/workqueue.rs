@@ -118,6 +118,11 @@ pub fn item(world: &'static World, wq: Wq) -> Shared<Item> {
     made(blank(world, wq))
 }
 
+/// An item that waits for `gate` while it runs.
+pub fn gated(world: &'static World, wq: Wq, gate: Shared<sys::completion>) -> Shared<Item> {
+    made(Item { gate: Some(gate), ..blank(world, wq) })
+}
+
 impl Shared<Item> {
     pub fn work(self) -> *mut sys::work_struct {
         self.get().cast()
@@ -267,7 +272,7 @@ fn an_item_that_sleeps_does_not_hold_up_others() {
         let wq = Wq::new(0, 8);
         let gate = Shared::new(sys::completion::default());
         for _ in 0..5 {
-            made(Item { gate: Some(gate), ..blank(world, wq) }).queue();
+            gated(world, wq, gate).queue();
         }
         world.nap(20 * US);
         let last = item(world, wq);

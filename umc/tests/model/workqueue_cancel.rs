@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
+use umc::sys;
+
 use crate::abi::c;
 use crate::harness::*;
 use crate::workqueue::{Wq, item};
@@ -134,6 +136,67 @@ fn a_flush_does_not_wait_for_what_was_moved() {
         flushers.into_iter().for_each(|flusher| flusher.join());
         assert!(world.sim.now_ns() < begin + SECOND, "the flush waited for the later time");
         c!(cancel_delayed_work_sync(moved.delayed()));
+        wq.destroy();
+    });
+}
+
+/// An item that is pending on one queue stays there when it is queued on another one, which may be gone by its time.
+#[test]
+fn a_pending_item_stays_on_its_queue() {
+    holds(300, |world| {
+        let (own, other) = (Wq::new(0, 2), Wq::new(0, 2));
+        let item = item(world, own);
+        assert!(c!(queue_delayed_work_on(0, own.get(), item.delayed(), 2)));
+        let delay = world.below(2);
+        assert!(!c!(queue_delayed_work_on(0, other.get(), item.delayed(), delay)));
+        other.destroy();
+        world.sim.sleep(4 * TICK);
+        c!(flush_delayed_work(item.delayed()));
+        assert_eq!(item.runs.load(SeqCst), 1);
+        own.destroy();
+    });
+}
+
+/// An item that makes itself another one while it runs, as a driver does that frees it and gets the same memory anew.
+#[repr(C)]
+struct Reborn {
+    work: sys::work_struct,
+    world: &'static World,
+    wq: Wq,
+    runs: AtomicU64,
+}
+
+unsafe extern "C" fn second_life(work: *mut sys::work_struct) {
+    // SAFETY: the first field of an item, which is never unmapped.
+    let item = unsafe { &*work.cast::<Reborn>() };
+    item.world.nap(20 * US);
+    item.runs.fetch_add(1, SeqCst);
+}
+
+unsafe extern "C" fn first_life(work: *mut sys::work_struct) {
+    // SAFETY: as above.
+    let item = unsafe { &*work.cast::<Reborn>() };
+    c!(model_init_work(work, Some(second_life)));
+    assert!(c!(queue_work_on(0, item.wq.get(), work)));
+    item.world.nap(10 * US);
+    let was_pending = match item.world.flip() {
+        true => c!(cancel_work_sync(work)),
+        false => !c!(flush_work(work)) && item.runs.load(SeqCst) == 0,
+    };
+    // Without a report of waiting for itself, too.
+    assert_eq!(item.runs.load(SeqCst), u64::from(!was_pending), "the new item still runs");
+}
+
+/// The function of an item that is gone may cancel and flush the one that lies at its address now.
+#[test]
+fn an_address_is_not_an_item() {
+    holds(500, |world| {
+        let wq = Wq::new(sys::WQ_UNBOUND, 4);
+        let work = sys::work_struct::default();
+        let item = Shared::new(Reborn { work, world, wq, runs: AtomicU64::new(0) });
+        c!(model_init_work(item.get().cast(), Some(first_life)));
+        assert!(c!(queue_work_on(0, wq.get(), item.get().cast())));
+        world.settle();
         wq.destroy();
     });
 }

@@ -5,8 +5,8 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 
 use super::{
-    PENDING, QueueId, Work, cancel, create, data_of, destroy, drain, flush, flush_queue,
-    queue_work, system_queue, worker,
+    PENDING, Queue, Work, cancel, create, data_of, destroy, drain, flush, flush_queue, push_held,
+    queue_work, set_max_active, system_queue, take_pending, worker,
 };
 use crate::sched::current_kernel;
 use crate::{rcupdate, sys, timer};
@@ -14,15 +14,15 @@ use crate::{rcupdate, sys, timer};
 type Handle = sys::workqueue_struct;
 type Delayed = sys::delayed_work;
 
-/// A handle is a number in disguise: far from NULL and from error pointers, and never dereferenced.
-const HANDLE_SHIFT: u32 = 12;
-
-pub(super) fn to_pointer(id: QueueId) -> *mut Handle {
-    ptr::without_provenance_mut((id << HANDLE_SHIFT) as usize)
+pub(super) fn to_pointer(queue: &'static Queue) -> *mut Handle {
+    ptr::from_ref(queue).cast_mut().cast()
 }
 
-fn to_id(handle: *mut Handle) -> QueueId {
-    (handle.addr() >> HANDLE_SHIFT) as QueueId
+/// # Safety
+/// `handle` came from [`to_pointer`].
+unsafe fn to_queue(handle: *mut Handle) -> &'static Queue {
+    // SAFETY: the caller's contract; queues are never freed.
+    unsafe { &*handle.cast::<Queue>() }
 }
 
 /// # Safety
@@ -60,7 +60,8 @@ pub unsafe extern "C" fn umc_alloc_workqueue(
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn destroy_workqueue(wq: *mut Handle) {
-    destroy(current_kernel(), to_id(wq));
+    // SAFETY: the caller's contract.
+    destroy(unsafe { to_queue(wq) });
 }
 
 /// # Safety
@@ -69,10 +70,9 @@ pub unsafe extern "C" fn destroy_workqueue(wq: *mut Handle) {
 /// May sleep on Linux.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn workqueue_set_max_active(wq: *mut Handle, max_active: c_int) {
-    let mut queues = current_kernel().workqueue.queues.lock();
-    if let Some(queue) = queues.all.get_mut(&to_id(wq)) {
-        queue.max_active = max_active.clamp(1, sys::WQ_MAX_ACTIVE as c_int) as usize;
-    }
+    let max_active = max_active.clamp(1, sys::WQ_MAX_ACTIVE as c_int) as usize;
+    // SAFETY: the caller's contract.
+    set_max_active(unsafe { to_queue(wq) }, max_active);
 }
 
 /// False when the item was pending already. The CPU is a hint that changes nothing.
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn workqueue_set_max_active(wq: *mut Handle, max_active: c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn queue_work_on(_cpu: c_int, wq: *mut Handle, work: *mut Work) -> bool {
     // SAFETY: the caller's contract.
-    unsafe { queue_work(current_kernel(), to_id(wq), work) }
+    unsafe { queue_work(to_queue(wq), work) }
 }
 
 /// False when the item was pending already.
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn queue_delayed_work_on(
     delay: c_ulong,
 ) -> bool {
     // SAFETY: the caller's contract.
-    unsafe { cancel::queue_delayed(current_kernel(), to_id(wq), work, delay) }
+    unsafe { cancel::queue_delayed(to_queue(wq), work, delay) }
 }
 
 /// True when the item was pending.
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn mod_delayed_work_on(
     delay: c_ulong,
 ) -> bool {
     // SAFETY: the caller's contract.
-    unsafe { cancel::modify_delayed(current_kernel(), to_id(wq), work, delay) }
+    unsafe { cancel::modify_delayed(to_queue(wq), work, delay) }
 }
 
 /// The callback of the timer in a delayed item.
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn delayed_work_timer_fn(timer: *mut sys::timer_list) {
     // SAFETY: the caller's contract; the pending bit is the timer's while it is armed.
     unsafe {
         let delayed = timer.byte_sub(std::mem::offset_of!(Delayed, timer)).cast::<Delayed>();
-        cancel::push_held(current_kernel(), to_id((*delayed).wq), &raw mut (*delayed).work);
+        push_held(to_queue((*delayed).wq), &raw mut (*delayed).work);
     }
 }
 
@@ -141,7 +141,7 @@ unsafe extern "C" fn queue_after_grace_period(head: *mut sys::rcu_head) {
     unsafe {
         let offset = std::mem::offset_of!(sys::rcu_work, rcu);
         let item = head.byte_sub(offset).cast::<sys::rcu_work>();
-        cancel::push_held(current_kernel(), to_id((*item).wq), &raw mut (*item).work);
+        push_held(to_queue((*item).wq), &raw mut (*item).work);
     }
 }
 
@@ -155,7 +155,7 @@ unsafe extern "C" fn queue_after_grace_period(head: *mut sys::rcu_head) {
 pub unsafe extern "C" fn queue_rcu_work(wq: *mut Handle, work: *mut sys::rcu_work) -> bool {
     // SAFETY: the caller's contract.
     unsafe {
-        let taken = cancel::take_pending(current_kernel(), &raw mut (*work).work);
+        let taken = take_pending(&raw mut (*work).work);
         if taken {
             (*work).wq = wq;
             rcupdate::call_rcu(&raw mut (*work).rcu, Some(queue_after_grace_period));
@@ -170,7 +170,8 @@ pub unsafe extern "C" fn queue_rcu_work(wq: *mut Handle, work: *mut sys::rcu_wor
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __flush_workqueue(wq: *mut Handle) {
-    flush_queue(current_kernel(), to_id(wq));
+    // SAFETY: the caller's contract.
+    flush_queue(unsafe { to_queue(wq) });
 }
 
 /// # Safety
@@ -179,7 +180,8 @@ pub unsafe extern "C" fn __flush_workqueue(wq: *mut Handle) {
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drain_workqueue(wq: *mut Handle) {
-    drain(current_kernel(), to_id(wq));
+    // SAFETY: the caller's contract.
+    drain(unsafe { to_queue(wq) });
 }
 
 /// # Safety
@@ -188,7 +190,8 @@ pub unsafe extern "C" fn drain_workqueue(wq: *mut Handle) {
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn flush_work(work: *mut Work) -> bool {
-    flush(current_kernel(), work)
+    // SAFETY: the caller's contract.
+    unsafe { flush(current_kernel(), work) }
 }
 
 /// # Safety
@@ -201,7 +204,7 @@ pub unsafe extern "C" fn flush_delayed_work(work: *mut Delayed) -> bool {
     // SAFETY: the caller's contract; a timer that was armed had the pending bit, which is ours then.
     unsafe {
         if timer::delete_and_wait(kernel, &raw mut (*work).timer) {
-            cancel::push_held(kernel, to_id((*work).wq), &raw mut (*work).work);
+            push_held(to_queue((*work).wq), &raw mut (*work).work);
         }
         flush(kernel, &raw mut (*work).work)
     }
@@ -264,10 +267,12 @@ pub unsafe extern "C" fn current_work() -> *mut Work {
 /// Any. The answer may be outdated at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn work_busy(work: *mut Work) -> c_uint {
-    let queues = current_kernel().workqueue.queues.lock();
+    let kernel = current_kernel();
     // SAFETY: the caller's contract.
-    let pending = unsafe { data_of(work) }.load(Ordering::Relaxed) & PENDING != 0;
-    let running = queues.runs(work).is_some();
+    let (pending, running) = unsafe {
+        let pending = data_of(work).load(Ordering::Relaxed) & PENDING != 0;
+        (pending, kernel.workqueue.running.find(kernel, work).is_some())
+    };
     let bit = |set: bool, bit: c_uint| if set { bit } else { 0 };
     bit(pending, sys::WORK_BUSY_PENDING) | bit(running, sys::WORK_BUSY_RUNNING)
 }
@@ -280,6 +285,6 @@ pub unsafe extern "C" fn work_busy(work: *mut Work) -> c_uint {
 /// Any. The answer may be outdated at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn workqueue_congested(_cpu: c_int, wq: *mut Handle) -> bool {
-    let queues = current_kernel().workqueue.queues.lock();
-    queues.all.get(&to_id(wq)).is_some_and(|queue| !queue.items.is_empty())
+    // SAFETY: the caller's contract.
+    unsafe { to_queue(wq) }.lock().is_congested()
 }

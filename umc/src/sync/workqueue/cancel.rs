@@ -6,7 +6,10 @@
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use super::{CANCELLING, PENDING, QueueId, Work, data_of, queue_work};
+use super::{
+    CANCELLING, PENDING, QUEUE, QUEUED, Queue, Work, WorkPtr, data_of, push_held, queue_of,
+    queue_taken, take_pending,
+};
 use crate::sched::current_task;
 use crate::{Kernel, context, jiffies, sys, timer};
 
@@ -29,22 +32,27 @@ unsafe fn grab(kernel: &'static Kernel, work: *mut Work, timer: *mut sys::timer_
     // SAFETY: the caller's contract.
     let data = unsafe { data_of(work) };
     loop {
-        {
-            let mut queues = kernel.workqueue.queues.lock();
-            let bits = data.load(Ordering::Relaxed);
-            if bits & CANCELLING != 0 {
-                return Grabbed::Cancelling;
-            }
-            if bits & PENDING == 0 {
-                data.fetch_or(PENDING, Ordering::SeqCst);
+        current_task().preempt_point();
+        let bits = data.load(Ordering::SeqCst);
+        if bits & CANCELLING != 0 {
+            return Grabbed::Cancelling;
+        }
+        if bits & PENDING == 0 {
+            let taken = bits | PENDING;
+            if data.compare_exchange(bits, taken, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
                 return Grabbed::NotPending;
             }
-            if queues.unqueue(work) {
-                drop(queues);
+            continue;
+        }
+        if let Some(queue) = queue_of(bits) {
+            // SAFETY: the caller's contract.
+            if unsafe { unqueue(queue, work) } {
                 // Whoever flushes it has nothing to wait for any more.
-                kernel.workqueue.done.wake_up_all();
+                queue.done.wake_up_all();
+                kernel.workqueue.running.done(kernel, work).wake_up_all();
                 return Grabbed::Pending;
             }
+            continue;
         }
         // SAFETY: the caller's contract.
         if !timer.is_null() && unsafe { timer::delete_and_wait(kernel, timer) } {
@@ -55,27 +63,30 @@ unsafe fn grab(kernel: &'static Kernel, work: *mut Work, timer: *mut sys::timer_
     }
 }
 
-/// Takes the pending bit of an item that nobody holds; false when somebody does.
+/// Takes an item out of the list of `queue`, with its pending bit; false when it is not there any more.
 ///
 /// # Safety
 /// `work` is initialized.
-pub(super) unsafe fn take_pending(kernel: &'static Kernel, work: *mut Work) -> bool {
-    // A canceller looks at the bit and takes it in two steps.
-    let _queues = kernel.workqueue.queues.lock();
+unsafe fn unqueue(queue: &'static Queue, work: *mut Work) -> bool {
     // SAFETY: the caller's contract.
-    unsafe { data_of(work) }.fetch_or(PENDING, Ordering::SeqCst) & PENDING == 0
+    let data = unsafe { data_of(work) };
+    let mut inner = queue.lock();
+    let is_here = queue_of(data.load(Ordering::SeqCst)).is_some_and(|now| ptr::eq(now, queue));
+    if is_here {
+        inner.unqueue(WorkPtr(work));
+        data.fetch_and(!(QUEUED | QUEUE), Ordering::SeqCst);
+    }
+    is_here
 }
 
 /// Gives the pending bit up.
 ///
 /// # Safety
 /// `work` is initialized, and the bit is the caller's.
-unsafe fn release(kernel: &'static Kernel, work: *mut Work) {
-    let queues = kernel.workqueue.queues.lock();
+pub(super) unsafe fn release(kernel: &'static Kernel, work: *mut Work) {
     // SAFETY: the caller's contract.
     unsafe { data_of(work) }.fetch_and(!(PENDING | CANCELLING), Ordering::SeqCst);
-    drop(queues);
-    kernel.workqueue.done.wake_up_all();
+    kernel.workqueue.running.done(kernel, work).wake_up_all();
 }
 
 /// `cancel_work`, `cancel_delayed_work`: whether the item was pending. It may still run.
@@ -107,7 +118,8 @@ pub(super) unsafe fn cancel_sync(
     timer: *mut sys::timer_list,
 ) -> bool {
     context::might_sleep();
-    let state = &kernel.workqueue;
+    let running = &kernel.workqueue.running;
+    let done = running.done(kernel, work);
     // SAFETY: the caller's contract.
     let data = unsafe { data_of(work) };
     let was_pending = loop {
@@ -116,16 +128,21 @@ pub(super) unsafe fn cancel_sync(
             Grabbed::Pending => break true,
             Grabbed::NotPending => break false,
             Grabbed::Cancelling => {
-                state.done.wait_event(|| data.load(Ordering::SeqCst) & CANCELLING == 0);
+                done.wait_event(|| data.load(Ordering::SeqCst) & CANCELLING == 0);
             }
         }
     };
     data.fetch_or(CANCELLING, Ordering::SeqCst);
     let this = ptr::from_ref(current_task()).addr();
-    if state.queues.lock().runs(work).is_some_and(|run| run.task == this) {
-        context::warn(kernel, "a work item waits for itself in cancel_work_sync");
-    } else {
-        state.done.wait_event(|| state.queues.lock().runs(work).is_none());
+    // SAFETY: the caller's contract.
+    match unsafe { running.find(kernel, work) } {
+        Some((_, task)) if task == this => {
+            context::warn(kernel, "a work item waits for itself in cancel_work_sync");
+        }
+        Some((ticket, _)) => {
+            done.wait_event(|| running.task_of(kernel, work, ticket).is_none());
+        }
+        None => {}
     }
     // SAFETY: the bit is ours since `grab`.
     unsafe { release(kernel, work) };
@@ -136,50 +153,40 @@ pub(super) unsafe fn cancel_sync(
 ///
 /// # Safety
 /// `delayed` is initialized, and stays until it runs or was cancelled; the bit is the caller's.
-unsafe fn queue_held(kernel: &'static Kernel, id: QueueId, delayed: *mut Delayed, delay: u64) {
+unsafe fn queue_held(queue: &'static Queue, delayed: *mut Delayed, delay: u64) {
     // SAFETY: the caller's contract.
     unsafe {
-        (*delayed).wq = super::abi::to_pointer(id);
+        (*delayed).wq = super::abi::to_pointer(queue);
         if delay == 0 {
-            push_held(kernel, id, &raw mut (*delayed).work);
+            push_held(queue, &raw mut (*delayed).work);
         } else {
-            let expires = jiffies::now(kernel).wrapping_add(delay);
-            timer::arm_at(kernel, &raw mut (*delayed).timer, expires);
+            let expires = jiffies::now(queue.kernel).wrapping_add(delay);
+            timer::arm_at(queue.kernel, &raw mut (*delayed).timer, expires);
         }
     }
 }
 
-/// Queues an item whose pending bit is the caller's.
-///
-/// # Safety
-/// `work` is initialized, and stays until it runs or was cancelled; the bit is the caller's.
-pub(super) unsafe fn push_held(kernel: &'static Kernel, id: QueueId, work: *mut Work) {
-    let kick = kernel.workqueue.queues.lock().push(kernel, id, work);
-    kick.run(kernel);
-}
-
-/// False when the item was pending already.
+/// False when the item was pending already: it stays on the queue that it is pending on.
 ///
 /// # Safety
 /// `delayed` is initialized, and stays until it runs or was cancelled.
 pub(super) unsafe fn queue_delayed(
-    kernel: &'static Kernel,
-    id: QueueId,
+    queue: &'static Queue,
     delayed: *mut Delayed,
     delay: u64,
 ) -> bool {
     // SAFETY: the caller's contract.
     unsafe {
         let work = &raw mut (*delayed).work;
+        if !take_pending(work) {
+            return false;
+        }
         if delay == 0 {
-            (*delayed).wq = super::abi::to_pointer(id);
-            return queue_work(kernel, id, work);
+            (*delayed).wq = super::abi::to_pointer(queue);
+            return queue_taken(queue, work);
         }
-        let taken = take_pending(kernel, work);
-        if taken {
-            queue_held(kernel, id, delayed, delay);
-        }
-        taken
+        queue_held(queue, delayed, delay);
+        true
     }
 }
 
@@ -188,16 +195,15 @@ pub(super) unsafe fn queue_delayed(
 /// # Safety
 /// `delayed` is initialized, and stays until it runs or was cancelled.
 pub(super) unsafe fn modify_delayed(
-    kernel: &'static Kernel,
-    id: QueueId,
+    queue: &'static Queue,
     delayed: *mut Delayed,
     delay: u64,
 ) -> bool {
     // SAFETY: the caller's contract.
     unsafe {
-        let grabbed = grab(kernel, &raw mut (*delayed).work, &raw mut (*delayed).timer);
+        let grabbed = grab(queue.kernel, &raw mut (*delayed).work, &raw mut (*delayed).timer);
         if grabbed != Grabbed::Cancelling {
-            queue_held(kernel, id, delayed, delay);
+            queue_held(queue, delayed, delay);
         }
         grabbed == Grabbed::Pending
     }

@@ -1,4 +1,7 @@
+use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use mte::Ops;
 
 use super::abi::*;
 use super::*;
@@ -243,5 +246,58 @@ fn delayed_items() {
         }
     }
     kernel.shutdown();
+    until_alone(kernel);
+}
+
+/// Whether the host of the test below has a thread to give.
+static NO_THREADS: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "C" fn start_unless_refused(
+    ctx: *mut c_void,
+    name: *const c_char,
+    main: mte::ops::ThreadMain,
+    arg: *mut c_void,
+    id: *mut u64,
+) -> c_int {
+    if NO_THREADS.load(Ordering::SeqCst) {
+        return -libc::EAGAIN;
+    }
+    // SAFETY: handed on as it came.
+    unsafe { (mte::current().thread_start)(ctx, name, main, arg, id) }
+}
+
+/// Goal: without a thread to be had, a queue for memory reclaim goes on with those it has, even when an item waits for
+/// another one; the items of other queues wait, keep no thread of the provider, and run once there are threads again.
+#[test]
+fn without_threads() {
+    // SAFETY: a table is plain words; this copy is never dropped.
+    let mut ops: Ops = unsafe { ptr::read(mte::current()) };
+    ops.thread_start = start_unless_refused;
+    let ops: &'static Ops = Box::leak(Box::new(ops));
+    let engine = mte::current();
+    mte::ops::set_current(ops);
+    let kernel = boot();
+    mte::ops::set_current(engine);
+    let gate = gate();
+    let (reclaim, other) = (queue(sys::WQ_MEM_RECLAIM, 4), queue(0, 4));
+    let (mut first, mut second, mut third) = (item(Some(gate)), item(None), item(None));
+    NO_THREADS.store(true, Ordering::SeqCst);
+    // SAFETY: the items outlive the queues.
+    unsafe {
+        assert!(umc_alloc_workqueue(c"refused".as_ptr(), sys::WQ_MEM_RECLAIM, 1).is_null());
+        queue_work_on(0, reclaim, &raw mut first.work);
+        first.started.wait();
+        queue_work_on(0, reclaim, &raw mut second.work);
+        flush_work(&raw mut second.work);
+        queue_work_on(0, other, &raw mut third.work);
+        assert!(!third.started.wait_timeout(30_000_000), "runs on a thread of the provider");
+        NO_THREADS.store(false, Ordering::SeqCst);
+        flush_work(&raw mut third.work);
+        gate.complete();
+        destroy_workqueue(reclaim);
+        destroy_workqueue(other);
+    }
+    let told = |record: &&printk::Record| record.text.contains("cannot start a worker");
+    assert_eq!(kernel.log_records(0).iter().filter(told).count(), 2);
     until_alone(kernel);
 }

@@ -3,21 +3,24 @@
 use std::cell::Cell;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Kick, PENDING, QueueId, Queues, Running, Work, WorkPtr, data_of};
+use super::queue::{Kick, Queue};
+use super::{Ticket, Work, WorkPtr};
 use crate::errno::Result;
-use crate::sched::{self, Task, TaskRef, current_task, schedule_until, set_state};
-use crate::{Kernel, context, cpumask, kthread, printk, sys};
+use crate::sched::{Task, TaskRef, current_task, schedule_until, set_state};
+use crate::{context, kthread, printk, sys};
 
-/// An idle worker ends after this, unless it is the last one of its queue.
+/// An idle worker ends after this, unless its queue keeps it.
 const IDLE_NS_MAX: u64 = 60_000_000_000;
 
 /// A thread of a queue.
 pub(super) struct Worker {
     task: TaskRef,
-    queue: QueueId,
-    /// In the list of idle workers. Changes under the lock of the queues.
+    queue: &'static Queue,
+    /// The queue wants to know when it sleeps.
+    counts_awake: bool,
+    /// In the list of idle workers. Changes under the lock of the queue.
     idle: AtomicBool,
     /// Was idle for too long.
     surplus: AtomicBool,
@@ -47,8 +50,8 @@ fn of(task: &Task) -> Option<&Worker> {
 }
 
 /// Whether the calling task is a worker of the queue.
-pub(super) fn is_of(id: QueueId) -> bool {
-    of(current_task()).is_some_and(|worker| worker.queue == id)
+pub(super) fn is_of(queue: &Queue) -> bool {
+    of(current_task()).is_some_and(|worker| ptr::eq(worker.queue, queue))
 }
 
 /// The item that the calling task runs.
@@ -67,39 +70,51 @@ pub(crate) fn worker_runs(task: &Task) {
 }
 
 fn change_asleep(task: &Task, change: impl FnOnce(usize) -> usize) {
-    let Some(worker) = of(task).filter(|worker| !worker.current.get().is_null()) else { return };
+    let counts = |worker: &&Worker| worker.counts_awake && !worker.current.get().is_null();
+    let Some(worker) = of(task).filter(counts) else { return };
     let kick = {
-        let mut queues = task.kernel.workqueue.queues.lock();
-        let queue = queues.all.get_mut(&worker.queue).expect("a queue outlives its workers");
-        queue.asleep = change(queue.asleep);
-        queue.kick(worker.queue, cpumask::count(task.kernel) as usize)
+        let mut inner = worker.queue.lock();
+        inner.change_asleep(change);
+        inner.kick(worker.queue)
     };
-    kick.run(task.kernel);
+    kick.run();
 }
 
 /// Starts a worker that is counted already.
-pub(super) fn try_start(kernel: &'static Kernel, id: QueueId, name: &str) -> Result<()> {
-    kthread::spawn(kernel, name, Box::new(move || run(kernel, id, true))).map(drop)
+fn try_start(queue: &'static Queue, name: &str) -> Result<()> {
+    kthread::spawn(queue.kernel, name, Box::new(move || run(queue))).map(drop)
+}
+
+/// Starts the workers that a queue for memory reclaim has from the beginning: there may be no thread when it matters.
+pub(super) fn start_kept(queue: &'static Queue) -> Result<()> {
+    let (name, kept) = {
+        let inner = queue.lock();
+        let reclaim = inner.flags & sys::WQ_MEM_RECLAIM != 0;
+        (inner.name.clone(), if reclaim { inner.kept() } else { 0 })
+    };
+    for _ in 0..kept {
+        queue.lock().workers += 1;
+        try_start(queue, &name).inspect_err(|_| queue.lock().workers -= 1)?;
+    }
+    Ok(())
 }
 
 /// Starts a worker that is counted already. When the host has no thread to give, the queue's other workers go on
-/// alone; without any, a thread of the provider runs what is queued.
-pub(super) fn start(kernel: &'static Kernel, id: QueueId) {
-    let name = {
-        let queues = kernel.workqueue.queues.lock();
-        queues.all.get(&id).map_or_else(String::new, |queue| queue.name.clone())
+/// alone, and the queue asks again later.
+pub(super) fn start(queue: &'static Queue) {
+    let name = queue.lock().name.clone();
+    let Err(error) = try_start(queue, &name) else { return };
+    let (told, kick) = {
+        let mut inner = queue.lock();
+        inner.workers -= 1;
+        inner.starting = false;
+        (std::mem::replace(&mut inner.starved, true), inner.look_again(queue))
     };
-    let Err(error) = try_start(kernel, id, &name) else { return };
-    printk::emit(kernel, 4, &format!("workqueue {name}: cannot start a worker: {error}"));
-    let mut queues = kernel.workqueue.queues.lock();
-    let Some(queue) = queues.all.get_mut(&id) else { return };
-    if queue.workers > 1 {
-        queue.workers -= 1;
-    } else {
-        drop(queues);
-        let borrowed = move || sched::with_kernel(kernel, || run(kernel, id, false));
-        kernel.ops.work_push(Box::new(borrowed));
+    if !told {
+        let text = format!("workqueue {name}: cannot start a worker, will try again: {error}");
+        printk::emit(queue.kernel, 4, &text);
     }
+    kick.run();
 }
 
 enum Next {
@@ -108,70 +123,79 @@ enum Next {
     End,
 }
 
-/// The life of a worker. Without `stay` it ends as soon as nothing is queued.
-fn run(kernel: &'static Kernel, id: QueueId, stay: bool) {
+/// The life of a worker.
+fn run(queue: &'static Queue) {
     let task = current_task();
+    let counts_awake = {
+        let mut inner = queue.lock();
+        inner.arrived();
+        inner.counts_awake()
+    };
     let worker = Arc::new(Worker {
         task: task.get(),
-        queue: id,
+        queue,
+        counts_awake,
         idle: AtomicBool::new(false),
         surplus: AtomicBool::new(false),
         current: Cell::new(ptr::null_mut()),
     });
-    if stay {
-        task.set_flags(sys::PF_WQ_WORKER);
-    }
-    let outer = task.worker.replace(Arc::as_ptr(&worker).cast());
+    task.set_flags(sys::PF_WQ_WORKER);
+    task.worker.set(Arc::as_ptr(&worker).cast());
+    let mut last = None;
     loop {
-        match next(kernel, &worker, stay) {
-            Next::Run(work, number) => run_item(kernel, &worker, work.0, number),
-            Next::Idle => wait_idle(kernel, &worker),
+        match next(&worker, last.take()) {
+            Next::Run(work, number) => {
+                run_item(&worker, work.0);
+                last = Some((work, number));
+            }
+            Next::Idle => wait_idle(&worker),
             Next::End => break,
         }
     }
-    task.worker.set(outer);
-    kernel.workqueue.done.wake_up_all();
+    task.worker.set(ptr::null());
+    queue.done.wake_up_all();
 }
 
-fn next(kernel: &'static Kernel, worker: &Arc<Worker>, stay: bool) -> Next {
-    let mut queues = kernel.workqueue.queues.lock();
-    if let Some((work, number)) = take(&mut queues, worker) {
-        return Next::Run(work, number);
-    }
-    let queue = queues.all.get_mut(&worker.queue).expect("a queue outlives its workers");
-    if queue.destroying || !stay || worker.surplus.load(Ordering::Relaxed) {
-        queue.workers -= 1;
-        return Next::End;
-    }
-    worker.idle.store(true, Ordering::Relaxed);
-    queue.idle.push(worker.clone());
-    Next::Idle
-}
-
-/// Takes the first item that is not still running from an earlier time, and notes that it runs.
-fn take(queues: &mut Queues, worker: &Worker) -> Option<(WorkPtr, u64)> {
-    let Queues { all, running, held_back, .. } = queues;
-    let queue = all.get_mut(&worker.queue).expect("a queue outlives its workers");
-    // SAFETY: queued items are valid.
-    let func = |work: WorkPtr| unsafe { (*work.0).func }.map_or(0, |func| func as usize);
-    // An item that was freed and made anew at the same address with another function is another item.
-    let runs = |work: WorkPtr| running.iter().any(|run| run.work == work && run.func == func(work));
-    let Some(at) = queue.items.iter().position(|(work, _)| !runs(*work)) else {
-        *held_back |= !queue.items.is_empty();
-        return None;
+/// What the worker does after `last`, whose function has returned.
+fn next(worker: &Arc<Worker>, last: Option<(WorkPtr, u64)>) -> Next {
+    let (queue, kernel) = (worker.queue, worker.queue.kernel);
+    let running = &kernel.workqueue.running;
+    let held_up =
+        last.and_then(|(work, number)| running.end(kernel, work, Ticket { queue, number }));
+    let (next, kick) = {
+        let mut inner = queue.lock();
+        if let Some((_, number)) = last {
+            inner.finish(number);
+        }
+        let begin = |work: WorkPtr, number| {
+            running.begin(kernel, work, Ticket { queue, number }, &worker.task)
+        };
+        match inner.take(begin) {
+            Some((work, number)) => (Next::Run(work, number), inner.kick(queue)),
+            None if inner.destroying || worker.surplus.load(Ordering::Relaxed) => {
+                inner.workers -= 1;
+                (Next::End, Kick::Nothing)
+            }
+            None => {
+                worker.idle.store(true, Ordering::Relaxed);
+                inner.idle.push(worker.clone());
+                (Next::Idle, Kick::Nothing)
+            }
+        }
     };
-    *held_back |= at != 0;
-    let (work, number) = queue.items.remove(at).expect("found just now");
-    let task = ptr::from_ref::<Task>(&worker.task).addr();
-    running.push(Running { work, func: func(work), number, queue: worker.queue, task });
-    // SAFETY: queued items are valid.
-    unsafe { data_of(work.0) }.fetch_and(!PENDING, Ordering::SeqCst);
-    Some((work, number))
+    kick.run();
+    if let Some(other) = held_up.filter(|held_up| !ptr::eq(*held_up, queue)) {
+        let kick = other.lock().kick(other);
+        kick.run();
+    }
+    if let Some((work, _)) = last {
+        running.done(kernel, work.0).wake_up_all_for(&worker.task);
+        queue.done.wake_up_all_for(&worker.task);
+    }
+    next
 }
 
-fn run_item(kernel: &'static Kernel, worker: &Worker, work: *mut Work, number: u64) {
-    // Pairs with the fence of a `queue_work` that finds the item pending: the run sees what that caller did.
-    fence(Ordering::SeqCst);
+fn run_item(worker: &Worker, work: *mut Work) {
     worker.current.set(work);
     // SAFETY: the item was queued, so it is initialized; it may free itself, so it is not touched afterwards.
     unsafe {
@@ -180,43 +204,26 @@ fn run_item(kernel: &'static Kernel, worker: &Worker, work: *mut Work, number: u
     }
     worker.current.set(ptr::null_mut());
     if worker.task.atomic.get() != 0 {
-        context::warn(kernel, "a work item returned in atomic context");
+        context::warn(worker.queue.kernel, "a work item returned in atomic context");
         context::reset(&worker.task);
     }
-    let kicks = {
-        let mut queues = kernel.workqueue.queues.lock();
-        queues.running.retain(|run| run.number != number);
-        kick_held_back(kernel, &mut queues)
-    };
-    kicks.into_iter().for_each(|kick| kick.run(kernel));
-    kernel.workqueue.done.wake_up_all_for(&worker.task);
-}
-
-/// An item that was held back may run now, and its queue may have no worker awake.
-fn kick_held_back(kernel: &Kernel, queues: &mut Queues) -> Vec<Kick> {
-    if !std::mem::take(&mut queues.held_back) {
-        return Vec::new();
-    }
-    let cpus = cpumask::count(kernel) as usize;
-    queues.all.iter_mut().map(|(id, queue)| queue.kick(*id, cpus)).collect()
 }
 
 /// Sleeps until called, or ends when nobody called for long.
-fn wait_idle(kernel: &'static Kernel, worker: &Arc<Worker>) {
-    let task = current_task();
-    let deadline_ns = kernel.ops.now_ns().saturating_add(IDLE_NS_MAX);
+fn wait_idle(worker: &Arc<Worker>) {
+    let (queue, task) = (worker.queue, current_task());
+    let deadline_ns = task.kernel.ops.now_ns().saturating_add(IDLE_NS_MAX);
     let mut awake = true;
     loop {
         set_state(task, sys::TASK_UNINTERRUPTIBLE | sys::TASK_NOLOAD);
         {
-            let mut queues = kernel.workqueue.queues.lock();
+            let mut inner = queue.lock();
             if !worker.idle.load(Ordering::Relaxed) {
                 break;
             }
-            let queue = queues.all.get_mut(&worker.queue).expect("a queue outlives its workers");
-            if !awake && queue.workers > 1 {
+            if !awake && inner.workers > inner.kept() {
                 // Called by itself: `next` finds the mark and ends the worker.
-                queue.idle.retain(|idle| !Arc::ptr_eq(idle, worker));
+                inner.idle.retain(|idle| !Arc::ptr_eq(idle, worker));
                 worker.call();
                 worker.surplus.store(true, Ordering::Relaxed);
                 break;
