@@ -9,7 +9,8 @@ use clap::Parser;
 /// Runs in the foreground and logs to standard error. SIGINT or SIGTERM takes down what the drivers have up and ends it
 /// with exit status 0; while a device is open it says so and goes on. Exit status 1: it could not start or end. 70: BUG,
 /// panic or a failed assertion. 71: a fatal signal. Both are reported with backtrace and the last lines of the log. 72:
-/// reset or switched off from inside, by /proc/sysrq-trigger or reboot.
+/// reset or switched off from inside, by /proc/sysrq-trigger or reboot. With UMC_DEBUG_CHECKS in the environment the
+/// kernel log has what only a kernel built for debugging reports: calls in atomic context of what might sleep.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Args {

@@ -87,6 +87,7 @@ pub fn run(args: Args) -> Result<()> {
         name: args.name.clone(),
         fs_root: dirs.root.display().to_string(),
         helper_env: helper_env(&dirs.root)?,
+        debug_checks: std::env::var_os("UMC_DEBUG_CHECKS").is_some(),
     });
     sched::attach(kernel, "umcd");
     umc::bug::install(kernel);

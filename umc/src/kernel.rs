@@ -7,7 +7,6 @@
 use mte::Ops;
 
 /// What a kernel is made from.
-#[derive(Default)]
 pub struct Config {
     /// The node's name: `utsname()->nodename`, and the prefix of its log.
     pub name: String,
@@ -16,6 +15,16 @@ pub struct Config {
     pub fs_root: String,
     /// Environment that is added to every usermode helper, so that stock tools it calls reach this very node.
     pub helper_env: Vec<(String, String)>,
+    /// Report what Linux only reports when it was built for debugging: calls in atomic context of what may sleep but does
+    /// not have to, unlocks by who does not hold the lock. On by default.
+    pub debug_checks: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let (name, fs_root, helper_env) = Default::default();
+        Config { name, fs_root, helper_env, debug_checks: true }
+    }
 }
 
 /// What the floors above the scheduler do around a sleep.
@@ -74,6 +83,7 @@ impl Kernel {
             crate::workqueue::shutdown(self);
             crate::timer::shutdown(self);
             crate::rcupdate::shutdown(self);
+            crate::context::report::flush(self);
         });
     }
 

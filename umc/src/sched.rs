@@ -56,6 +56,7 @@ pub struct State {
     tasks: Mutex<BTreeMap<i32, TaskPtr>>,
     last_pid: AtomicI32,
     pub(crate) context: context::State,
+    pub(crate) cpus: crate::cpumask::State,
     pub(crate) rcu: rcupdate::State,
 }
 
@@ -66,6 +67,7 @@ impl State {
             tasks: Default::default(),
             last_pid: Default::default(),
             context: Default::default(),
+            cpus: Default::default(),
             rcu: Default::default(),
         }
     }
@@ -84,7 +86,9 @@ pub(crate) struct Task {
     /// Depth of atomic sections; see [`context`].
     pub(crate) atomic: Cell<u64>,
     /// Where the outermost atomic section began, once somebody slept in one.
-    pub(crate) atomic_entry: RefCell<Option<backtrace::Backtrace>>,
+    pub(crate) atomic_entry: RefCell<Option<crate::bug::stack::Trace>>,
+    /// The CPU that is the task's own until its outermost atomic section ends; see [`crate::cpumask`].
+    pub(crate) own_cpu: Cell<Option<u32>>,
     /// The grace period in which the outermost section began, or 0 outside of sections.
     pub(crate) rcu: AtomicU64,
     /// Signals that are accepted and pending.
@@ -201,6 +205,7 @@ impl Task {
             kernel,
             atomic: Cell::new(0),
             atomic_entry: RefCell::new(None),
+            own_cpu: Cell::new(None),
             rcu: AtomicU64::new(0),
             signals: Signals::new(flags & sys::PF_KTHREAD != 0),
             thread: AtomicI32::new(0),

@@ -35,6 +35,7 @@ impl Foreground {
             .arg(dir.join("state"))
             .args(args)
             .env("UMC_RUNTIME_DIR", cluster.dir.join("run"))
+            .env("UMC_DEBUG_CHECKS", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -247,6 +247,7 @@ impl Cluster {
         let mut command = Command::new(program);
         command
             .env("UMC_RUNTIME_DIR", self.dir.join("run"))
+            .env("UMC_DEBUG_CHECKS", "1")
             .env_remove("UMC_FS_ROOT")
             .stdin(Stdio::null());
         command

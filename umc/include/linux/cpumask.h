@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * CPU masks. API of Linux 6.12 without CONFIG_CPUMASK_OFFSTACK. Rust owner: cpumask.rs.
- * Differs: possible, present and online CPUs are the same, those the process may use; none comes or goes.
+ * Differs: present and online CPUs are those the process may use; none comes or goes. All NR_CPUS are possible: a task
+ * may have any of them to itself for a while, see linux/smp.h.
  */
 #ifndef UMC_LINUX_CPUMASK_H
 #define UMC_LINUX_CPUMASK_H
@@ -11,21 +12,22 @@
 #include <linux/bitops.h>
 #include <linux/gfp_types.h>
 
-extern unsigned int umc_nr_cpu_ids(void);
+extern unsigned int umc_num_online_cpus(void);
 extern const struct cpumask *umc_cpu_online_mask(void);
+extern const struct cpumask *umc_cpu_possible_mask(void);
 
-#define nr_cpu_ids umc_nr_cpu_ids()
+#define nr_cpu_ids ((unsigned int)NR_CPUS)
 #define nr_cpumask_bits ((unsigned int)NR_CPUS)
 #define cpu_online_mask umc_cpu_online_mask()
-#define cpu_possible_mask umc_cpu_online_mask()
+#define cpu_possible_mask umc_cpu_possible_mask()
 #define cpu_present_mask umc_cpu_online_mask()
 #define cpu_active_mask umc_cpu_online_mask()
-#define cpu_all_mask umc_cpu_online_mask()
-#define num_online_cpus() umc_nr_cpu_ids()
-#define num_possible_cpus() umc_nr_cpu_ids()
-#define num_present_cpus() umc_nr_cpu_ids()
+#define cpu_all_mask umc_cpu_possible_mask()
+#define num_online_cpus() umc_num_online_cpus()
+#define num_possible_cpus() nr_cpu_ids
+#define num_present_cpus() umc_num_online_cpus()
 #define cpu_online(cpu) cpumask_test_cpu((cpu), cpu_online_mask)
-#define cpu_possible(cpu) cpumask_test_cpu((cpu), cpu_online_mask)
+#define cpu_possible(cpu) cpumask_test_cpu((cpu), cpu_possible_mask)
 
 static inline unsigned int cpumask_first(const struct cpumask *mask)
 {

@@ -16,16 +16,18 @@ extern void preempt_enable(void);
 #define preempt_enable_notrace() preempt_enable()
 
 extern int preempt_count(void);
+/* Served, or off. */
 extern bool umc_in_softirq(void);
+extern bool umc_in_serving_softirq(void);
 extern bool umc_in_atomic(void);
 extern bool umc_preemptible(void);
 
 #define in_atomic() umc_in_atomic()
 #define preemptible() umc_preemptible()
 #define in_softirq() umc_in_softirq()
-#define in_serving_softirq() umc_in_softirq()
+#define in_serving_softirq() umc_in_serving_softirq()
 #define in_interrupt() umc_in_softirq()
-#define in_task() (!umc_in_softirq())
+#define in_task() (!umc_in_serving_softirq())
 /* There are no hard interrupts and no NMIs. */
 #define in_hardirq() (false)
 #define in_irq() (false)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The CPU a task runs on. API of Linux 6.12. Rust owner: cpumask.rs.
- * Differs: get_cpu() does not pin the thread; the number is a hint.
+ * Differs: no thread is held on a CPU. With preemption, interrupts or soft interrupts off (get_cpu(), a spin lock) the
+ * number is that of a CPU, online or only possible, which no other task has until the outermost such section ends.
+ * Elsewhere it is a hint.
  */
 #ifndef UMC_LINUX_SMP_H
 #define UMC_LINUX_SMP_H

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 pub(crate) use fatal::prepare_thread;
 use stack::short;
 
-use crate::{Kernel, printk, sched, string};
+use crate::{Kernel, context, printk, sched, string};
 
 /// Exit status after BUG, panic() and a failed assertion of the kernel itself.
 pub const EXIT_BUG: c_int = 70;
@@ -44,13 +44,7 @@ pub fn install(kernel: &'static Kernel) {
 /// One line a frame of the calling thread's stack. The frames down to the last one whose name contains `marker` are
 /// left out: they are those that report.
 pub(crate) fn stack_lines(marker: &str) -> Vec<String> {
-    let mut all = [0; stack::FRAMES_MAX];
-    let len = stack::addresses(&mut all);
-    let mut lines: Vec<String> =
-        all[..len].iter().flat_map(|ip| stack::lines_of(*ip, false)).collect();
-    let reporters = lines.iter().take(24).rposition(|line| line.contains(marker));
-    lines.drain(..reporters.map_or(0, |at| at + 1));
-    lines
+    stack::lines(&stack::Trace::here(), marker)
 }
 
 /// The task that a report is about.
@@ -59,20 +53,23 @@ fn task_name() -> String {
         .map_or_else(|| "no task".to_owned(), |task| format!("{}/{}", task.comm(), task.pid()))
 }
 
-/// A warning with a backtrace in the log of the calling task's kernel. Any context; slow.
+/// A warning in the log of the calling task's kernel, and the backtrace a moment later. Any context.
 #[cold]
 #[inline(never)]
 pub(crate) fn warn(text: &str) {
     warn_from(text, "bug::warn");
 }
 
-fn warn_from(text: &str, marker: &str) {
-    let mut lines = vec![format!("WARNING: {text} [{}]", task_name())];
-    lines.extend(stack_lines(marker));
-    match sched::try_current() {
-        Some(task) => lines.iter().for_each(|line| printk::emit(task.kernel, 4, line)),
-        None => lines.iter().for_each(|line| eprintln!("{line}")),
-    }
+fn warn_from(text: &str, marker: &'static str) {
+    let line = format!("WARNING: {text} [{}]", task_name());
+    let Some(task) = sched::try_current() else {
+        say(&line);
+        stack_lines(marker).iter().for_each(|line| say(line));
+        return;
+    };
+    printk::emit(task.kernel, 4, &line);
+    let title = format!("The stack of {}, {text}:", task_name());
+    context::report::stack(task.kernel, 4, title, stack::Trace::here(), marker);
 }
 
 /// A line of the last report, past every lock and buffer.
@@ -163,7 +160,7 @@ pub unsafe extern "C" fn umc_bug(
 /// # Safety
 /// The strings are valid; `condition` may be NULL.
 /// # Context
-/// Any; slow.
+/// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_warn_on(
     file: *const c_char,
@@ -180,7 +177,7 @@ pub unsafe extern "C" fn umc_warn_on(
 /// # Safety
 /// The strings are valid, `text` are `len` bytes.
 /// # Context
-/// Any; slow.
+/// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_warn_text(
     file: *const c_char,
@@ -222,13 +219,14 @@ mod tests {
         unsafe {
             umc_warn_on(c"a/b/c/d.c".as_ptr(), 7, c"f".as_ptr(), c"x > y".as_ptr());
         }
+        context::report::flush(kernel);
         let records = kernel.log_records(0);
         assert!(records[0].text.starts_with("WARNING: b/c/d.c:7 in f(): x > y [test/"));
-        assert!(records.len() > 1);
+        assert!(records[1].text.starts_with("The stack of test/"), "{}", records[1].text);
         assert!(
-            records[1].text.contains("a_warning_has_place_and_backtrace"),
+            records[2].text.contains("a_warning_has_place_and_backtrace"),
             "{}",
-            records[1].text
+            records[2].text
         );
     }
 

@@ -3,45 +3,52 @@
 //! C header: `include/linux/preempt.h`, `include/linux/irqflags.h`, `include/linux/bottom_half.h` (API of 6.12).
 //! Guarantees kept: sleeping inside a spinlock, an RCU section, or with preemption, soft interrupts or interrupts off
 //! is reported, once a place; such sections are readers for RCU.
-//! Differs from Linux: nothing is really held off. After the first report the outermost entry of every section is
-//! recorded too, so that the second report has both backtraces.
+//! Differs from Linux: nothing is really held off. After a report the outermost entry of every section is recorded for
+//! some seconds, so that the next report has both backtraces. Stacks follow their report a moment later. A task that
+//! asks in such a section for what is kept once a CPU has that CPU to itself until the section ends.
 //! Used by DRBD for: `might_sleep`, `local_irq_disable`, and through every spinlock and RCU section.
 
 pub(crate) mod abi;
+pub(crate) mod report;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use backtrace::Backtrace;
 use mte::sim::lock::Mutex;
 
+use crate::bug::stack::Trace;
 use crate::sched::{self, Task};
-use crate::{Kernel, printk, rcupdate};
+use crate::{Kernel, cpumask, printk, rcupdate};
 
 /// One level of `preempt_disable` or of a spinlock, in [`Task::atomic`].
 pub(crate) const PREEMPT: u64 = 1;
-/// One level of `local_bh_disable`, or of a timer callback.
-pub(crate) const SOFTIRQ: u64 = 1 << 16;
+/// One level of `local_bh_disable`.
+pub(crate) const BH: u64 = 1 << 16;
 /// One level of `rcu_read_lock`.
 pub(crate) const RCU: u64 = 1 << 32;
+/// A callback runs that Linux calls from a soft interrupt.
+pub(crate) const SERVING: u64 = 1 << 48;
 /// Interrupts are off; does not nest.
 pub(crate) const IRQ: u64 = 1 << 63;
 
 const FIELD: u64 = 0xffff;
 /// How often one place is reported: once, and once more with the entry of the section.
 const REPORTS_MAX: u32 = 2;
+/// How long the entries of sections are recorded after a report; it makes each section slower.
+const RECORD_NS: u64 = 10_000_000_000;
 
 /// State of this subsystem in one kernel.
 #[derive(Default)]
 pub struct State {
     /// How often each place was reported.
     reported: Mutex<HashMap<u64, u32>>,
-    /// Record the outermost entry of every section.
-    record_entries: AtomicBool,
+    /// Until when the outermost entry of every section is recorded; 0 when it is not.
+    record_until_ns: AtomicU64,
+    pub(crate) reports: report::State,
 }
 
-/// Enters a section of the calling task: `unit` is [`PREEMPT`], [`SOFTIRQ`] or [`RCU`].
+/// Enters a section of the calling task: `unit` is [`PREEMPT`], [`BH`], [`RCU`] or [`SERVING`].
 #[inline]
 pub(crate) fn enter(task: &Task, unit: u64) {
     let depth = task.atomic.get();
@@ -55,20 +62,38 @@ pub(crate) fn enter(task: &Task, unit: u64) {
 #[inline]
 pub(crate) fn leave(task: &Task, unit: u64) {
     let depth = task.atomic.get();
-    if depth & (unit * FIELD) == 0 {
+    if depth & !IRQ & (unit * FIELD) == 0 {
         return unbalanced(task, unit);
     }
     task.atomic.set(depth - unit);
     if depth == unit {
-        rcupdate::section_end(task);
+        end(task);
     }
+}
+
+#[inline]
+fn end(task: &Task) {
+    cpumask::leave(task);
+    rcupdate::section_end(task);
 }
 
 #[inline]
 fn begin(task: &Task) {
     rcupdate::section_begin(task);
-    if task.kernel.sched.context.record_entries.load(Ordering::Relaxed) {
-        *task.atomic_entry.borrow_mut() = Some(Backtrace::new_unresolved());
+    let until_ns = task.kernel.sched.context.record_until_ns.load(Ordering::Relaxed);
+    if until_ns != 0 {
+        record_entry(task, until_ns);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn record_entry(task: &Task, until_ns: u64) {
+    if task.kernel.ops.now_ns() > until_ns {
+        task.kernel.sched.context.record_until_ns.store(0, Ordering::Relaxed);
+        task.atomic_entry.take();
+    } else {
+        task.atomic_entry.replace(Some(Trace::here()));
     }
 }
 
@@ -90,7 +115,7 @@ pub(crate) fn irq_restore(task: &Task, off: bool) {
     if !off && depth & IRQ != 0 {
         task.atomic.set(depth & !IRQ);
         if depth == IRQ {
-            rcupdate::section_end(task);
+            end(task);
         }
     }
 }
@@ -104,24 +129,52 @@ pub(crate) fn depth(task: &Task, unit: u64) -> u32 {
     (((task.atomic.get() & !IRQ) / unit) & FIELD) as u32
 }
 
+/// Whether the calling task is in a section in which Linux would not take the CPU away: all but those of RCU.
+pub(crate) fn is_on_its_cpu(task: &Task) -> bool {
+    task.atomic.get() & !(RCU * FIELD) != 0
+}
+
+/// `in_interrupt()`: in a callback, or with soft interrupts off.
+#[inline]
+pub(crate) fn in_softirq(task: &Task) -> bool {
+    task.atomic.get() & !IRQ & (BH * FIELD | SERVING * FIELD) != 0
+}
+
 /// Ends all sections of the calling task, after a report of the imbalance.
 pub(crate) fn reset(task: &Task) {
     task.atomic.set(0);
-    rcupdate::section_end(task);
+    end(task);
+}
+
+/// Runs a callback that Linux calls from a soft interrupt. What it leaves raised is reported and lowered.
+pub(crate) fn serve<R>(task: &Task, what: &str, callback: impl FnOnce() -> R) -> R {
+    enter(task, SERVING);
+    let before = task.atomic.get();
+    let result = callback();
+    let after = task.atomic.get();
+    if after != before {
+        let text =
+            format!("{what} returned with preempt count {after:#x}, called with {before:#x}");
+        warn(task.kernel, &text);
+        task.atomic.set(before);
+    }
+    leave(task, SERVING);
+    result
 }
 
 #[cold]
 fn unbalanced(task: &Task, unit: u64) {
     let what = match unit {
         PREEMPT => "preempt_enable or spin_unlock",
-        SOFTIRQ => "local_bh_enable",
-        _ => "rcu_read_unlock",
+        BH => "local_bh_enable",
+        RCU => "rcu_read_unlock",
+        _ => "the end of a callback",
     };
     warn(task.kernel, &format!("{what} without its counterpart"));
 }
 
-/// Reports a sleep in atomic context with both backtraces. To be called first by whatever may sleep, even if it does
-/// not have to this time.
+/// Reports a sleep in atomic context with both backtraces, when the kernel has its debug checks on. To be called first
+/// by whatever may sleep, even if it does not have to this time.
 #[inline]
 pub fn might_sleep() {
     if let Some(task) = sched::try_current() {
@@ -132,16 +185,22 @@ pub fn might_sleep() {
 /// [`might_sleep`] of a known task.
 #[inline]
 pub(crate) fn check_sleep(task: &Task) {
+    if task.atomic.get() != 0 && task.kernel.config.debug_checks {
+        report_sleep(task);
+    }
+}
+
+/// The task does sleep: reported in atomic context, whatever checks are on.
+#[inline]
+pub(crate) fn check_schedule(task: &Task) {
     if task.atomic.get() != 0 {
         report_sleep(task);
     }
 }
 
-fn place_of(trace: &Backtrace) -> u64 {
+fn place_of(trace: &Trace) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for frame in trace.frames().iter().take(24) {
-        (frame.ip() as usize).hash(&mut hasher);
-    }
+    trace.addresses().iter().take(24).for_each(|ip| ip.hash(&mut hasher));
     hasher.finish()
 }
 
@@ -149,7 +208,7 @@ fn place_of(trace: &Backtrace) -> u64 {
 #[inline(never)]
 fn report_sleep(task: &Task) {
     let state = &task.kernel.sched.context;
-    let mut trace = Backtrace::new_unresolved();
+    let trace = Trace::here();
     {
         let mut reported = state.reported.lock();
         let count = reported.entry(place_of(&trace)).or_default();
@@ -158,50 +217,51 @@ fn report_sleep(task: &Task) {
         }
         *count += 1;
     }
-    state.record_entries.store(true, Ordering::Relaxed);
+    let until_ns = task.kernel.ops.now_ns().saturating_add(RECORD_NS);
+    state.record_until_ns.store(until_ns, Ordering::Relaxed);
     // The report itself must not be reported.
-    let depth = task.atomic.replace(0);
+    let atomic = task.atomic.replace(0);
     let (comm, pid) = (task.comm(), task.pid());
-    let irqs = if depth & IRQ != 0 { "off" } else { "on" };
-    let count = |unit: u64| ((depth & !IRQ) / unit) & FIELD;
-    let (preempt, softirq, rcu) = (count(PREEMPT), count(SOFTIRQ), count(RCU));
-    printk::emit(task.kernel, 3, "BUG: sleeping function called from invalid context");
-    printk::emit(
-        task.kernel,
-        3,
-        &format!(
-            "{comm}/{pid}: preempt_count {preempt}, softirq {softirq}, rcu {rcu}, interrupts {irqs}"
-        ),
-    );
-    trace.resolve();
-    emit_trace(task.kernel, &trace);
-    if let Some(mut entry) = task.atomic_entry.take() {
-        entry.resolve();
-        printk::emit(task.kernel, 3, "The atomic section began at:");
-        emit_trace(task.kernel, &entry);
+    let irqs = if atomic & IRQ != 0 { "off" } else { "on" };
+    let count = |unit: u64| ((atomic & !IRQ) / unit) & FIELD;
+    let (preempt, softirq, rcu) = (count(PREEMPT), count(BH) + count(SERVING), count(RCU));
+    let say = |text: &str| printk::emit(task.kernel, 3, text);
+    say("BUG: sleeping function called from invalid context");
+    say(&format!(
+        "{comm}/{pid}: preempt_count {preempt}, softirq {softirq}, rcu {rcu}, interrupts {irqs}"
+    ));
+    let title = format!("{comm}/{pid} slept in atomic context at:");
+    report::stack(task.kernel, 3, title, trace, "report_sleep");
+    if let Some(entry) = task.atomic_entry.take() {
+        let title = format!("The atomic section of {comm}/{pid} began at:");
+        report::stack(task.kernel, 3, title, entry, "record_entry");
     }
-    task.atomic.set(depth);
+    task.atomic.set(atomic);
 }
 
-fn emit_trace(kernel: &'static Kernel, trace: &Backtrace) {
-    let text = format!("{trace:?}");
-    for line in text.lines() {
-        printk::emit(kernel, 3, line);
-    }
-}
-
-/// A misuse that does no harm by itself: a line and a backtrace in the kernel log.
+/// A misuse that does no harm by itself: a line in the kernel log, and a backtrace a moment later.
 #[cold]
+#[inline(never)]
 pub(crate) fn warn(kernel: &'static Kernel, text: &str) {
     printk::emit(kernel, 4, &format!("WARNING: {text}"));
-    emit_trace(kernel, &Backtrace::new());
+    report::stack(kernel, 4, format!("The stack of \"{text}\":"), Trace::here(), "context::warn");
+}
+
+/// A misuse that Linux reports when it has its debugging options on: as [`warn`], with the debug checks on.
+#[cold]
+pub(crate) fn debug_warn(kernel: &'static Kernel, text: &str) {
+    if kernel.config.debug_checks {
+        warn(kernel, text);
+    }
 }
 
 /// A misuse after which nothing can be trusted: a line and a backtrace, and the end of the node.
 #[cold]
 pub(crate) fn fatal(kernel: &'static Kernel, text: &str) -> ! {
     printk::emit(kernel, 0, &format!("BUG: {text}"));
-    emit_trace(kernel, &Backtrace::new());
+    for line in crate::bug::stack_lines("context::fatal") {
+        printk::emit(kernel, 0, &line);
+    }
     mte::sim::fail(text);
     panic!("BUG: {text}");
 }
@@ -227,6 +287,65 @@ mod tests {
         irq_restore(task, false);
         assert_eq!(task.rcu.load(Ordering::Relaxed), 0);
         assert_eq!(task.atomic.get(), 0);
+    }
+
+    #[test]
+    fn soft_interrupts_off_are_not_one_that_is_served() {
+        let kernel = Kernel::boot(Config::default());
+        sched::attach(kernel, "test");
+        let task = sched::current_task();
+        // SAFETY: a task is on this thread.
+        let seen = || unsafe {
+            (abi::umc_in_softirq(), abi::umc_in_serving_softirq(), abi::preempt_count())
+        };
+        assert_eq!(seen(), (false, false, 0));
+        enter(task, BH);
+        assert_eq!(seen(), (true, false, 0x200));
+        serve(task, "a callback", || assert_eq!(seen(), (true, true, 0x300)));
+        leave(task, BH);
+        serve(task, "a callback", || assert_eq!(seen(), (true, true, 0x100)));
+        irq_off(task);
+        // One too many, with the bit of the interrupts beside it.
+        leave(task, SERVING);
+        assert!(irqs_off(task));
+        irq_restore(task, false);
+        assert_eq!(task.atomic.get(), 0);
+    }
+
+    /// The task that slept does not give the addresses their names.
+    #[test]
+    fn stacks_are_shown_by_somebody_else() {
+        let kernel = Kernel::boot(Config::default());
+        sched::attach(kernel, "sleeper");
+        let task = sched::current_task();
+        enter(task, PREEMPT);
+        check_sleep(task);
+        leave(task, PREEMPT);
+        warn(kernel, "something");
+        report::flush(kernel);
+        let records = kernel.log_records(0);
+        let own = records.iter().filter(|record| record.comm == "sleeper").count();
+        assert_eq!(own, 3, "{records:?}");
+        let is_here = |record: &&printk::Record| record.text.starts_with("  stacks_are_shown_by");
+        let shown = records.iter().filter(is_here);
+        assert!(shown.clone().all(|record| record.comm == "reports"), "{records:?}");
+        assert_eq!(shown.count(), 2, "{records:?}");
+    }
+
+    /// Without the debug checks only what does sleep is reported.
+    #[test]
+    fn debug_checks_can_be_off() {
+        let kernel = Kernel::boot(Config { debug_checks: false, ..Config::default() });
+        sched::attach(kernel, "test");
+        let task = sched::current_task();
+        enter(task, PREEMPT);
+        might_sleep();
+        assert!(kernel.log_records(0).is_empty());
+        sched::set_state(task, crate::sys::TASK_UNINTERRUPTIBLE);
+        sched::schedule_until(task, kernel.ops.now_ns());
+        leave(task, PREEMPT);
+        let records = kernel.log_records(0);
+        assert!(records[0].text.starts_with("BUG: sleeping function"), "{records:?}");
     }
 
     #[test]

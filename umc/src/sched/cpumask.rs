@@ -1,23 +1,34 @@
 //! CPU masks, and what is kept once a CPU.
 //!
 //! C header: `include/linux/cpumask.h`, `include/linux/smp.h`, `include/linux/percpu.h` (API of 6.12).
-//! Guarantees kept: `smp_processor_id()` is below `nr_cpu_ids`; a per-CPU slot has a cache line of its own.
-//! Differs from Linux: CPUs never come or go, and a thread is never held on one; with a simulated provider there are
-//! always two. Static per-CPU variables are not provided.
+//! Guarantees kept: `smp_processor_id()` is below `nr_cpu_ids`; a per-CPU slot has a cache line of its own. A task that
+//! asks for its CPU or for a slot of it where the CPU would not be taken away from it (preemption, interrupts or soft
+//! interrupts off, a spin lock held) is the only one on that CPU until it leaves the outermost such section.
+//! Differs from Linux: CPUs never come or go, and a thread is never held on one. Those online are the host's that the
+//! process may use, two with a simulated provider; the possible ones are more, for tasks that the host has taken the
+//! processor away from in such a section. With all of them taken a task waits for one.
 //! Used by DRBD for: `nr_cpu_ids`, `cpumask_*`, `for_each_online_cpu` in the choice of a resource's CPU mask.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Kernel, sched, sys};
+use crate::sched::Task;
+use crate::{Kernel, context, sched, sys};
 
 const CPUS_MAX: u32 = sys::NR_CPUS;
 /// CPUs of a kernel with virtual time, whatever the host is.
 const CPUS_SIMULATED: u32 = 2;
 /// Room before the slots of a per-CPU allocation for its length; keeps their alignment.
 const HEADER: usize = 64;
+
+/// The CPUs that tasks of a kernel have to themselves, as bits.
+#[derive(Default)]
+pub struct State {
+    taken: AtomicU64,
+}
 
 /// Number of CPUs the process may use.
 fn host_cpus() -> u32 {
@@ -33,7 +44,7 @@ fn host_cpus() -> u32 {
     })
 }
 
-/// Number of CPUs of `kernel`: they are numbered from 0.
+/// Number of CPUs of `kernel` that are online: they are numbered from 0.
 pub(crate) fn count(kernel: &Kernel) -> u32 {
     if kernel.ops.is_simulated != 0 { CPUS_SIMULATED } else { host_cpus() }
 }
@@ -50,6 +61,36 @@ pub(crate) fn processor_id(kernel: &Kernel) -> u32 {
     }
     // SAFETY: no arguments; a negative answer becomes a large number, which is folded as well.
     (unsafe { libc::sched_getcpu() } as u32) % count(kernel)
+}
+
+/// The CPU of the calling task, which is in an atomic section, and has it to itself until that ends.
+fn own(task: &Task) -> u32 {
+    if let Some(cpu) = task.own_cpu.get() {
+        return cpu;
+    }
+    let here = processor_id(task.kernel);
+    let taken = &task.kernel.sched.cpus.taken;
+    loop {
+        let now = taken.load(Ordering::Relaxed);
+        let cpu = if now & (1 << here) == 0 { here } else { (!now).trailing_zeros() };
+        if cpu == CPUS_MAX {
+            task.kernel.ops.yield_now();
+            continue;
+        }
+        let with = now | 1 << cpu;
+        if taken.compare_exchange(now, with, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            task.own_cpu.set(Some(cpu));
+            return cpu;
+        }
+    }
+}
+
+/// The calling task leaves its outermost atomic section.
+#[inline]
+pub(crate) fn leave(task: &Task) {
+    if let Some(cpu) = task.own_cpu.take() {
+        task.kernel.sched.cpus.taken.fetch_and(!(1 << cpu), Ordering::Release);
+    }
 }
 
 static MASKS: [sys::cpumask; CPUS_MAX as usize + 1] = {
@@ -77,7 +118,7 @@ static SINGLE: [sys::cpumask; CPUS_MAX as usize] = {
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn umc_nr_cpu_ids() -> c_uint {
+pub unsafe extern "C" fn umc_num_online_cpus() -> c_uint {
     count(sched::current_kernel())
 }
 
@@ -95,17 +136,30 @@ pub unsafe extern "C" fn umc_cpu_online_mask() -> *const sys::cpumask {
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn umc_cpu_possible_mask() -> *const sys::cpumask {
+    &MASKS[CPUS_MAX as usize]
+}
+
+/// # Safety
+/// None.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn cpumask_of(cpu: c_uint) -> *const sys::cpumask {
     &SINGLE[cpu as usize]
 }
 
+/// Where the CPU may not be taken away, one that nobody else has meanwhile; a hint elsewhere.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_processor_id() -> c_int {
-    processor_id(sched::current_kernel()) as c_int
+    let task = sched::current_task();
+    let cpu = if context::is_on_its_cpu(task) { own(task) } else { processor_id(task.kernel) };
+    cpu as c_int
 }
 
 fn percpu_layout(bytes: usize) -> Option<Layout> {

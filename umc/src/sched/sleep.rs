@@ -86,7 +86,7 @@ pub(crate) fn schedule_until(task: &Task, deadline_ns: u64) -> bool {
         ops.yield_now();
         return true;
     }
-    context::check_sleep(task);
+    context::check_schedule(task);
     flush_plug(task);
     let _sleeping = Sleeping::begin(task, &"schedule");
     loop {
@@ -134,7 +134,7 @@ pub(crate) fn schedule_timeout(task: &Task, timeout: c_long) -> c_long {
 pub fn sleep_on_fd(fd: c_int, events: u32, timeout_jiffies: c_long) -> Result<()> {
     let task = current_task();
     let (kernel, word) = (task.kernel, task.state());
-    context::check_sleep(task);
+    context::check_schedule(task);
     flush_plug(task);
     let deadline_ns = match timeout_jiffies {
         MAX_SCHEDULE_TIMEOUT => NEVER,

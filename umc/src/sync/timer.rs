@@ -203,14 +203,12 @@ fn run_timers(kernel: &'static Kernel) {
                 let _ = kernel.timer.changed.wait_in(idle, expiry_ns, earlier);
             }
             Next::Run(timer) => {
-                context::enter(task, context::SOFTIRQ);
-                match timer {
+                context::serve(task, "a timer", || match timer {
                     // SAFETY: the owner keeps the timer until its callback runs.
                     Kind::Timer(timer) => unsafe { abi::call(timer) },
                     // SAFETY: as above.
                     Kind::High(timer) => unsafe { hrtimer::call(kernel, timer) },
-                }
-                context::leave(task, context::SOFTIRQ);
+                });
                 kernel.timer.timers.lock().running = None;
                 kernel.timer.ended.wake_up_all_for(task);
             }

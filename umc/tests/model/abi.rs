@@ -48,6 +48,12 @@ unsafe extern "C" {
     pub fn model_set_running();
     pub fn model_init_work(work: *mut work_struct, func: work_func_t);
     pub fn model_init_delayed_work(work: *mut delayed_work, func: work_func_t);
+    pub fn model_static_slots() -> *mut u64;
+    pub fn model_get_cpu_ptr(slots: *mut u64) -> *mut u64;
+    pub fn model_put_cpu_ptr(slots: *mut u64);
+    pub fn model_this_cpu_ptr(slots: *mut u64) -> *mut u64;
+    pub fn model_this_cpu_inc(slots: *mut u64);
+    pub fn model_percpu_sum(slots: *mut u64) -> u64;
     pub fn model_kref_init(kref: *mut kref);
     pub fn model_kref_get(kref: *mut kref);
     pub fn model_kref_get_unless_zero(kref: *mut kref) -> c_int;

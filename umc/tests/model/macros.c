@@ -3,6 +3,7 @@
 
 #include <linux/kref.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -22,6 +23,12 @@ void model_set_current_state(int state);
 void model_set_running(void);
 void model_init_work(struct work_struct *work, work_func_t func);
 void model_init_delayed_work(struct delayed_work *work, work_func_t func);
+u64 *model_static_slots(void);
+u64 *model_get_cpu_ptr(u64 *slots);
+void model_put_cpu_ptr(u64 *slots);
+u64 *model_this_cpu_ptr(u64 *slots);
+void model_this_cpu_inc(u64 *slots);
+u64 model_percpu_sum(u64 *slots);
 void model_kref_init(struct kref *kref);
 void model_kref_get(struct kref *kref);
 int model_kref_get_unless_zero(struct kref *kref);
@@ -87,6 +94,43 @@ void model_init_work(struct work_struct *work, work_func_t func)
 void model_init_delayed_work(struct delayed_work *work, work_func_t func)
 {
 	INIT_DELAYED_WORK(work, func);
+}
+
+static DEFINE_PER_CPU(u64, model_slots);
+
+u64 *model_static_slots(void)
+{
+	return &model_slots;
+}
+
+u64 *model_get_cpu_ptr(u64 *slots)
+{
+	return get_cpu_ptr(slots);
+}
+
+void model_put_cpu_ptr(u64 *slots)
+{
+	put_cpu_ptr(slots);
+}
+
+u64 *model_this_cpu_ptr(u64 *slots)
+{
+	return this_cpu_ptr(slots);
+}
+
+void model_this_cpu_inc(u64 *slots)
+{
+	this_cpu_inc(*slots);
+}
+
+u64 model_percpu_sum(u64 *slots)
+{
+	unsigned int cpu;
+	u64 sum = 0;
+
+	for_each_possible_cpu(cpu)
+		sum += *per_cpu_ptr(slots, cpu);
+	return sum;
 }
 
 void model_kref_init(struct kref *kref)

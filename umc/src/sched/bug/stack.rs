@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 /// Frames of a stack that are looked at: a stack that overflowed has many thousands.
-pub(super) const FRAMES_MAX: usize = 64;
+const FRAMES_MAX: usize = 64;
 /// How long another thread may take to note down its stack.
 const CAPTURE_NS_MAX: i64 = 500_000_000;
 
 /// The addresses on the calling thread's stack, innermost first. Does not allocate; safe in a signal handler as far as
 /// the unwinder is.
 #[inline(never)]
-pub(super) fn addresses(into: &mut [usize]) -> usize {
+fn addresses(into: &mut [usize]) -> usize {
     let mut len = 0;
     // SAFETY: no other thread's state is touched; the `_unsynchronized` variants differ by the lock that only
     // symbolising needs.
@@ -32,6 +32,37 @@ pub(super) fn addresses(into: &mut [usize]) -> usize {
         });
     }
     len
+}
+
+/// The addresses on a stack, to be given their names later.
+pub(crate) struct Trace {
+    len: usize,
+    all: [usize; FRAMES_MAX],
+}
+
+impl Trace {
+    /// Those of the calling thread.
+    #[inline(never)]
+    pub(crate) fn here() -> Trace {
+        let mut all = [0; FRAMES_MAX];
+        let len = addresses(&mut all);
+        Trace { len, all }
+    }
+
+    /// Innermost first.
+    pub(crate) fn addresses(&self) -> &[usize] {
+        &self.all[..self.len]
+    }
+}
+
+/// One line a function. The frames down to the last one whose name contains `marker` are left out: they are those that
+/// report. Slow.
+pub(crate) fn lines(trace: &Trace, marker: &str) -> Vec<String> {
+    let mut lines: Vec<String> =
+        trace.addresses().iter().flat_map(|ip| lines_of(*ip, false)).collect();
+    let reporters = lines.iter().take(24).rposition(|line| line.contains(marker));
+    lines.drain(..reporters.map_or(0, |at| at + 1));
+    lines
 }
 
 /// The name of the file that an address belongs to, without `.so`.

@@ -2,7 +2,10 @@
 
 use std::ffi::{c_char, c_int, c_ulong};
 
-use super::{PREEMPT, SOFTIRQ, check_sleep, depth, enter, irq_off, irq_restore, irqs_off, leave};
+use super::{
+    BH, PREEMPT, SERVING, check_sleep, depth, enter, in_softirq, irq_off, irq_restore, irqs_off,
+    leave,
+};
 use crate::sched::current_task;
 
 /// # Safety
@@ -57,7 +60,9 @@ pub unsafe extern "C" fn migrate_enable() {}
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn preempt_count() -> c_int {
     let task = current_task();
-    (depth(task, PREEMPT) + (depth(task, SOFTIRQ) << 8)) as c_int
+    // Soft interrupts are counted by two a level that are off, and by one while one is served.
+    let softirq = 2 * depth(task, BH) + depth(task, SERVING);
+    (depth(task, PREEMPT) + (softirq << 8)) as c_int
 }
 
 /// # Safety
@@ -66,7 +71,16 @@ pub unsafe extern "C" fn preempt_count() -> c_int {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_in_softirq() -> bool {
-    depth(current_task(), SOFTIRQ) != 0
+    in_softirq(current_task())
+}
+
+/// # Safety
+/// None beyond a task on the calling thread.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn umc_in_serving_softirq() -> bool {
+    depth(current_task(), SERVING) != 0
 }
 
 /// # Safety
@@ -76,7 +90,7 @@ pub unsafe extern "C" fn umc_in_softirq() -> bool {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_in_atomic() -> bool {
     let task = current_task();
-    depth(task, PREEMPT) + depth(task, SOFTIRQ) != 0
+    depth(task, PREEMPT) != 0 || in_softirq(task)
 }
 
 /// # Safety
@@ -86,7 +100,7 @@ pub unsafe extern "C" fn umc_in_atomic() -> bool {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_preemptible() -> bool {
     let task = current_task();
-    depth(task, PREEMPT) + depth(task, SOFTIRQ) == 0 && !irqs_off(task)
+    depth(task, PREEMPT) == 0 && !in_softirq(task) && !irqs_off(task)
 }
 
 /// # Safety
@@ -140,7 +154,7 @@ pub unsafe extern "C" fn irqs_disabled() -> bool {
 /// Any; soft interrupts are off from here on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn local_bh_disable() {
-    enter(current_task(), SOFTIRQ);
+    enter(current_task(), BH);
 }
 
 /// # Safety
@@ -149,5 +163,5 @@ pub unsafe extern "C" fn local_bh_disable() {
 /// After `local_bh_disable`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn local_bh_enable() {
-    leave(current_task(), SOFTIRQ);
+    leave(current_task(), BH);
 }

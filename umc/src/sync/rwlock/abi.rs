@@ -35,7 +35,7 @@ pub unsafe extern "C" fn _raw_read_lock_irq(lock: *mut sys::rwlock_t) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn _raw_read_lock_bh(lock: *mut sys::rwlock_t) {
     let task = current_task();
-    context::enter(task, context::SOFTIRQ);
+    context::enter(task, context::BH);
     // SAFETY: the caller's contract.
     unsafe { RwSpin::from_sys(lock) }.read_lock(task);
 }
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn _raw_read_unlock_bh(lock: *mut sys::rwlock_t) {
     let task = current_task();
     // SAFETY: the caller's contract.
     unsafe { RwSpin::from_sys(lock) }.read_unlock(task);
-    context::leave(task, context::SOFTIRQ);
+    context::leave(task, context::BH);
 }
 
 /// # Safety
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn _raw_write_lock_irq(lock: *mut sys::rwlock_t) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn _raw_write_lock_bh(lock: *mut sys::rwlock_t) {
     let task = current_task();
-    context::enter(task, context::SOFTIRQ);
+    context::enter(task, context::BH);
     // SAFETY: the caller's contract.
     unsafe { RwSpin::from_sys(lock) }.write_lock(task);
 }
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn _raw_write_unlock_bh(lock: *mut sys::rwlock_t) {
     let task = current_task();
     // SAFETY: the caller's contract.
     unsafe { RwSpin::from_sys(lock) }.write_unlock(task);
-    context::leave(task, context::SOFTIRQ);
+    context::leave(task, context::BH);
 }
 
 /// # Safety

@@ -36,7 +36,7 @@ pub unsafe extern "C" fn _raw_spin_lock_irq(lock: *mut sys::raw_spinlock_t) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn _raw_spin_lock_bh(lock: *mut sys::raw_spinlock_t) {
     let task = current_task();
-    context::enter(task, context::SOFTIRQ);
+    context::enter(task, context::BH);
     // SAFETY: the caller's contract.
     unsafe { KernelSpin::from_sys(lock) }.lock(task);
 }
@@ -71,11 +71,11 @@ pub unsafe extern "C" fn _raw_spin_trylock(lock: *mut sys::raw_spinlock_t) -> c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn _raw_spin_trylock_bh(lock: *mut sys::raw_spinlock_t) -> c_int {
     let task = current_task();
-    context::enter(task, context::SOFTIRQ);
+    context::enter(task, context::BH);
     // SAFETY: the caller's contract.
     let locked = unsafe { KernelSpin::from_sys(lock) }.try_lock(task);
     if !locked {
-        context::leave(task, context::SOFTIRQ);
+        context::leave(task, context::BH);
     }
     locked.into()
 }
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn _raw_spin_unlock_bh(lock: *mut sys::raw_spinlock_t) {
     let task = current_task();
     // SAFETY: the caller's contract.
     unsafe { KernelSpin::from_sys(lock) }.unlock(task);
-    context::leave(task, context::SOFTIRQ);
+    context::leave(task, context::BH);
 }
 
 /// # Safety

@@ -42,7 +42,7 @@ fn flags_follow_the_variant() {
         abi::_raw_spin_unlock_irqrestore(&raw mut lock, outer);
         assert!(!context::irqs_off(task));
         abi::_raw_spin_lock_bh(&raw mut lock);
-        assert_eq!(context::depth(task, context::SOFTIRQ), 1);
+        assert_eq!(context::depth(task, context::BH), 1);
         abi::_raw_spin_unlock_bh(&raw mut lock);
         assert!(!abi::umc_raw_spin_is_locked(&raw mut lock));
     }

@@ -23,7 +23,8 @@ unsafe extern "C" fn fire(timer: *mut sys::timer_list) {
     // SAFETY: the timer is the first field of a probe that outlives it.
     let probe = unsafe { &*timer.cast::<Probe>() };
     let task = current_task();
-    assert_eq!(context::depth(task, context::SOFTIRQ), 1);
+    assert_eq!(context::depth(task, context::SERVING), 1);
+    assert_eq!(context::depth(task, context::PREEMPT), 0);
     // SAFETY: `expires` does not change while the callback runs, and the list outlives the timers.
     unsafe {
         assert!(jiffies::now(task.kernel) >= (*timer).expires);
@@ -161,4 +162,29 @@ fn high_resolution_timers_restart() {
         assert_eq!(hrtimer::hrtimer_cancel(timer), 0);
         assert!(!hrtimer::hrtimer_active(timer));
     }
+}
+
+unsafe extern "C" fn leak(timer: *mut sys::timer_list) {
+    context::enter(current_task(), context::PREEMPT);
+    // SAFETY: as for `fire`.
+    unsafe { &*timer.cast::<Probe>() }.done.complete();
+}
+
+#[test]
+fn a_callback_that_leaves_preemption_off_is_reported() {
+    let kernel = boot();
+    let (mut leaky, mut next) = (probe(), probe());
+    leaky.timer.function = Some(leak);
+    let now = jiffies::now(kernel);
+    // SAFETY: the probes live to the end of the test.
+    unsafe {
+        abi::mod_timer(&raw mut leaky.timer, now);
+        leaky.done.wait();
+        // Would not find its own depth otherwise.
+        abi::mod_timer(&raw mut next.timer, now);
+        next.done.wait();
+    }
+    let report = "WARNING: a timer returned with preempt count";
+    assert!(kernel.log_records(0).iter().any(|record| record.text.starts_with(report)));
+    shutdown(kernel);
 }
