@@ -2,7 +2,8 @@
 //!
 //! C header: `include/linux/rcupdate.h` (API of 6.12).
 //! Guarantees kept: `synchronize_rcu` returns after every section that was open when it was called; sections with
-//! preemption, soft interrupts or interrupts off are readers as well. Callbacks run in order, after a grace period.
+//! preemption, soft interrupts or interrupts off are readers as well. Callbacks run in order, after a grace period, which
+//! those of about a millisecond share.
 //! Differs from Linux: readers are counted by task and by kernel. Entering and leaving a section is two plain stores:
 //! membarrier(2) makes the waiter pay for the barriers, where the host has it; full barriers otherwise.
 //! Used by DRBD for: the configuration of resources, connections, peers and disks (`rcu_dereference`,
@@ -50,6 +51,10 @@ struct Callbacks {
     starting: bool,
     stop: bool,
 }
+
+/// Callbacks wait for others for so long, or until they are so many: a grace period interrupts every processor.
+const GATHER_NS: u64 = 1_000_000;
+const GATHER_MAX: usize = 500;
 
 /// So many tasks that ended may wait for somebody else's grace period.
 const DEAD_MAX: usize = 32;
@@ -180,15 +185,19 @@ pub(crate) fn reap(kernel: &'static Kernel) {
 }
 
 fn enqueue(kernel: &'static Kernel, callback: Callback) {
-    let start = {
+    let (start, wake) = {
         let mut callbacks = kernel.sched.rcu.callbacks.lock();
         callbacks.queue.push(callback);
-        callbacks.claim_start()
+        // The thread looks at the first one, and waits for further ones by itself.
+        let wake = [1, GATHER_MAX].contains(&callbacks.queue.len());
+        (callbacks.claim_start(), wake)
     };
     if start {
         start_thread(kernel);
     }
-    kernel.sched.rcu.callbacks_wait.wake_up_all();
+    if wake {
+        kernel.sched.rcu.callbacks_wait.wake_up_all();
+    }
 }
 
 fn start_thread(kernel: &'static Kernel) {
@@ -213,6 +222,13 @@ fn run_callbacks(kernel: &'static Kernel) {
             let callbacks = state.callbacks.lock();
             callbacks.is_due() || callbacks.stop
         });
+        let deadline_ns = kernel.ops.now_ns().saturating_add(GATHER_NS);
+        let idle = sys::TASK_UNINTERRUPTIBLE | sys::TASK_NOLOAD;
+        // However the wait ended: what is there is taken.
+        let _ = state.callbacks_wait.wait_in(idle, deadline_ns, || {
+            let callbacks = state.callbacks.lock();
+            callbacks.queue.len() >= GATHER_MAX || callbacks.stop
+        });
         if !run_batch(kernel) {
             return;
         }
@@ -235,10 +251,8 @@ fn run_batch(kernel: &'static Kernel) -> bool {
     for callback in batch {
         match callback {
             Callback::Call(head, func) => {
-                context::enter(task, context::SOFTIRQ);
                 // SAFETY: the contract of `call_rcu`: the head is the callback's since then.
-                unsafe { func(head) };
-                context::leave(task, context::SOFTIRQ);
+                context::serve(task, "a callback of RCU", || unsafe { func(head) });
             }
             // SAFETY: the contract of `kvfree_call_rcu`: nobody refers to the memory any more.
             Callback::Free(ptr) => unsafe { abi::kvfree(ptr) },
@@ -271,4 +285,4 @@ pub(crate) fn shutdown(kernel: &'static Kernel) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -205,3 +205,22 @@ fn a_completed_cookie_has_seen_a_grace_period() {
         other.join();
     });
 }
+
+/// Callbacks that come one after the other share grace periods, and a barrier does not wait for more of them.
+#[test]
+fn callbacks_share_grace_periods() {
+    holds(100, |world| {
+        let called = log();
+        let before = c!(get_state_synchronize_rcu());
+        for number in 0..100 {
+            c!(call_rcu(object(number, called).cast(), Some(free)));
+            world.sim.sleep(10 * US);
+        }
+        let begin = world.sim.now_ns();
+        c!(rcu_barrier());
+        assert!(world.sim.now_ns() - begin < MS / 2, "the barrier waits for company");
+        assert_eq!(called.lock().len(), 100);
+        let periods = c!(get_state_synchronize_rcu()) - before;
+        assert!(periods <= 4, "{periods} grace periods");
+    });
+}

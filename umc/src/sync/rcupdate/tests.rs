@@ -135,3 +135,32 @@ fn ended_tasks_do_not_pile_up() {
     shutdown(kernel);
     assert_eq!(sched::tasks(kernel).len(), 1);
 }
+
+unsafe extern "C" fn leaky(_head: *mut sys::rcu_head) {
+    context::enter(sched::current_task(), context::PREEMPT);
+}
+
+unsafe extern "C" fn nothing(_head: *mut sys::rcu_head) {
+    assert_eq!(context::depth(sched::current_task(), context::PREEMPT), 0);
+}
+
+#[test]
+fn a_callback_that_leaves_preemption_off_is_reported() {
+    let kernel = boot();
+    let mut heads = [sys::rcu_head::default(), sys::rcu_head::default()];
+    let [first, second] = heads.each_mut();
+    // SAFETY: the heads stay until the barrier has returned.
+    unsafe {
+        call_rcu(first, Some(leaky));
+        call_rcu(second, Some(nothing));
+    }
+    barrier(kernel);
+    let report = "WARNING: a callback of RCU returned with preempt count";
+    assert!(kernel.log_records(0).iter().any(|record| record.text.starts_with(report)));
+    shutdown(kernel);
+}
+
+/// Whether somebody waits for a reader.
+pub(crate) fn is_awaited(kernel: &'static Kernel) -> bool {
+    kernel.sched.rcu.waiting.load(Ordering::SeqCst) != 0
+}
