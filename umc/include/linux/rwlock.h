@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Reader-writer spinlocks. API of Linux 6.12. Rust owner: rwlock.rs.
- * Differs: as for spinlocks. Readers go first, so a reader may nest inside a reader.
+ * Kept: a waiting writer stops new readers, except in interrupt context and with soft interrupts off.
+ * Differs: as for spinlocks.
  */
 #ifndef UMC_LINUX_RWLOCK_H
 #define UMC_LINUX_RWLOCK_H

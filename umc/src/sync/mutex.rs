@@ -1,8 +1,9 @@
 //! Mutexes.
 //!
 //! C header: `include/linux/mutex.h` (API of 6.12).
-//! Guarantees kept: mutual exclusion, waiters in the order of their arrival (a newcomer may get in first); a signal
-//! ends an interruptible wait. Locking twice ends the node with both names; an unlock by another task is reported.
+//! Guarantees kept: mutual exclusion; waiters in the order of their arrival; a newcomer may get in first, but a waiter
+//! that was woken and passed gets the mutex from the next unlock. A signal ends an interruptible wait. Locking twice
+//! ends the node with both names; an unlock by another task is reported.
 //! Differs from Linux: as there, the mutex must not be freed before `mutex_unlock` has returned.
 //! Used by DRBD for: `own_state_mutex`, `conf_update`, `data.mutex` and `meta.mutex` of a connection, `resources_mutex`.
 
@@ -15,7 +16,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::errno::{Errno, Result};
-use crate::sched::waiters::{Queue, Waiter};
+use crate::sched::waiters::{Locked, Queue, Waiter};
 use crate::sched::{Task, current_task, schedule, set_state};
 use crate::{context, sys};
 
@@ -23,11 +24,13 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 /// Held, and there are waiters in the list.
 const CONTENDED: u32 = 2;
+/// Contended, and the first waiter was passed: the unlock gives the mutex to it. Set and unset under the lock of the list.
+const PROMISED: u32 = 3;
 
 /// Looks at the word before sleeping, when the owner runs on another CPU.
 const SPINS: u32 = 100;
 
-/// `struct mutex`. The word of the queue is one of the three states above.
+/// `struct mutex`. The word of the queue is one of the states above.
 #[repr(C)]
 pub(crate) struct RawMutex {
     queue: Queue,
@@ -65,6 +68,7 @@ impl RawMutex {
         locked
     }
 
+    #[inline]
     fn set_owner(&self, task: &Task) {
         self.owner.store(ptr::from_ref(task).cast_mut(), Ordering::Relaxed);
     }
@@ -87,16 +91,20 @@ impl RawMutex {
             for _ in 0..SPINS {
                 match self.queue.word.load(Ordering::Relaxed) {
                     FREE if self.try_lock(task) => return Ok(()),
-                    CONTENDED => break,
+                    CONTENDED | PROMISED => break,
                     _ => std::hint::spin_loop(),
                 }
             }
         }
         let waiter = Waiter::new(task, 0);
+        let mut passed = false;
         loop {
             let locked = self.queue.lock(task.kernel.ops);
-            // Whoever holds it now finds the list at its unlock.
-            if self.queue.word.swap(CONTENDED, Ordering::Acquire) == FREE {
+            if waiter.granted.load(Ordering::Relaxed) != 0 {
+                // Taken out of the list by the unlock, which made the task the owner.
+                return Ok(());
+            }
+            if self.take_or_mark(&locked, &waiter, passed) {
                 locked.remove(&waiter);
                 if locked.first().is_none() {
                     self.queue.word.store(HELD, Ordering::Relaxed);
@@ -105,6 +113,10 @@ impl RawMutex {
                 return Ok(());
             }
             if task.signals.interrupts(state) {
+                if is_first(&locked, &waiter) {
+                    // What was promised was promised to this one.
+                    let _ = self.exchange(PROMISED, CONTENDED);
+                }
                 locked.remove(&waiter);
                 return Err(Errno::EINTR);
             }
@@ -114,6 +126,24 @@ impl RawMutex {
             drop(locked);
             task.set_wait(&"mutex", ptr::from_ref(self).addr());
             schedule(task);
+            passed = true;
+        }
+    }
+
+    fn exchange(&self, from: u32, to: u32) -> core::result::Result<u32, u32> {
+        self.queue.word.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
+    }
+
+    /// Takes the mutex, or sees to it that its holder finds the list at its unlock.
+    fn take_or_mark(&self, locked: &Locked<'_>, waiter: &Waiter, passed: bool) -> bool {
+        let mark = if passed && is_first(locked, waiter) { PROMISED } else { CONTENDED };
+        let mut word = self.queue.word.load(Ordering::Relaxed);
+        loop {
+            let next = if word == FREE { CONTENDED } else { mark.max(word) };
+            match self.exchange(word, next) {
+                Ok(_) => return word == FREE,
+                Err(now) => word = now,
+            }
         }
     }
 
@@ -123,17 +153,33 @@ impl RawMutex {
         if !ptr::eq(owner, task) {
             self.report_unlock(task, owner);
         }
-        if self.queue.word.swap(FREE, Ordering::Release) == CONTENDED {
-            self.queue.lock(task.kernel.ops).wake_first();
+        let word = &self.queue.word;
+        if word.compare_exchange(HELD, FREE, Ordering::Release, Ordering::Relaxed).is_err() {
+            self.unlock_slow(task);
         }
         task.preempt_point();
+    }
+
+    #[cold]
+    fn unlock_slow(&self, task: &Task) {
+        let locked = self.queue.lock(task.kernel.ops);
+        let first = locked.first().filter(|_| self.queue.word.load(Ordering::Relaxed) == PROMISED);
+        if let Some(first) = first {
+            // It never becomes free: what the holder wrote reaches the next one through the lock of the list.
+            self.set_owner(first.task);
+            self.queue.word.store(CONTENDED, Ordering::Relaxed);
+            locked.grant_first();
+        } else {
+            self.queue.word.store(FREE, Ordering::Release);
+            locked.wake_first();
+        }
     }
 
     #[cold]
     fn report_unlock(&self, task: &Task, owner: *mut Task) {
         let (comm, pid, name) = (task.comm(), task.pid(), self.name());
         let whose = if owner.is_null() { "that nobody holds" } else { "of another task" };
-        context::warn(task.kernel, &format!("{comm}/{pid} unlocks the mutex {name} {whose}"));
+        context::debug_warn(task.kernel, &format!("{comm}/{pid} unlocks the mutex {name} {whose}"));
     }
 
     pub(crate) fn is_locked(&self) -> bool {
@@ -148,6 +194,10 @@ impl RawMutex {
         // SAFETY: `__mutex_init` and DEFINE_MUTEX set it to a literal of the module, which is loaded.
         unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
     }
+}
+
+fn is_first(locked: &Locked<'_>, waiter: &Waiter) -> bool {
+    locked.first().is_some_and(|first| ptr::eq(first, waiter))
 }
 
 /// A mutex around data, for Rust code. May be held across anything.

@@ -2,8 +2,9 @@
 //!
 //! C header: `include/linux/rwlock.h` (API of 6.12).
 //! Guarantees kept: one writer or any number of readers; a section is an RCU reader, as in Linux. The lock may be freed
-//! by whoever gets it next.
-//! Differs from Linux: readers go first, always, so a reader may nest in a reader; who waits long parks.
+//! by whoever gets it next. A writer that waits stops new readers, so a reader may not nest in a reader; in interrupt
+//! context and with soft interrupts off it may: such a reader only waits for a writer that has the lock.
+//! Differs from Linux: who waits long parks; those behind the first are in the order of a spin lock.
 //! Used by DRBD for: `sk->sk_callback_lock`.
 
 pub(crate) mod abi;
@@ -13,18 +14,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mte::{NEVER, Ops};
 
 use crate::sched::Task;
+use crate::spinlock::RawSpin;
 use crate::{context, sys};
 
 const WRITER: u32 = 1 << 31;
 /// Somebody may be parked on the word.
 const PARKED: u32 = 1 << 30;
+/// The writer that is next waits for the readers to leave.
+const WAITING: u32 = 1 << 29;
 const SPINS: u32 = 200;
 
-/// `rwlock_t`: the number of readers and the two bits above.
+/// `rwlock_t`: the number of readers and the bits above, and the lock that makes one of those who wait the next.
 #[repr(C)]
 pub(crate) struct RwSpin {
     word: AtomicU32,
-    reserved: u32,
+    next: RawSpin,
 }
 
 const _: () = assert!(size_of::<RwSpin>() == size_of::<sys::rwlock_t>());
@@ -34,7 +38,7 @@ impl RwSpin {
     /// An unlocked one.
     #[cfg(test)]
     const fn new() -> RwSpin {
-        RwSpin { word: AtomicU32::new(0), reserved: 0 }
+        RwSpin { word: AtomicU32::new(0), next: RawSpin::new() }
     }
 
     /// # Safety
@@ -49,8 +53,9 @@ impl RwSpin {
         self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, next).is_ok()
     }
 
-    /// Waits until `next` accepts the word.
-    fn change(&self, ops: &Ops, next: impl Fn(u32) -> Option<u32>) {
+    /// Waits until `next` accepts the word, with the bits `mark` set in it.
+    #[cold]
+    fn change(&self, ops: &Ops, mark: u32, next: impl Fn(u32) -> Option<u32>) {
         if ops.is_simulated == 0 {
             for _ in 0..SPINS {
                 if self.try_change(&next) {
@@ -61,31 +66,33 @@ impl RwSpin {
         }
         while !self.try_change(&next) {
             let word = self.word.load(Ordering::Relaxed);
-            let parked = word | PARKED;
-            let held = word & !PARKED != 0;
-            let marked = || {
-                self.word
-                    .compare_exchange(word, parked, Ordering::Relaxed, Ordering::Relaxed)
-                    .is_ok()
-            };
-            if held && marked() {
-                ops.park(&self.word, parked, NEVER);
+            if next(word).is_some() {
+                continue;
+            }
+            let marked = word | mark | PARKED;
+            if self
+                .word
+                .compare_exchange(word, marked, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+            {
+                ops.park(&self.word, marked, NEVER);
             }
         }
     }
 
-    /// Replaces the word by what `next` makes of it, and wakes all when that is free. The last access is the exchange.
+    /// Replaces the word by what `next` makes of it, and wakes all when a writer or the last reader leaves. The last access
+    /// is the exchange.
     fn release(&self, ops: &Ops, next: impl Fn(u32) -> u32) {
         let key = &raw const self.word;
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let mut left = next(word);
-            let free = left & !PARKED == 0;
-            if free {
-                left = 0;
+            let wakes = word & WRITER != 0 || left & !(PARKED | WAITING) == 0;
+            if wakes {
+                left &= !PARKED;
             }
             match self.word.compare_exchange(word, left, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) if free && word & PARKED != 0 => {
+                Ok(_) if wakes && word & PARKED != 0 => {
                     ops.unpark(key, u32::MAX);
                     return;
                 }
@@ -98,7 +105,20 @@ impl RwSpin {
     pub(crate) fn read_lock(&self, task: &Task) {
         task.preempt_point();
         context::enter(task, context::PREEMPT);
-        self.change(task.kernel.ops, one_more_reader);
+        if self.try_change(one_more_reader) {
+            return;
+        }
+        let ops = task.kernel.ops;
+        if context::in_softirq(task) {
+            // It may be inside of a reader that the writer waits for.
+            self.change(ops, 0, one_more_reader_at_once);
+        } else {
+            self.next.lock(ops);
+            // From here on no writer can get in before it.
+            self.word.fetch_add(1, Ordering::Relaxed);
+            self.change(ops, 0, no_writer);
+            self.next.unlock(ops);
+        }
     }
 
     pub(crate) fn try_read_lock(&self, task: &Task) -> bool {
@@ -119,7 +139,12 @@ impl RwSpin {
     pub(crate) fn write_lock(&self, task: &Task) {
         task.preempt_point();
         context::enter(task, context::PREEMPT);
-        self.change(task.kernel.ops, the_writer);
+        if !self.try_change(the_writer) {
+            let ops = task.kernel.ops;
+            self.next.lock(ops);
+            self.change(ops, WAITING, the_next_writer);
+            self.next.unlock(ops);
+        }
     }
 
     pub(crate) fn try_write_lock(&self, task: &Task) -> bool {
@@ -139,11 +164,24 @@ impl RwSpin {
 }
 
 fn one_more_reader(word: u32) -> Option<u32> {
+    (word & (WRITER | WAITING) == 0).then_some(word + 1)
+}
+
+fn one_more_reader_at_once(word: u32) -> Option<u32> {
     (word & WRITER == 0).then_some(word + 1)
+}
+
+fn no_writer(word: u32) -> Option<u32> {
+    (word & WRITER == 0).then_some(word)
 }
 
 fn the_writer(word: u32) -> Option<u32> {
     (word & !PARKED == 0).then_some(word | WRITER)
+}
+
+/// The waiting bit is its own, or nobody's.
+fn the_next_writer(word: u32) -> Option<u32> {
+    (word & !(PARKED | WAITING) == 0).then_some((word & !WAITING) | WRITER)
 }
 
 #[cfg(test)]

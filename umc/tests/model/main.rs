@@ -13,9 +13,11 @@
 
 mod abi;
 mod completion;
+mod fairness;
 mod harness;
 mod kthread;
 mod mutex;
+mod percpu;
 mod planted;
 mod rcu;
 mod refcount;
@@ -29,3 +31,4 @@ mod timer;
 mod wait;
 mod workqueue;
 mod workqueue_cancel;
+mod workqueue_workers;
