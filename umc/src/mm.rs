@@ -6,7 +6,8 @@
 //! `page_address` and `virt_to_page` are arithmetic; an allocation that cannot be served returns NULL.
 //!
 //! Differs from Linux: one zone, nothing is reclaimed; memory belongs to the process, as physical memory belongs to a
-//! machine, so all kernels of a process share it. kmalloc memory is not made of pages ([`crate::slab`]).
+//! machine, so all kernels of a process share it. kmalloc memory below a page is not made of pages
+//! ([`crate::slab`]).
 //!
 //! Used by DRBD for: its page pool (`drbd_pp_pool`), the pages of the bitmap, the metadata page, socket buffers.
 
@@ -133,6 +134,11 @@ pub fn put(page: *mut sys::page) {
     if frame.put() {
         free_block(head, frame.compound_order());
     }
+}
+
+/// The order of the compound page that begins here; 0 for any other page.
+pub(crate) fn compound_order(page: *const sys::page) -> u32 {
+    frame_of(page, "compound_order").compound_order()
 }
 
 /// `page_count`.

@@ -5,12 +5,14 @@
 //! Guarantees kept: memory of a power-of-two size is aligned to its size, whole pages to pages, all else to 16 bytes;
 //! products are checked for overflow; a cache that is destroyed with live objects is reported.
 //!
-//! Differs from Linux: every object is an allocation of the host's malloc, so that sanitizers and valgrind see each
-//! overrun, leak and use after free of a driver. A constructor runs on each allocation. An object of a cache that is
-//! given back with kfree() counts as live when its cache is destroyed.
+//! Differs from Linux: an object is an allocation of the host's malloc, so that sanitizers and valgrind see each overrun,
+//! leak and use after free of a driver; but whole pages are pages, and some of a power-of-two size are kept for the next
+//! ([`aligned`], not under valgrind). A constructor runs on each allocation. An object of a cache that is given back
+//! with kfree() counts as live when its cache is destroyed.
 //!
 //! Used by DRBD for: everything it allocates; `drbd_req`, `drbd_ee`, `drbd_bm`, `drbd_al`.
 
+mod aligned;
 pub(crate) mod cache;
 
 use std::ffi::{c_char, c_void};
@@ -30,6 +32,18 @@ const ZERO_SIZE_PTR: usize = 16;
 const MALLOC_ALIGN: usize = 16;
 /// `KMALLOC_MAX_SIZE`: what Linux refuses is refused here too.
 const KMALLOC_MAX_SIZE: usize = PAGE_SIZE << sys::MAX_PAGE_ORDER;
+
+/// Counters and lists that threads which allocate and free at full speed do not share.
+const SHARDS: usize = 8;
+
+/// This thread's.
+fn shard() -> usize {
+    thread_local! {
+        static SHARD: u8 = const { 0 };
+    }
+    // The address of a thread-local differs from thread to thread.
+    SHARD.with(|shard| (ptr::from_ref(shard).addr() >> 12) % SHARDS)
+}
 
 /// The alignment that kmalloc promises for a size.
 fn kmalloc_align(size: usize) -> usize {
@@ -55,10 +69,19 @@ pub(crate) fn host_alloc(size: usize, align: usize, zero: bool) -> *mut c_void {
         return ptr::null_mut();
     }
     if zero {
-        // SAFETY: the block was just allocated with `size` bytes.
-        unsafe { ptr::write_bytes(addr.cast::<u8>(), 0, size) };
+        // SAFETY: the block was just allocated.
+        unsafe { clear(addr) };
     }
     addr
+}
+
+/// Zeroes an object of malloc with all that the host gave beyond its size, which krealloc() cannot tell from it.
+///
+/// # Safety
+/// `object` is a live allocation of the host's, and the caller's alone.
+unsafe fn clear(object: *mut c_void) {
+    // SAFETY: the caller's contract.
+    unsafe { ptr::write_bytes(object.cast::<u8>(), 0, libc::malloc_usable_size(object)) };
 }
 
 /// `kmalloc`. Any context.
@@ -69,7 +92,22 @@ pub fn alloc(size: usize, flags: gfp::gfp_t) -> *mut c_void {
     if size > KMALLOC_MAX_SIZE {
         return ptr::null_mut();
     }
-    host_alloc(size, kmalloc_align(size), flags & gfp::ZERO != 0)
+    let zero = flags & gfp::ZERO != 0;
+    let align = kmalloc_align(size);
+    if align >= PAGE_SIZE {
+        return aligned::pages(size, flags);
+    }
+    if align > MALLOC_ALIGN
+        && size.is_power_of_two()
+        && let Some(object) = aligned::take(size)
+    {
+        if zero {
+            // SAFETY: a free object of the host's malloc, which is ours now.
+            unsafe { clear(object) };
+        }
+        return object;
+    }
+    host_alloc(size, align, zero)
 }
 
 /// `kfree`. Any context.
@@ -77,9 +115,16 @@ pub fn alloc(size: usize, flags: gfp::gfp_t) -> *mut c_void {
 /// # Safety
 /// `object` is NULL or came from this allocator (kmalloc, a cache, kstrdup …) and is not used any more.
 pub unsafe fn free(object: *const c_void) {
-    if object.addr() > ZERO_SIZE_PTR {
-        // SAFETY: the caller's contract; all those allocations are the host's.
-        unsafe { libc::free(object.cast_mut()) };
+    if object.addr() <= ZERO_SIZE_PTR {
+        return;
+    }
+    let object = object.cast_mut();
+    // SAFETY: the caller's contract; what is not made of pages is an allocation of the host's.
+    unsafe {
+        if !aligned::free_pages(object) && !aligned::keep(object, libc::malloc_usable_size(object))
+        {
+            libc::free(object);
+        }
     }
 }
 
@@ -103,8 +148,10 @@ unsafe fn usable(object: *const c_void) -> usize {
     if object.addr() <= ZERO_SIZE_PTR {
         return 0;
     }
-    // SAFETY: the caller's contract.
-    unsafe { libc::malloc_usable_size(object.cast_mut()) }
+    aligned::bytes_of_pages(object).unwrap_or_else(|| {
+        // SAFETY: the caller's contract.
+        unsafe { libc::malloc_usable_size(object.cast_mut()) }
+    })
 }
 
 /// # Safety

@@ -6,14 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use mte::sim::lock::Mutex;
 
-use super::host_alloc;
+use super::{SHARDS, host_alloc, shard};
 use crate::context::might_sleep;
 use crate::kernel::Kernel;
 use crate::mm::gfp;
 use crate::sys;
 
-/// Counters of live objects, so that threads which allocate and free at full speed do not share one.
-const SHARDS: usize = 8;
 const CACHE_LINE: usize = 64;
 
 #[repr(align(64))]
@@ -29,15 +27,6 @@ struct Cache {
     live: [Shard; SHARDS],
     /// `SLAB_TYPESAFE_BY_RCU`: freed objects, which stay objects of this cache for as long as it lives.
     kept: Option<Mutex<Vec<usize>>>,
-}
-
-/// This thread's counter.
-fn shard() -> usize {
-    thread_local! {
-        static SHARD: u8 = const { 0 };
-    }
-    // The address of a thread-local differs from thread to thread.
-    SHARD.with(|shard| (ptr::from_ref(shard).addr() >> 12) % SHARDS)
 }
 
 impl Cache {
@@ -81,7 +70,7 @@ impl Cache {
 impl Drop for Cache {
     fn drop(&mut self) {
         for object in self.kept.take().map(Mutex::into_inner).unwrap_or_default() {
-            // SAFETY: a free object of this cache, and the driver has waited for its readers.
+            // SAFETY: a free object of this cache, whose readers were waited for.
             unsafe { libc::free(ptr::with_exposed_provenance_mut(object)) };
         }
     }
@@ -157,6 +146,11 @@ pub unsafe extern "C" fn kmem_cache_destroy(s: *mut sys::kmem_cache) {
         crate::printk::emit(Kernel::current(), 3, &text);
         // Somebody may still give them back.
         Box::leak(cache);
+        return;
+    }
+    if cache.kept.is_some() {
+        // Readers may still look at objects that were given back.
+        crate::rcupdate::synchronize(Kernel::current());
     }
 }
 

@@ -33,6 +33,57 @@ fn kmalloc_aligns_powers_of_two_and_pages() {
     }
 }
 
+/// What is kept of freed objects is as good as new: aligned, zeroed when asked for, and nobody else's.
+#[test]
+fn objects_come_again() {
+    // SAFETY: objects are written within their size and freed once.
+    unsafe {
+        for size in [32, 64, 256, 2048, 4096, 16384] {
+            let objects: Vec<_> = (0..200).map(|_| kmalloc(size, gfp::KERNEL)).collect();
+            objects.iter().for_each(|object| object.cast::<u8>().write_bytes(0xaa, size));
+            objects.iter().for_each(|object| kfree(*object));
+            let again: Vec<_> = (0..200).map(|_| kzalloc(size, gfp::KERNEL)).collect();
+            for object in &again {
+                assert_eq!(object.addr() % size, 0);
+                let bytes = std::slice::from_raw_parts(object.cast::<u8>(), size);
+                assert!(bytes.iter().all(|byte| *byte == 0), "size {size}");
+                object.cast::<u8>().write_bytes(0xbb, size);
+            }
+            let distinct: std::collections::BTreeSet<_> = again.iter().map(|o| o.addr()).collect();
+            assert_eq!(distinct.len(), 200);
+            again.iter().for_each(|object| kfree(*object));
+        }
+        // No more than what was asked for.
+        let page = kmalloc(PAGE_SIZE, gfp::KERNEL);
+        assert!(crate::mm::in_arena(crate::mm::page_of(page.cast())));
+        assert_eq!(ksize(page), PAGE_SIZE);
+        kfree(page);
+    }
+}
+
+/// An object that was always reallocated with `__GFP_ZERO` is zero where nobody wrote.
+#[test]
+fn krealloc_zeroes_what_it_adds() {
+    const ZERO: gfp::gfp_t = gfp::KERNEL | gfp::ZERO;
+    // SAFETY: objects are used within their size, and freed once.
+    unsafe {
+        for round in 0..1000 {
+            // So that the host has dirty memory to give.
+            let dirt: Vec<_> = (1..40).map(|n| kmalloc(8 * n, gfp::KERNEL)).collect();
+            dirt.iter().zip(1..).for_each(|(o, n)| o.cast::<u8>().write_bytes(0xee, 8 * n));
+            dirt.iter().for_each(|object| kfree(*object));
+            let size = [1, 8, 24, 32, 64, 100, 128, 256, 1000, 4096][round % 10];
+            let object = krealloc(ptr::null(), size, ZERO).cast::<u8>();
+            object.write_bytes(0xff, size);
+            let object = krealloc(object.cast(), 2 * size + 1, ZERO).cast::<u8>();
+            let bytes = std::slice::from_raw_parts(object, 2 * size + 1);
+            assert!(bytes[..size].iter().all(|byte| *byte == 0xff), "size {size}");
+            assert!(bytes[size..].iter().all(|byte| *byte == 0), "size {size}");
+            kfree(object.cast());
+        }
+    }
+}
+
 #[test]
 fn edges_of_kmalloc() {
     // SAFETY: as the functions allow: NULL and the object of size zero may be freed.
@@ -67,6 +118,43 @@ fn strings_are_copied() {
             assert_eq!(CStr::from_ptr(copy), expected);
             kfree(copy.cast());
         }
+    }
+}
+
+/// Objects that were given back stay readable for those who look at them under RCU, also when their cache ends.
+#[test]
+fn a_cache_for_rcu_waits_for_its_readers() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let kernel = Kernel::boot(Config::default());
+    crate::sched::attach(kernel, "slab");
+    let (inside, gone) = (crate::completion::Completion::new(), AtomicBool::new(false));
+    // SAFETY: a cache used by its rules; the thread ends before the test does.
+    unsafe {
+        let cache = __kmem_cache_create_args(
+            c"typesafe".as_ptr(),
+            64,
+            ptr::null_mut(),
+            sys::SLAB_TYPESAFE_BY_RCU,
+        );
+        kmem_cache_free(cache, kmem_cache_alloc(cache, gfp::KERNEL));
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                crate::sched::attach(kernel, "reader");
+                let task = crate::sched::current_task();
+                crate::context::enter(task, crate::context::RCU);
+                inside.complete();
+                while !crate::rcupdate::tests::is_awaited(kernel) && !gone.load(Ordering::SeqCst) {
+                    kernel.ops.yield_now();
+                }
+                let early = gone.load(Ordering::SeqCst);
+                crate::context::leave(task, crate::context::RCU);
+                early
+            });
+            inside.wait();
+            kmem_cache_destroy(cache);
+            gone.store(true, Ordering::SeqCst);
+            assert!(!reader.join().unwrap(), "the cache did not wait");
+        });
     }
 }
 
