@@ -21,7 +21,60 @@ use crate::sys;
 
 const INT_MAX: u64 = c_int::MAX as u64;
 
-type Map = BTreeMap<u64, *mut c_void>;
+/// The ids and their pointers.
+#[derive(Default)]
+struct Map {
+    values: BTreeMap<u64, *mut c_void>,
+    /// The ids that are taken, as runs without a gap: first to last. So that the next free one is found at once.
+    runs: BTreeMap<u64, u64>,
+}
+
+impl Map {
+    fn get(&self, id: u64) -> Option<*mut c_void> {
+        self.values.get(&id).copied()
+    }
+
+    fn insert(&mut self, id: u64, value: *mut c_void) -> Option<*mut c_void> {
+        let old = self.values.insert(id, value);
+        if old.is_none() {
+            let before = self.runs.range(..id).next_back().map(|(first, last)| (*first, *last));
+            let first = before.filter(|(_, last)| last + 1 == id).map_or(id, |(first, _)| first);
+            let last = id.checked_add(1).and_then(|next| self.runs.remove(&next)).unwrap_or(id);
+            self.runs.insert(first, last);
+        }
+        old
+    }
+
+    fn remove(&mut self, id: u64) -> Option<*mut c_void> {
+        let old = self.values.remove(&id)?;
+        let run = self.runs.range(..=id).next_back().map(|(first, last)| (*first, *last));
+        let (first, last) = run.expect("an id that is taken is in a run");
+        self.runs.remove(&first);
+        if first < id {
+            self.runs.insert(first, id - 1);
+        }
+        if id < last {
+            self.runs.insert(id + 1, last);
+        }
+        Some(old)
+    }
+
+    /// The lowest id from `min` on that is free.
+    fn free_from(&self, min: u64) -> Option<u64> {
+        let run = self.runs.range(..=min).next_back();
+        match run.map(|(_, last)| *last).filter(|last| *last >= min) {
+            Some(last) => last.checked_add(1),
+            None => Some(min),
+        }
+    }
+
+    fn put(&mut self, id: u64, value: Option<*mut c_void>) -> Option<*mut c_void> {
+        match value {
+            Some(value) => self.insert(id, value),
+            None => self.remove(id),
+        }
+    }
+}
 
 /// A map with a lock, that the driver embeds as four words. All zero is an empty table. NULL as a value keeps its id.
 ///
@@ -90,7 +143,7 @@ impl Table {
         // SAFETY: invariant; the exclusive lock excludes everybody else.
         let result = change(unsafe { &mut *map });
         // SAFETY: as above; `change` gave its reference back.
-        if unsafe { (*map).is_empty() } {
+        if unsafe { (*map).values.is_empty() } {
             // SAFETY: invariant, and the pointer is forgotten below.
             drop(unsafe { Box::from_raw(map) });
             map = ptr::null_mut();
@@ -102,7 +155,7 @@ impl Table {
     }
 
     pub(crate) fn get(&self, id: u64) -> *mut c_void {
-        self.read(|map| map.and_then(|map| map.get(&id).copied()).unwrap_or(ptr::null_mut()))
+        self.read(|map| map.and_then(|map| map.get(id)).unwrap_or(ptr::null_mut()))
     }
 
     /// The first pointer at or after `from` and not after `last`.
@@ -111,17 +164,14 @@ impl Table {
             return None;
         }
         self.read(|map| {
-            let mut range = map?.range(from..=last);
+            let mut range = map?.values.range(from..=last);
             range.find(|(_, value)| !value.is_null()).map(|(id, value)| (*id, *value))
         })
     }
 
     /// Puts `value` at `id`, or takes what is there away when it is `None`; gives what was there.
     pub(crate) fn put(&self, id: u64, value: Option<*mut c_void>) -> Option<*mut c_void> {
-        self.write(|map| match value {
-            Some(value) => map.insert(id, value),
-            None => map.remove(&id),
-        })
+        self.write(|map| map.put(id, value))
     }
 
     /// [`Table::put`], when `id` holds `old` (`None`: nothing); gives what it holds.
@@ -132,12 +182,9 @@ impl Table {
         value: Option<*mut c_void>,
     ) -> Option<*mut c_void> {
         self.write(|map| {
-            let seen = map.get(&id).copied();
+            let seen = map.get(id);
             if old(seen) {
-                match value {
-                    Some(value) => map.insert(id, value),
-                    None => map.remove(&id),
-                };
+                map.put(id, value);
             }
             seen
         })
@@ -149,13 +196,7 @@ impl Table {
             return None;
         }
         self.write(|map| {
-            let mut free = min;
-            for id in map.range(min..=max).map(|(id, _)| *id) {
-                if id != free {
-                    break;
-                }
-                free = free.checked_add(1)?;
-            }
+            let free = map.free_from(min)?;
             (free <= max).then(|| {
                 map.insert(free, value);
                 free
@@ -182,11 +223,11 @@ impl Table {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.read(|map| map.is_none_or(BTreeMap::is_empty))
+        self.read(|map| map.is_none_or(|map| map.values.is_empty()))
     }
 
     pub(crate) fn clear(&self) {
-        self.write(BTreeMap::clear);
+        self.write(|map| *map = Map::default());
     }
 
     fn base(&self) -> u64 {

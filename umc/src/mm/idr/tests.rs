@@ -136,3 +136,41 @@ fn ida() {
         assert!(ida_is_empty(ida));
     }
 }
+
+/// Goal: the runs of ids that are taken always say what the ids say. Against a plain set, with ranges and both ends.
+#[test]
+fn the_lowest_free_id_of_any_range() {
+    let mut idr = zeroed();
+    let idr = &raw mut idr;
+    let mut taken = std::collections::BTreeSet::new();
+    let mut rng = 88_172_645_463_325_252_u64;
+    let mut below = |end: u64| {
+        rng ^= rng << 13;
+        rng ^= rng >> 7;
+        rng ^= rng << 17;
+        rng % end
+    };
+    for _ in 0..20_000 {
+        let start = below(60) as c_int;
+        // SAFETY: the table is the test's own.
+        unsafe {
+            if below(2) == 0 {
+                let end = start + 1 + below(20) as c_int;
+                let expected = (start..end).find(|id| !taken.contains(id));
+                let got = idr_alloc(idr, pointer(1), start, end, 0);
+                assert_eq!(got, expected.unwrap_or(Errno::ENOSPC.neg()));
+                taken.extend(expected);
+            } else {
+                let was_taken = taken.remove(&start);
+                assert_eq!(!idr_remove(idr, start as c_ulong).is_null(), was_taken);
+            }
+        }
+    }
+    // SAFETY: as above.
+    unsafe {
+        idr_destroy(idr);
+        assert_eq!(idr_alloc(idr, pointer(1), c_int::MAX, 0, 0), c_int::MAX);
+        assert_eq!(idr_alloc(idr, pointer(1), c_int::MAX, 0, 0), Errno::ENOSPC.neg());
+        idr_destroy(idr);
+    }
+}
