@@ -365,6 +365,14 @@ unsafe fn refcnt<'a>(module: *mut sys::module) -> Option<&'a AtomicI32> {
     Some(unsafe { AtomicI32::from_ptr(&raw mut (*module).refcnt.counter) })
 }
 
+/// # Safety
+/// `module` is a `struct module` of a mapped image.
+unsafe fn name_of(module: *mut sys::module) -> String {
+    // SAFETY: the caller's contract; the name is never changed.
+    let name = unsafe { (&raw const (*module).name).read() };
+    name.iter().take_while(|byte| **byte != 0).map(|byte| *byte as u8 as char).collect()
+}
+
 /// Takes a reference; false when the module is going away.
 ///
 /// # Safety
@@ -404,12 +412,18 @@ pub unsafe extern "C" fn __module_get(module: *mut sys::module) {
 pub unsafe extern "C" fn module_put(module: *mut sys::module) {
     // SAFETY: the caller's contract.
     if let Some(refcnt) = unsafe { refcnt(module) } {
-        let before = refcnt.fetch_sub(1, Ordering::SeqCst);
-        debug_assert!(before > 0, "module_put without a reference");
-        if before == 1
-            && let Some(task) = crate::sched::try_current()
-        {
-            task.kernel.modules.unused.wake_up_all();
+        // Below zero is a module that is going away: it would be unmapped without its exit.
+        let floor = |refs: i32| if refs < 0 { GOING } else { 0 };
+        let one_less = |refs: i32| (refs > floor(refs)).then_some(refs - 1);
+        let before = refcnt.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        let Some(task) = crate::sched::try_current() else { return };
+        match before {
+            Ok(1) => task.kernel.modules.unused.wake_up_all(),
+            Ok(_) => {}
+            // SAFETY: as above.
+            Err(_) => crate::context::warn(task.kernel, &unsafe {
+                format!("module_put of {} without a reference", name_of(module))
+            }),
         }
     }
 }
@@ -424,4 +438,31 @@ pub unsafe extern "C" fn module_put(module: *mut sys::module) {
 pub unsafe extern "C" fn module_refcount(module: *mut sys::module) -> c_int {
     // SAFETY: the caller's contract.
     unsafe { refcnt(module) }.map_or(0, |refs| refs.load(Ordering::SeqCst).max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_that_nobody_holds_is_not_given_back() {
+        let kernel = Kernel::boot(crate::Config::default());
+        crate::sched::attach(kernel, "test");
+        let mut module = sys::module::default();
+        for (to, from) in module.name.iter_mut().zip(b"alpha") {
+            *to = *from as _;
+        }
+        let module = &raw mut module;
+        // SAFETY: the struct lives to the end of the test.
+        unsafe {
+            assert!(try_module_get(module));
+            module_put(module);
+            module_put(module);
+            assert_eq!((*module).refcnt.counter, 0);
+            assert!(try_module_get(module));
+            assert_eq!(module_refcount(module), 1);
+        }
+        let report = "WARNING: module_put of alpha without a reference";
+        assert!(kernel.log_records(0).iter().any(|record| record.text == report));
+    }
 }

@@ -16,7 +16,7 @@ use mte::sim::lock::Mutex;
 use crate::completion::Completion;
 use crate::errno::{Errno, Result, err_ptr};
 use crate::sched::{self, Task, TaskRef, current_task, schedule, set_state, wake_up};
-use crate::{Kernel, cpumask, signal, sys};
+use crate::{Kernel, context, cpumask, signal, sys};
 
 const SHOULD_STOP: u32 = 1;
 const SHOULD_PARK: u32 = 2;
@@ -348,6 +348,8 @@ pub unsafe extern "C" fn kthread_data(task: *mut sys::task_struct) -> *mut c_voi
     kthread_of(unsafe { Task::from_sys(task) }).data
 }
 
+/// EBUSY for a thread that is to park already, ENOSYS for one that has ended.
+///
 /// # Safety
 /// `task` is a kernel thread that the caller keeps.
 /// # Context
@@ -360,7 +362,10 @@ pub unsafe extern "C" fn kthread_park(task: *mut sys::task_struct) -> c_int {
     if task.state().load(Ordering::SeqCst) == sys::TASK_DEAD {
         return Errno::ENOSYS.neg();
     }
-    kthread.flags.fetch_or(SHOULD_PARK, Ordering::SeqCst);
+    if kthread.flags.fetch_or(SHOULD_PARK, Ordering::SeqCst) & SHOULD_PARK != 0 {
+        context::warn(task.kernel, &format!("kthread_park of {}, which is parked", task.comm()));
+        return Errno::EBUSY.neg();
+    }
     if !ptr::eq(task, current_task()) {
         wake_up(task, NORMAL);
         kthread.parked.wait();

@@ -79,3 +79,20 @@ fn park_and_unpark() {
         assert_eq!(kthread_stop(task), 42);
     }
 }
+
+#[test]
+fn parking_twice_is_refused() {
+    let kernel = boot();
+    let rounds = AtomicUsize::new(0);
+    let task = start(&rounds);
+    // SAFETY: the thread lives until it is stopped.
+    unsafe {
+        wake_up(Task::from_sys(task), NORMAL);
+        assert_eq!(kthread_park(task), 0);
+        assert_eq!(kthread_park(task), Errno::EBUSY.neg());
+        kthread_unpark(task);
+        assert_eq!(kthread_stop(task), 42);
+    }
+    let report = "WARNING: kthread_park of stoppable-threa, which is parked";
+    assert!(kernel.log_records(0).iter().any(|record| record.text == report));
+}
