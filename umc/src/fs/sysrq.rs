@@ -115,7 +115,7 @@ mod tests {
     fn keys_end_the_process() {
         for (key, status) in [("b", EXIT_POWER), ("o\n", EXIT_POWER), ("c", bug::EXIT_BUG)] {
             let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-            command.args(["--exact", "sysrq::tests::ends", "--ignored"]);
+            command.args(["--exact", "fs::sysrq::tests::ends", "--ignored"]);
             let output = command.env("UMC_TEST_KEY", key).output().unwrap();
             assert_eq!(output.status.code(), Some(status), "{key}: {output:?}");
         }

@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn a_bug_ends_the_process() {
         let mut command = std::process::Command::new(std::env::current_exe().expect("test binary"));
-        command.args(["--exact", "bug::tests::dies", "--ignored", "--nocapture"]);
+        command.args(["--exact", "sched::bug::tests::dies", "--ignored", "--nocapture"]);
         let output = command.output().expect("the test binary runs");
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains("kernel BUG at d.c:9 in f(): !x [test/"), "{text}");

@@ -8,7 +8,7 @@ use mte::sim::lock::{Mutex, MutexGuard};
 
 use super::WorkPtr;
 use super::worker::{self, Worker};
-use crate::sched::{self, wake_up};
+use crate::sched::wake_up;
 use crate::wait::WaitQueue;
 use crate::{Kernel, cpumask, sys};
 
@@ -83,18 +83,17 @@ impl Kick {
 unsafe extern "C" fn look_again(queue: *mut c_void) {
     // SAFETY: the argument of `timer_arm` above.
     let queue: &'static Queue = unsafe { &*queue.cast::<Queue>() };
-    sched::with_kernel(queue.kernel, || {
-        let kick = {
-            let mut inner = queue.lock();
-            let before = inner.looks_again.take();
-            // Nothing was taken meanwhile: those who run are busy with something else than their end.
-            if inner.items.front().map(|(_, number)| *number) == before {
-                inner.hogs += 1;
-            }
-            inner.kick(queue)
-        };
-        kick.run();
-    });
+    let kick = {
+        let mut inner = queue.lock();
+        let before = inner.looks_again.take();
+        // Nothing was taken meanwhile: those who run are busy with something else than their end.
+        if inner.items.front().map(|(_, number)| *number) == before {
+            inner.hogs += 1;
+        }
+        inner.kick(queue)
+    };
+    // What this does needs no task, and the thread is the provider's.
+    kick.run();
 }
 
 impl Queue {
