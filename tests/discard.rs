@@ -12,9 +12,10 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use cluster::{Cluster, Layout, text};
-use support::{LoopDevice, Mount, run, sparse};
+use cluster::{Cluster, Layout, Start, text};
+use support::{LoopDevice, Mount, compile, refused, run, sparse};
 
 const MIB: u64 = 1 << 20;
 
@@ -85,8 +86,8 @@ fn of_a_file() {
     assert!(is_filled(&device, 6 * MIB, 16 * MIB, 0x5a));
     on(&cluster, node, &["blkdiscard", "--force", "/dev/low0"]);
     assert!(taken(&image) < MIB, "{} of {full}", taken(&image));
-    let refused = cluster.on(node, &["blkdiscard", "--secure", "--force", "/dev/low0"]);
-    assert!(text(&refused).contains("not supported"), "{}", text(&refused));
+    let secure = cluster.on(node, &["blkdiscard", "--secure", "--force", "/dev/low0"]);
+    refused(&secure, &["not supported"]);
     cluster.nodes.iter().for_each(|node| cluster.stop(node));
 }
 
@@ -167,6 +168,39 @@ fn through_drbd() {
     for (node, image) in cluster.nodes.iter().zip(&images) {
         assert!(taken(image) < 2 * MIB, "{node}: {} bytes after blkdiscard", taken(image));
     }
+    cluster.down();
+}
+
+/// A discard is one also where nothing else gives space back.
+#[test]
+fn through_drbd_without_write_same() {
+    let dir = tempfile::tempdir().expect("a directory");
+    compile(dir.path(), "faulty.c", "faulty", &["-DUNMAPS"]);
+    let lower = |lower: &cluster::Lower| {
+        if !lower.image.exists() {
+            sparse(lower.image, 32 * MIB);
+        }
+        format!("faulty/{}", lower.image.display())
+    };
+    let layout = Layout {
+        lower: Some(Arc::new(lower)),
+        start_args: vec!["--handler-dir".into(), dir.path().display().to_string()],
+        ..Layout::default()
+    };
+    let cluster = Cluster::in_sync("discard-u", layout);
+    let (a, device) = (cluster.a(), cluster.device(cluster.a(), 0));
+    fill(&device, 0, 16 * MIB);
+    let full: Vec<u64> = cluster.nodes.iter().map(|node| taken(&cluster.image(node, 0))).collect();
+    on(&cluster, a, &["blkdiscard", "--offset", "4M", "--length", "8M", "/dev/drbd0"]);
+    for (node, full) in cluster.nodes.iter().zip(full) {
+        let left = taken(&cluster.image(node, 0));
+        assert!(left <= full - 8 * MIB, "{node}: {left} of {full}");
+    }
+    assert!(is_filled(&device, 0, 4 * MIB, 0x5a) && is_filled(&device, 4 * MIB, 12 * MIB, 0));
+    // What has to read as zeroes cannot be asked for as a hole.
+    let mut hole = Command::new("fallocate");
+    hole.args(["--punch-hole", "-l", "1M"]).arg(cluster.root(a).join("dev/low0"));
+    refused(&hole.run().expect("fallocate runs"), &["supported"]);
     cluster.down();
 }
 

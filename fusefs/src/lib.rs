@@ -7,7 +7,7 @@
 //!
 //! The parts: `mountpoint` puts a connection onto a directory and takes it away; `server` answers the kernel's requests;
 //! `disk` is an open block device; `ranges` keeps writes of odd sizes and others apart; `lanes` are threads for what may
-//! block; `loops` watches the threads that read requests; `probe` sends requests of our own.
+//! block; `loops` watches the threads that read requests; `probe` sends requests of our own; `caller` fetches what FUSE leaves out.
 //!
 //! Rules that keep it alive: the loop threads never wait for a driver unless another one is left to read requests (see
 //! `lanes`); there is no `poll` (one poll handler makes every io_uring request several times slower); the node never
@@ -29,6 +29,7 @@ macro_rules! say {
 }
 
 mod attr;
+mod caller;
 mod disk;
 mod handles;
 mod lanes;

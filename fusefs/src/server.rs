@@ -16,7 +16,8 @@ use umc::mm::PageBuf;
 use umc::tree::Kind;
 
 use crate::attr::{TTL, errno, file_type};
-use crate::disk::{IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT};
+use crate::caller;
+use crate::disk::{BLKDISCARD, BLKZEROOUT, IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT};
 use crate::handles::{Handle, Listing};
 use crate::lanes::Key;
 use crate::shared::Shared;
@@ -291,7 +292,7 @@ impl fuser::Filesystem for Server {
 
     fn ioctl(
         &self,
-        _req: &Request,
+        req: &Request,
         _ino: INodeNo,
         fh: FileHandle,
         _flags: IoctlFlags,
@@ -302,20 +303,22 @@ impl fuser::Filesystem for Server {
     ) {
         let _handler = self.0.enter();
         let Ok(disk) = self.0.disk(fh) else { return reply.error(Errno::ENOTTY) };
-        if cmd == IOC_GET_SIZE {
-            return reply.ioctl(0, &disk.size().to_ne_bytes());
-        }
-        let is_known = matches!(cmd, IOC_DISCARD | IOC_ZERO_OUT);
-        let (true, Some((offset, len))) = (is_known, range_of(in_data)) else {
-            return reply.error(Errno::ENOTTY);
+        let is_discard = match cmd {
+            IOC_GET_SIZE => return reply.ioctl(0, &disk.size().to_ne_bytes()),
+            IOC_DISCARD | BLKDISCARD => true,
+            IOC_ZERO_OUT | BLKZEROOUT => false,
+            _ => return reply.error(Errno::ENOTTY),
         };
+        let (range, tid) = (range_of(in_data), req.pid());
         let shared = self.0.clone();
         self.0.run(Key::Io(disk.devt()), move || {
+            let range = range.or_else(|| caller::two_numbers(shared.kernel, tid, cmd));
+            let Some((offset, len)) = range else { return reply.error(Errno::ENOTTY) };
             let done = Box::new(move |result| match result {
                 Ok(()) => reply.ioctl(0, &[]),
                 Err(error) => reply.error(errno(error)),
             });
-            if cmd == IOC_DISCARD {
+            if is_discard {
                 disk.discard(&shared.lanes, offset, len, done);
             } else {
                 disk.zero_out(&shared.lanes, offset, len, done);

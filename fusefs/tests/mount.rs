@@ -302,13 +302,25 @@ fn flushes_discards_and_zeroes() {
     let ret =
         unsafe { libc::ioctl(direct.as_raw_fd(), u64::from(fusefs::IOC_DISCARD), range.as_ptr()) };
     assert_eq!((ret, node.disk.discards.load(Ordering::SeqCst)), (0, 1));
+    // As any program asks, whose argument FUSE does not hand on.
+    let raw = |request: u64, range: &[u64; 2]| {
+        // SAFETY: the requests take two numbers.
+        let ret = unsafe { libc::ioctl(direct.as_raw_fd(), request, range.as_ptr()) };
+        if ret == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    };
+    let (discard, zero_out) = (0x1277, 0x127f);
+    raw(discard, &[20480, 4096]).unwrap();
+    raw(zero_out, &[24576, 4096]).unwrap();
+    assert_eq!(node.disk.discards.load(Ordering::SeqCst), 2);
+    assert_eq!(errno(raw(discard, &[20480, 100])), Some(libc::EINVAL));
+    assert_eq!(errno(raw(0x1268, &[0, 0])), Some(libc::ENOTTY));
     let mut size = 0_u64;
     // SAFETY: the request fills one number.
     let ret =
         unsafe { libc::ioctl(direct.as_raw_fd(), u64::from(fusefs::IOC_GET_SIZE), &raw mut size) };
     assert_eq!((ret, size), (0, SIZE as u64));
     let mut model = vec![0x5a_u8; SIZE];
-    for range in [4096..12288, 65536..66048, SIZE - 4096..SIZE, 16384..20480] {
+    for range in [4096..12288, 65536..66048, SIZE - 4096..SIZE, 16384..28672] {
         model[range].fill(0);
     }
     assert!(*node.disk.data.lock().unwrap() == model);
