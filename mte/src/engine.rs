@@ -18,6 +18,7 @@ mod threads;
 mod timers;
 
 use std::ffi::{c_int, c_void};
+use std::io;
 use std::sync::OnceLock;
 
 use crate::ops::{API_VERSION, Ops};
@@ -44,6 +45,7 @@ pub fn ops() -> &'static Ops {
         work_push: events::work_push,
         fd_wait: park::fd_wait,
         fd_watch: events::fd_watch,
+        fd_watch_for: events::fd_watch_for,
         fd_unwatch: events::fd_unwatch,
         socket: sockets::socket,
         bind: sockets::bind,
@@ -60,6 +62,15 @@ pub fn ops() -> &'static Ops {
         shutdown: sockets::shutdown,
         close: sockets::close,
     })
+}
+
+/// Starts the event threads.
+///
+/// # Errors
+/// The host's, when it has no descriptor or thread left. Without this call the threads start with their first use, which
+/// can only end the process then.
+pub fn start() -> io::Result<()> {
+    events::start().map(drop)
 }
 
 /// The last errno, negative.

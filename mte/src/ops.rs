@@ -23,7 +23,7 @@ use std::sync::atomic::AtomicU32;
 pub const NEVER: u64 = u64::MAX;
 
 /// Bumped when the table changes its meaning.
-pub const API_VERSION: u32 = 1;
+pub const API_VERSION: u32 = 2;
 
 /// Why a wait ended.
 #[repr(u32)]
@@ -88,6 +88,7 @@ pub struct Ops {
         unsafe extern "C" fn(*mut c_void, c_int, FdEvents, *const AtomicU32, u32, u64) -> Wake,
     pub fd_watch:
         unsafe extern "C" fn(*mut c_void, c_int, FdEvents, FdCallback, *mut c_void) -> i64,
+    pub fd_watch_for: unsafe extern "C" fn(*mut c_void, i64, FdEvents),
     pub fd_unwatch: unsafe extern "C" fn(*mut c_void, i64),
 
     // Sockets: non-blocking always; the arguments are those of the system calls of the same name.
@@ -280,7 +281,7 @@ impl Ops {
     }
 
     /// Calls `callback(arg, seen)` on a thread of the provider each time the descriptor becomes ready (level
-    /// triggered, one call at a time per watch).
+    /// triggered, one call at a time per watch). For `events` of 0 the watch rests.
     ///
     /// # Errors
     /// The host's error for a descriptor that cannot be watched.
@@ -299,8 +300,15 @@ impl Ops {
         if ret < 0 { Err(io::Error::from_raw_os_error(-ret as i32)) } else { Ok(WatchId(ret)) }
     }
 
-    /// Ends a watch. When it returns the callback is not running and will not run again; called from the callback
-    /// itself it returns at once.
+    /// Makes a watch wait for `events` from now on; with 0 it rests, also from errors. Callbacks that begin later know,
+    /// one that runs meanwhile goes on. Any context, the callback included; never waits.
+    pub fn fd_watch_for(&self, watch: WatchId, events: FdEvents) {
+        // SAFETY: an unknown id is ignored by the provider.
+        unsafe { (self.fd_watch_for)(self.ctx, watch.0, events) }
+    }
+
+    /// Ends a watch. When it returns, to whichever of several callers, the callback is not running and will not run
+    /// again; called from the callback itself it returns at once.
     pub fn fd_unwatch(&self, watch: WatchId) {
         // SAFETY: an unknown id is ignored by the provider.
         unsafe { (self.fd_unwatch)(self.ctx, watch.0) }

@@ -30,8 +30,40 @@ fn bucket(word: *const AtomicU32) -> &'static Bucket {
     &TABLE[hash >> 56]
 }
 
-/// The thread's eventfd, made at its first `fd_wait`.
-struct WakeFd(c_int);
+/// How often a thread without an eventfd looks at its word.
+const LOOK_NS: u64 = 1_000_000;
+
+/// A thread's eventfd. A thread of the engine has it from its start, another one from its first `fd_wait`.
+pub(super) struct WakeFd(c_int);
+
+impl WakeFd {
+    /// # Errors
+    /// The negative errno of a host that has no descriptor left.
+    pub(super) fn new() -> Result<WakeFd, c_int> {
+        // SAFETY: plain values.
+        match unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } {
+            fd if fd >= 0 => Ok(WakeFd(fd)),
+            _ => Err(super::neg_errno()),
+        }
+    }
+
+    /// Makes it the calling thread's, which has none.
+    pub(super) fn adopt(self) {
+        let _ = WAKE_FD.with(|cell| cell.set(self));
+    }
+
+    /// The calling thread's; None while there is no descriptor left for it.
+    fn current() -> Option<c_int> {
+        WAKE_FD.with(|cell| {
+            if cell.get().is_none()
+                && let Ok(wake) = WakeFd::new()
+            {
+                let _ = cell.set(wake);
+            }
+            cell.get().map(|wake| wake.0)
+        })
+    }
+}
 
 impl Drop for WakeFd {
     fn drop(&mut self) {
@@ -42,18 +74,6 @@ impl Drop for WakeFd {
 
 thread_local! {
     static WAKE_FD: OnceCell<WakeFd> = const { OnceCell::new() };
-}
-
-fn wake_fd() -> c_int {
-    WAKE_FD.with(|cell| {
-        cell.get_or_init(|| {
-            // SAFETY: plain values.
-            let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-            assert!(fd >= 0, "eventfd for a waiting thread: {}", std::io::Error::last_os_error());
-            WakeFd(fd)
-        })
-        .0
-    })
 }
 
 pub(super) unsafe extern "C" fn park(
@@ -151,26 +171,34 @@ pub(super) unsafe extern "C" fn fd_wait(
     expected: u32,
     deadline_ns: u64,
 ) -> Wake {
-    let wake = wake_fd();
-    let _entry = Entry::insert(word, wake);
+    // Without an eventfd nobody can wake this thread: it looks for itself.
+    let wake = WakeFd::current();
+    let _entry = wake.map(|wake| Entry::insert(word, wake));
+    let sleep_max = if wake.is_some() { NEVER } else { LOOK_NS };
     loop {
         // SAFETY: the word lives through the call (contract of the table).
         if unsafe { (*word).load(Ordering::SeqCst) } != expected {
             return Wake::Unparked;
         }
+        // poll(2) passes over a negative descriptor.
         let mut fds = [
             libc::pollfd { fd, events: events as i16, revents: 0 },
-            libc::pollfd { fd: wake, events: libc::POLLIN, revents: 0 },
+            libc::pollfd { fd: wake.unwrap_or(-1), events: libc::POLLIN, revents: 0 },
         ];
-        let left = timespec(deadline_ns.saturating_sub(clock_ns(libc::CLOCK_MONOTONIC)));
-        let timeout = if deadline_ns == NEVER { null() } else { &raw const left };
+        let left = match deadline_ns {
+            NEVER => NEVER,
+            at => at.saturating_sub(clock_ns(libc::CLOCK_MONOTONIC)),
+        };
+        let sleep = timespec(left.min(sleep_max));
+        let timeout = if left.min(sleep_max) == NEVER { null() } else { &raw const sleep };
         // SAFETY: the array and the timeout live through the call.
         let ret = unsafe { libc::ppoll(fds.as_mut_ptr(), 2, timeout, null_mut()) };
         match ret {
-            0 => return Wake::TimedOut,
+            0 if left <= sleep_max => return Wake::TimedOut,
             1.. if fds[0].revents != 0 => return Wake::Ready,
             1.. => return Wake::Unparked,
-            // EINTR (a debugger, say): look again.
+            _ if left == 0 => return Wake::TimedOut,
+            // Time to look, or EINTR (a debugger, say).
             _ => {}
         }
     }
@@ -251,5 +279,49 @@ mod tests {
             ops().unpark(&TURN, 1);
         }
         ops().thread_join(other);
+    }
+
+    const ALONE: &str = "MTE_TEST_NO_DESCRIPTORS";
+
+    /// A host without descriptors: no thread is started, and those that run wait on.
+    #[test]
+    fn no_descriptor_left_is_no_end() {
+        if std::env::var_os(ALONE).is_some() {
+            return wait_without_descriptors();
+        }
+        // The limit is the process's, so it is another one's.
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "engine::park::tests::no_descriptor_left_is_no_end", "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn wait_without_descriptors() {
+        static WORD: AtomicU32 = AtomicU32::new(0);
+        let (quiet, _other_end) = std::os::unix::net::UnixStream::pair().unwrap();
+        let limit = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
+        // SAFETY: the limit lives through the call.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+        let _all: Vec<_> = std::iter::from_fn(|| quiet.try_clone().ok()).collect();
+
+        let started = ops().thread_start("one more", Box::new(|| unreachable!()));
+        assert_eq!(started.unwrap_err().raw_os_error(), Some(libc::EMFILE));
+
+        let waker = std::thread::spawn(|| {
+            WORD.store(1, SeqCst);
+            ops().unpark(&WORD, 1);
+        });
+        let fd = quiet.as_raw_fd();
+        while WORD.load(SeqCst) == 0 {
+            let wake = ops().fd_wait(fd, libc::POLLIN as u32, &WORD, 0, NEVER);
+            assert_eq!(wake, Wake::Unparked);
+        }
+        waker.join().unwrap();
+        let soon = ops().now_ns() + 5_000_000;
+        let wake = ops().fd_wait(fd, libc::POLLIN as u32, &WORD, 1, soon);
+        assert_eq!(wake, Wake::TimedOut);
+        assert!(ops().now_ns() >= soon);
     }
 }

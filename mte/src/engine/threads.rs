@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::thread::{Builder, JoinHandle};
 
+use super::park::WakeFd;
 use crate::ops::ThreadMain;
 
 /// Room for deep driver call chains; only touched pages count.
@@ -39,12 +40,18 @@ pub(super) unsafe extern "C" fn start(
     // SAFETY: `name` is a C string that lives through the call.
     let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
     let start = Start { main, arg };
+    // Now, while the caller can still be told that there is none.
+    let wake = match WakeFd::new() {
+        Ok(wake) => wake,
+        Err(error) => return error,
+    };
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let mut running = RUNNING.lock().unwrap_or_else(|poison| poison.into_inner());
     // Handles of threads that ended and were never joined are of no more use.
     running.retain(|_, handle| !handle.is_finished());
     let spawned = Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
         crate::set_current(crate::engine::ops());
+        wake.adopt();
         start.run();
     });
     match spawned {

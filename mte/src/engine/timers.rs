@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::ThreadId;
 
-use super::events::{Call, add_timer_fd};
+use super::events::{Call, timer_fd};
 use super::{clock_ns, timespec};
 use crate::ops::Callback;
 
@@ -18,6 +18,8 @@ struct State {
     deadlines: HashMap<u64, u64>,
     /// The timer whose callback runs now, and where.
     running: Vec<(u64, ThreadId)>,
+    /// Those who wait for the end of a callback.
+    waiters: usize,
 }
 
 struct Timers {
@@ -29,15 +31,7 @@ struct Timers {
 
 fn timers() -> &'static Timers {
     static TIMERS: OnceLock<Timers> = OnceLock::new();
-    TIMERS.get_or_init(|| {
-        // SAFETY: plain values.
-        let fd = unsafe {
-            libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK)
-        };
-        assert!(fd >= 0, "timerfd: {}", std::io::Error::last_os_error());
-        add_timer_fd(fd);
-        Timers { fd, state: Mutex::default(), ended: Condvar::new() }
-    })
+    TIMERS.get_or_init(|| Timers { fd: timer_fd(), state: Mutex::default(), ended: Condvar::new() })
 }
 
 impl Timers {
@@ -78,7 +72,9 @@ pub(super) fn run_due() {
         call.run();
         state = timers.lock();
         state.running.retain(|(running, _)| *running != id);
-        timers.ended.notify_all();
+        if state.waiters > 0 {
+            timers.ended.notify_all();
+        }
     }
     timers.set(&state);
 }
@@ -110,7 +106,9 @@ pub(super) unsafe extern "C" fn cancel(_ctx: *mut c_void, id: u64) -> c_int {
     }
     let me = std::thread::current().id();
     while state.running.iter().any(|(running, thread)| *running == id && *thread != me) {
+        state.waiters += 1;
         state = timers.ended.wait(state).unwrap_or_else(|poison| poison.into_inner());
+        state.waiters -= 1;
     }
     0
 }

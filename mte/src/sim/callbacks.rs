@@ -96,12 +96,17 @@ impl State {
 
     fn queue_watch(&mut self, id: u64) {
         let watch = &self.watches[&id];
-        let rests = !watch.is_dead && !watch.is_queued && watch.running.is_none();
-        if rests && self.ready_events(watch.fd, watch.events) != 0 {
+        let is_free = !watch.is_dead && !watch.is_queued && watch.running.is_none();
+        if is_free && self.seen_by(watch) != 0 {
             let host = watch.host;
             self.watches.get_mut(&id).expect("just seen").is_queued = true;
             self.push_job(host, Job::Watch(id));
         }
+    }
+
+    /// What a watch is to be told now.
+    fn seen_by(&self, watch: &Watch) -> FdEvents {
+        if watch.events == 0 { 0 } else { self.ready_events(watch.fd, watch.events) }
     }
 
     /// A crash: what was to be called never is.
@@ -176,7 +181,7 @@ impl State {
             }
             Job::Watch(id) => {
                 let Some(watch) = self.watches.get(id) else { return Call::Nothing };
-                let seen = self.ready_events(watch.fd, watch.events);
+                let seen = self.seen_by(watch);
                 let watch = self.watches.get_mut(id).expect("just seen");
                 watch.is_queued = false;
                 if seen == 0 {
@@ -290,6 +295,17 @@ pub(super) unsafe extern "C" fn fd_watch(
     state.queue_watch(id);
     drop(core.preempt(state, me));
     id as i64
+}
+
+pub(super) unsafe extern "C" fn fd_watch_for(ctx: *mut c_void, watch: i64, events: FdEvents) {
+    let (core, me) = enter(ctx);
+    let mut state = core.begin_call();
+    let id = watch as u64;
+    if let Some(watch) = state.watches.get_mut(&id) {
+        watch.events = events;
+        state.queue_watch(id);
+    }
+    drop(core.preempt(state, me));
 }
 
 pub(super) unsafe extern "C" fn fd_unwatch(ctx: *mut c_void, watch: i64) {

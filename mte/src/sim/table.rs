@@ -30,6 +30,7 @@ pub(super) fn table(core: &'static Core) -> Ops {
         work_push: callbacks::work_push,
         fd_wait: park::fd_wait,
         fd_watch: callbacks::fd_watch,
+        fd_watch_for: callbacks::fd_watch_for,
         fd_unwatch: callbacks::fd_unwatch,
         socket: calls::socket,
         bind: calls::bind,
