@@ -2,10 +2,12 @@
 //!
 //! C header: `include/linux/net.h` (API of 6.12).
 //! Guarantees kept: the blocking rules of the Internet sockets (`sk_rcvtimeo`, `sk_sndtimeo`, signals, MSG_DONTWAIT);
-//! `shutdown` wakes whoever is blocked; connect is bounded by `sk_sndtimeo` and ends with -EINPROGRESS.
+//! `shutdown` wakes whoever is blocked. Connecting and accepting: `connect.rs`, `accept.rs`.
 //! Differs from Linux: the namespace is the host's; a socket has no file. Not provided: socketpair, poll, ioctl.
 //! Used by DRBD for: connecting and listening (`drbd_try_connect`, `prepare_listen_socket`), all traffic.
 
+mod accept;
+mod connect;
 pub mod inet;
 pub mod skbuff;
 pub(crate) mod sock;
@@ -17,8 +19,8 @@ use std::ptr;
 
 use crate::errno::{Errno, Result, to_ret};
 use crate::kernel::Kernel;
-use crate::sock::{Patience, Sock};
-use crate::{context, sys};
+use crate::sock::Sock;
+use crate::sys;
 
 /// The operations of every socket made here.
 struct Operations(sys::proto_ops);
@@ -150,8 +152,7 @@ unsafe extern "C" fn op_listen(socket: *mut sys::socket, backlog: c_int) -> c_in
         sock.apply_members();
         crate::errno::from_ret(sock.kernel.ops.listen(sock.fd, backlog))?;
         sock.set_state(sys::TCP_LISTEN);
-        sock.start_listening(backlog);
-        Ok(())
+        sock.start_listening(backlog)
     }))
 }
 
@@ -164,56 +165,8 @@ unsafe extern "C" fn op_connect(
     // SAFETY: the caller passes a live socket and its address.
     to_ret((|| unsafe {
         let (sock, addr) = (sock_of(socket)?, address(addr, len)?);
-        connect(sock, &mut (*socket).state, addr, flags & libc::O_NONBLOCK == 0)
+        connect::connect(sock, &mut (*socket).state, addr, flags & libc::O_NONBLOCK == 0)
     })())
-}
-
-fn connect(
-    sock: &'static Sock,
-    state: &mut sys::socket_state,
-    addr: &[u8],
-    waits: bool,
-) -> Result<()> {
-    if waits {
-        context::might_sleep();
-    }
-    sock.apply_members();
-    if !sock.is_stream() {
-        return crate::errno::from_ret(sock.kernel.ops.connect(sock.fd, addr)).map(drop);
-    }
-    match *state {
-        sys::SS_CONNECTED => return Err(Errno::EISCONN),
-        sys::SS_CONNECTING => {}
-        sys::SS_UNCONNECTED => {
-            let ret = sock.kernel.ops.connect(sock.fd, addr);
-            if ret < 0 && Errno::new(ret) != Errno::EINPROGRESS {
-                return Err(Errno::new(ret));
-            }
-            *state = sys::SS_CONNECTING;
-            sock.set_state(sys::TCP_SYN_SENT);
-        }
-        _ => return Err(Errno::EINVAL),
-    }
-    // SAFETY: a plain member.
-    let timeo = if waits { unsafe { (*sock.sk()).sk_sndtimeo } } else { 0 };
-    match Patience::new(sock, timeo).wait(sock, libc::POLLOUT) {
-        Err(Errno::EAGAIN) => return Err(Errno::EINPROGRESS),
-        other => other?,
-    }
-    match sock.kernel.ops.getsockopt_int(sock.fd, libc::SOL_SOCKET, libc::SO_ERROR) {
-        Ok(0) => {
-            *state = sys::SS_CONNECTED;
-            sock.set_state(sys::TCP_ESTABLISHED);
-            sock.refresh_queued();
-            sock.sync_watches();
-            Ok(())
-        }
-        Ok(error) | Err(error) => {
-            *state = sys::SS_UNCONNECTED;
-            sock.set_state(sys::TCP_CLOSE);
-            Err(Errno::new(error))
-        }
-    }
 }
 
 unsafe extern "C" fn op_accept(
@@ -257,6 +210,14 @@ unsafe extern "C" fn op_shutdown(socket: *mut sys::socket, how: c_int) -> c_int 
     to_ret(unsafe { sock_of(socket) }.and_then(|sock| {
         if !(0..=2).contains(&how) {
             return Err(Errno::EINVAL);
+        }
+        if sock.state() == sys::TCP_LISTEN {
+            // A listener sends nothing; without receiving it is none.
+            if how != sys::SHUT_WR as c_int {
+                crate::errno::from_ret(sock.kernel.ops.shutdown(sock.fd, how))?;
+                sock.stop_listening();
+            }
+            return Ok(());
         }
         crate::errno::from_ret(sock.kernel.ops.shutdown(sock.fd, how))?;
         // SAFETY: a plain member.

@@ -18,6 +18,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::sock_watch::Watches;
 use crate::sys;
+use crate::wait::WaitQueue;
 
 /// `MAX_SCHEDULE_TIMEOUT`: wait for ever.
 pub(crate) const FOREVER: c_long = c_long::MAX;
@@ -291,15 +292,20 @@ impl Sock {
 
     /// Counts bytes that the driver took.
     pub(crate) fn note_received(&self, bytes: usize) {
-        // SAFETY: ints shared with C.
-        let (received, copied) = unsafe {
-            (
-                AtomicU32::from_ptr(&raw mut (*self.tcp()).rcv_nxt),
-                AtomicU32::from_ptr(&raw mut (*self.tcp()).copied_seq),
-            )
-        };
-        let now = copied.fetch_add(bytes as u32, Ordering::Relaxed).wrapping_add(bytes as u32);
-        received.store(now, Ordering::Relaxed);
+        // SAFETY: an int shared with C.
+        let copied = unsafe { AtomicU32::from_ptr(&raw mut (*self.tcp()).copied_seq) };
+        // First what came, then what was taken of it: nobody may see less than nothing unread.
+        self.note_arrived(copied.load(Ordering::Relaxed).wrapping_add(bytes as u32));
+        copied.fetch_add(bytes as u32, Ordering::Release);
+    }
+
+    /// Notes that the stream has arrived up to `end`: `rcv_nxt` never goes back.
+    pub(crate) fn note_arrived(&self, end: u32) {
+        // SAFETY: an int shared with C.
+        let arrived = unsafe { AtomicU32::from_ptr(&raw mut (*self.tcp()).rcv_nxt) };
+        let is_later = |now: u32| end.wrapping_sub(now).cast_signed() > 0;
+        let _ = arrived
+            .fetch_update(Ordering::Release, Ordering::Relaxed, |now| is_later(now).then_some(end));
     }
 
     /// How many bytes of the stream were received, modulo 2^32.
@@ -311,13 +317,12 @@ impl Sock {
     /// Asks the host what the peer has not acknowledged, and what waits to be read.
     pub(crate) fn refresh_queued(&self) -> i32 {
         let out = self.kernel.ops.queued(self.fd, libc::TIOCOUTQ as c_int).max(0);
-        let unread = self.kernel.ops.queued(self.fd, libc::FIONREAD as c_int).max(0);
+        self.end_of_stream();
         // SAFETY: ints shared with C.
         let sk = unsafe { &mut *self.sk() };
         // SAFETY: as above.
         let tcp = unsafe { &mut *self.tcp() };
         tcp.snd_una = tcp.write_seq.wrapping_sub(out as u32);
-        tcp.rcv_nxt = tcp.copied_seq.wrapping_add(unread as u32);
         sk.sk_wmem_queued = out;
         if sk.sk_userlocks & sys::SOCK_SNDBUF_LOCK as u8 == 0 {
             sk.sk_sndbuf = self.host_option(libc::SO_SNDBUF);
@@ -375,8 +380,8 @@ impl Sock {
             if let Some(timer) = armed {
                 sock.kernel.ops.timer_cancel(timer);
             }
-            sock.unwatch_all();
-            sock.drop_unaccepted();
+            sock.stop_listening();
+            sock.unwatch();
             sock.kernel.ops.close(sock.fd);
         }
         // SAFETY: it came from a box, and no timer or watch knows it any more.
@@ -435,6 +440,23 @@ impl Patience {
             return Err(Errno::EAGAIN);
         }
         match crate::sched::sleep_on_fd(sock.fd, events as u32, left) {
+            Err(Errno::ERESTARTSYS) if self.deadline_ns.is_some() => Err(Errno::EINTR),
+            other => other,
+        }
+    }
+
+    /// Waits on `queue` until `cond` is true; errors as for [`Patience::wait`].
+    pub(crate) fn wait_until(
+        &self,
+        queue: &WaitQueue,
+        mut cond: impl FnMut() -> bool,
+    ) -> Result<()> {
+        if self.deadline_ns == Some(0) {
+            return if cond() { Ok(()) } else { Err(Errno::EAGAIN) };
+        }
+        let deadline_ns = self.deadline_ns.unwrap_or(mte::NEVER);
+        match queue.wait_in(sys::TASK_INTERRUPTIBLE, deadline_ns, cond) {
+            Err(Errno::ETIME) => Err(Errno::EAGAIN),
             Err(Errno::ERESTARTSYS) if self.deadline_ns.is_some() => Err(Errno::EINTR),
             other => other,
         }

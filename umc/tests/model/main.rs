@@ -26,6 +26,7 @@ mod semaphore;
 mod signal;
 mod socket;
 mod socket_events;
+mod socket_watch;
 mod spinlock;
 mod timer;
 mod wait;

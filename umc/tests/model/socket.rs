@@ -13,6 +13,7 @@ use crate::harness::*;
 pub const WAITALL: c_int = libc::MSG_WAITALL;
 pub const SIGHUP: c_int = libc::SIGHUP;
 pub const EAGAIN: c_int = -libc::EAGAIN;
+const PORT: u16 = 7789;
 pub const ERESTARTSYS: c_int = -(sys::ERESTARTSYS as c_int);
 
 /// A socket; released by its play.
@@ -46,10 +47,10 @@ impl Socket {
         }
     }
 
-    fn address(ip: [u8; 4]) -> sys::sockaddr_in {
+    fn address(ip: [u8; 4], port: u16) -> sys::sockaddr_in {
         sys::sockaddr_in {
             sin_family: libc::AF_INET as u16,
-            sin_port: 7789u16.to_be(),
+            sin_port: port.to_be(),
             sin_addr: sys::in_addr { s_addr: u32::from_ne_bytes(ip) },
             ..Default::default()
         }
@@ -62,7 +63,11 @@ impl Socket {
     }
 
     pub fn bind_and_listen(self) {
-        let mut address = Socket::address(ADDRESS.octets());
+        self.bind_and_listen_at(PORT);
+    }
+
+    pub fn bind_and_listen_at(self, port: u16) {
+        let mut address = Socket::address(ADDRESS.octets(), port);
         // SAFETY: a live socket and address.
         unsafe {
             let ops = &*(*self.get()).ops;
@@ -76,10 +81,18 @@ impl Socket {
     }
 
     pub fn connect_to(self, ip: [u8; 4]) -> c_int {
-        let mut address = Socket::address(ip);
+        self.connect_with(ip, 0)
+    }
+
+    pub fn connect_without_waiting(self) -> c_int {
+        self.connect_with(ADDRESS.octets(), libc::O_NONBLOCK)
+    }
+
+    fn connect_with(self, ip: [u8; 4], flags: c_int) -> c_int {
+        let mut address = Socket::address(ip, PORT);
         // SAFETY: a live socket and address.
         unsafe {
-            (*(*self.get()).ops).connect.unwrap()(self.get(), (&raw mut address).cast(), 16, 0)
+            (*(*self.get()).ops).connect.unwrap()(self.get(), (&raw mut address).cast(), 16, flags)
         }
     }
 

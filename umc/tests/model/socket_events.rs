@@ -134,6 +134,93 @@ unsafe extern "C" fn state_change(sk: *mut sys::sock) {
     }
 }
 
+unsafe extern "C" fn any_state_change(sk: *mut sys::sock) {
+    // SAFETY: as above.
+    unsafe { driver_of(sk) }.ring();
+}
+
+/// A connect that does not wait goes on by itself: `sk_state_change` tells when it has ended, and the next connect how.
+#[test]
+fn a_connect_that_does_not_wait_tells_how_it_ended() {
+    holds(500, |world| {
+        let is_refused = world.flip();
+        let listener = (!is_refused).then(Socket::listen);
+        let (client, driver) = (Socket::tcp(), Driver::new());
+        // SAFETY: assigned as a driver does.
+        let sk = unsafe { (*client.get()).sk };
+        // SAFETY: as above.
+        unsafe {
+            (*sk).sk_user_data = driver.get().cast();
+            (*sk).sk_state_change = Some(any_state_change);
+        }
+        assert_eq!(client.connect_without_waiting(), -libc::EINPROGRESS);
+        if world.flip() {
+            let again = client.connect_without_waiting();
+            let may_be = if is_refused { -libc::ECONNREFUSED } else { 0 };
+            assert!(again == -libc::EALREADY || again == may_be, "{again}");
+        }
+        c!(wait_for_completion(driver.bell()));
+        // SAFETY: a plain member.
+        let state = u32::from(unsafe { (*sk).sk_state });
+        if is_refused {
+            assert_eq!(state, sys::TCP_CLOSE);
+        } else {
+            assert_eq!(state, sys::TCP_ESTABLISHED);
+            assert!([0, -libc::EISCONN].contains(&client.connect_without_waiting()));
+            assert_eq!(client.connect_without_waiting(), -libc::EISCONN);
+            assert_eq!(client.send(&[7; 10]), 10);
+        }
+        client.release();
+        listener.inspect(|listener| listener.release());
+    });
+}
+
+/// What `tcp_sock` says is unread.
+fn unread(socket: Socket) -> i32 {
+    // SAFETY: a live socket.
+    unsafe {
+        let tcp = (*socket.get()).sk.cast::<sys::tcp_sock>();
+        ((*tcp).rcv_nxt).wrapping_sub((*tcp).copied_seq).cast_signed()
+    }
+}
+
+/// `rcv_nxt - copied_seq` is what is unread: when `sk_data_ready` is called, and after each receive.
+#[test]
+fn what_is_unread_is_known_when_it_is_announced() {
+    holds(500, |world| {
+        let ((client, server), driver) = (pair(), Driver::new());
+        // SAFETY: assigned as a driver does.
+        unsafe {
+            let sk = (*server.get()).sk;
+            (*sk).sk_user_data = driver.get().cast();
+            (*sk).sk_data_ready = Some(data_ready);
+        }
+        let mut buffer = [0; 4];
+        assert_eq!(server.recv(&mut buffer, libc::MSG_DONTWAIT), EAGAIN);
+        let sender = world.thread("sender", move || {
+            world.nap(20 * US);
+            assert_eq!(client.send(&[7; 10]), 10);
+        });
+        c!(wait_for_completion(driver.bell()));
+        assert!(unread(server) > 0, "announced, and nothing is unread");
+        let mut received = 0;
+        while received < 10 {
+            let known = unread(server);
+            match server.recv(&mut buffer, libc::MSG_DONTWAIT) {
+                EAGAIN => c!(wait_for_completion(driver.bell())),
+                got => {
+                    received += got;
+                    assert!(unread(server) >= known - got, "{} of {known}", unread(server));
+                    assert!(unread(server) <= 10 - received, "more is unread than was sent");
+                }
+            }
+        }
+        sender.join();
+        client.release();
+        server.release();
+    });
+}
+
 /// `sk_data_ready` is called for data that came: who waits for the call, and then receives without waiting, misses
 /// nothing.
 #[test]
