@@ -30,6 +30,14 @@ struct Chunk(*mut u8);
 // SAFETY: free memory belongs to the list it is in.
 unsafe impl Send for Chunk {}
 
+impl Chunk {
+    /// Gives the memory back. `layout` is the one of its class.
+    fn free(self, layout: Layout) {
+        // SAFETY: it came from `Pool::fresh` with this layout.
+        unsafe { std::alloc::dealloc(self.0, layout) };
+    }
+}
+
 #[derive(Default)]
 struct Lists {
     /// For times without memory; all of the largest class of the set.
@@ -85,8 +93,7 @@ impl Pool {
     }
 
     fn release(&self, chunk: Chunk, class: usize) {
-        // SAFETY: it came from `fresh` with the same class.
-        unsafe { std::alloc::dealloc(chunk.0, self.layout(class)) };
+        chunk.free(self.layout(class));
     }
 
     /// A chunk for at least class `class`, and its real class.
@@ -124,18 +131,26 @@ impl Pool {
     }
 
     fn give_back(&self, chunk: Chunk, class: usize) {
+        let layout = self.layout(class);
         let mut lists = self.lists.lock();
         lists.live -= 1;
-        if class == self.class_max && lists.reserve.len() < self.reserved {
+        let is_awaited = self.waiters.load(Ordering::SeqCst) > 0;
+        let surplus = if class == self.class_max && lists.reserve.len() < self.reserved {
             lists.reserve.push(chunk);
-        } else if lists.cached[class].len() < CACHED_MAX[class] {
+            None
+        } else if is_awaited || lists.cached[class].len() < CACHED_MAX[class] {
             lists.cached[class].push(chunk);
+            None
         } else {
-            drop(lists);
-            self.release(chunk, class);
-        }
-        if self.waiters.load(Ordering::SeqCst) > 0 {
+            Some(chunk)
+        };
+        if is_awaited {
             self.freed.wake_up_all();
+        }
+        // The last look at the pool: with its last bio back, the set may end.
+        drop(lists);
+        if let Some(chunk) = surplus {
+            chunk.free(layout);
         }
     }
 }

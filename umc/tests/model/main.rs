@@ -12,6 +12,8 @@
 //! `UMC_MODEL_SEEDS=N` plays N seeds instead of the usual number. `planted` shows that faults are found.
 
 mod abi;
+mod bdev;
+mod bioset;
 mod completion;
 mod fairness;
 mod harness;

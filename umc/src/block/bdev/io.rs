@@ -288,14 +288,18 @@ impl Bdev {
     /// Zeroes by the device if it can; else, and when it turns out that it cannot, by writing zeroes, which takes long
     /// and needs a thread of its own.
     fn zero(&self, offset: u64, len: u64, unmap: bool, done: Done) {
-        let inner = self.0.clone();
+        // Also between the attempt and the writes.
+        let in_flight = InFlight::new(&self.0);
         if self.record().limits().max_write_zeroes_sectors == 0 {
-            return zero_by_hand(inner, offset, len, unmap, done);
+            return zero_by_hand(in_flight, offset, len, unmap, done);
         }
         let keep = if unmap { 0 } else { sys::REQ_NOUNMAP };
         let retry = move |result: Result<IoDone>| match result {
-            Err(Errno::EOPNOTSUPP) => zero_by_hand(inner, offset, len, unmap, done),
-            result => done(result),
+            Err(Errno::EOPNOTSUPP) => zero_by_hand(in_flight, offset, len, unmap, done),
+            result => {
+                drop(in_flight);
+                done(result);
+            }
         };
         Request::start(&self.0, false, None, Box::new(retry))
             .run(|request| request.send_bare(sys::REQ_OP_WRITE_ZEROES | keep, offset, len));
@@ -306,22 +310,22 @@ fn finish_empty(read: bool, done: Done) {
     done(if read { PageBuf::new(0).map(IoDone::Read) } else { Ok(IoDone::Done) });
 }
 
-fn zero_by_hand(inner: Arc<Inner>, offset: u64, len: u64, unmap: bool, done: Done) {
-    inner.in_flight.fetch_add(1, Ordering::SeqCst);
-    let kernel = inner.kernel;
+fn zero_by_hand(in_flight: InFlight, offset: u64, len: u64, unmap: bool, done: Done) {
+    let kernel = in_flight.0.kernel;
     let work = move || {
         let flags = if unmap { 0 } else { sys::BLKDEV_ZERO_NOUNMAP };
         // SAFETY: what is in flight keeps the device open.
         let ret = unsafe {
             crate::blk_lib::blkdev_issue_zeroout(
-                inner.bdev,
+                in_flight.0.bdev,
                 offset >> 9,
                 len >> 9,
                 gfp::NOIO,
                 flags,
             )
         };
-        inner.leave();
+        // First, since `done` may drop the device.
+        drop(in_flight);
         done(crate::errno::from_ret(ret).map(|_| IoDone::Done));
     };
     // The closure holds `done`, so a thread that cannot be started must still tell: it waits in a slot.
@@ -342,10 +346,20 @@ fn zero_by_hand(inner: Arc<Inner>, offset: u64, len: u64, unmap: bool, done: Don
     }
 }
 
-impl Inner {
-    fn leave(&self) {
-        if self.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.idle.wake_up_all();
+/// Something on its way to the device, which stays open meanwhile.
+struct InFlight(Arc<Inner>);
+
+impl InFlight {
+    fn new(inner: &Arc<Inner>) -> InFlight {
+        inner.in_flight.fetch_add(1, Ordering::SeqCst);
+        InFlight(inner.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.idle.wake_up_all();
         }
     }
 }
@@ -357,18 +371,17 @@ struct Request {
     parts: AtomicU32,
     status: AtomicU8,
     read: bool,
-    rest: Mutex<Option<(Option<PageBuf>, Done)>>,
+    rest: Mutex<Option<(InFlight, Option<PageBuf>, Done)>>,
 }
 
 impl Request {
     fn start(inner: &Arc<Inner>, read: bool, buf: Option<PageBuf>, done: Done) -> Arc<Request> {
-        inner.in_flight.fetch_add(1, Ordering::SeqCst);
         Arc::new(Request {
             inner: inner.clone(),
             parts: AtomicU32::new(1),
             status: AtomicU8::new(STS_OK),
             read,
-            rest: Mutex::new(Some((buf, done))),
+            rest: Mutex::new(Some((InFlight::new(inner), buf, done))),
         })
     }
 
@@ -430,13 +443,13 @@ impl Request {
         if self.parts.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
         }
-        let Some((buf, done)) = self.rest.lock().take() else { return };
+        let Some((in_flight, buf, done)) = self.rest.lock().take() else { return };
         let result = status_to_errno(self.status.load(Ordering::Relaxed)).map(|()| match buf {
             Some(buf) if self.read => IoDone::Read(buf),
             _ => IoDone::Done,
         });
         // First, since `done` may drop the device.
-        self.inner.leave();
+        drop(in_flight);
         done(result);
     }
 }
