@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use mte::sim::lock::Mutex;
+
 use super::{OpenFile, TreeFile};
 use crate::{Errno, Result};
 
@@ -13,10 +15,11 @@ struct Content {
     store: Option<Store>,
 }
 
-/// The text as it was when the file was opened, so that a reader sees one consistent state.
+/// The text as it was when its start was read, so that one who reads on sees one consistent state, and one who starts
+/// over sees what is now.
 struct OpenContent {
     content: Arc<Content>,
-    text: String,
+    text: Mutex<Option<Arc<str>>>,
 }
 
 struct ContentFile(Arc<Content>);
@@ -26,14 +29,23 @@ impl TreeFile for ContentFile {
         if write && self.0.store.is_none() {
             return Err(Errno::EACCES);
         }
-        let text = self.0.show.as_ref().map(|show| show()).unwrap_or_default();
-        Ok(Box::new(OpenContent { content: self.0.clone(), text }))
+        Ok(Box::new(OpenContent { content: self.0.clone(), text: Mutex::default() }))
     }
 }
 
 impl OpenFile for OpenContent {
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
-        Ok(part(self.text.as_bytes(), offset, len).to_vec())
+        let kept = self.text.lock().clone();
+        let text = match kept {
+            Some(text) if offset > 0 => text,
+            _ => {
+                let show = self.content.show.as_ref();
+                let text: Arc<str> = show.map(|show| show()).unwrap_or_default().into();
+                *self.text.lock() = Some(text.clone());
+                text
+            }
+        };
+        Ok(part(text.as_bytes(), offset, len).to_vec())
     }
 
     fn write(&self, _offset: u64, data: &[u8]) -> Result<usize> {
@@ -49,7 +61,7 @@ pub(crate) fn part(data: &[u8], offset: u64, len: usize) -> &[u8] {
     &data[start..start.saturating_add(len).min(data.len())]
 }
 
-/// A file that shows what `show` returns at each open.
+/// A file that shows what `show` returns, anew for each read from the start.
 pub fn text(show: impl Fn() -> String + Send + Sync + 'static) -> Arc<dyn TreeFile> {
     Arc::new(ContentFile(Arc::new(Content { show: Some(Box::new(show)), store: None })))
 }

@@ -43,6 +43,20 @@ fn a_handle_outlives_its_node() {
 }
 
 #[test]
+fn a_text_is_made_anew_for_a_read_from_its_start() {
+    let shown = Arc::new(AtomicU64::new(0));
+    let show = move || format!("state {}", shown.fetch_add(1, Ordering::Relaxed));
+    let tree = Tree::default();
+    tree.add_file("/proc/state", 0o444, text(show)).unwrap();
+    let open = tree.open(tree.resolve("/proc/state").unwrap().ino, false).unwrap();
+    assert_eq!(open.read(0, 100).unwrap(), b"state 0");
+    assert_eq!(open.read(6, 100).unwrap(), b"0", "one who reads on sees the same state");
+    assert_eq!(open.read(7, 100).unwrap(), b"");
+    assert_eq!(open.read(0, 5).unwrap(), b"state", "one who starts over sees what is now");
+    assert_eq!(open.read(5, 100).unwrap(), b" 1");
+}
+
+#[test]
 fn block_numbers_tell_the_device() {
     let tree = Tree::default();
     let devt = 147 << 20 | 3;
