@@ -35,9 +35,12 @@
 	static void *__used __section(".discard.addressable")                                 \
 		__PASTE(__UNIQUE_ID___addressable_##symbol, __COUNTER__) = (void *)&symbol;
 
-/* One exactly when `x` is an integer constant expression: only then is `(x) * 0` a null pointer constant. */
+/* One exactly when `x` is an integer constant expression: only then is the pointer below the null pointer constant, which
+ * leaves the other branch its type. */
+struct umc_not_constant;
 #define __is_constexpr(x)                                                                     \
-	(sizeof(int) == sizeof(*(1 ? ((void *)((long)(x) * 0l)) : (int *)1)))
+	_Generic(0 ? (void *)(0L & (long)(x)) : (struct umc_not_constant *)0,                 \
+		struct umc_not_constant *: 1, void *: 0)
 #define statically_true(x) (__builtin_constant_p(x) && (x))
 #define is_signed_type(type) ((type)-1 < (type)1)
 #define is_unsigned_type(type) (!is_signed_type(type))

@@ -98,44 +98,39 @@ static inline unsigned long find_last_bit(const unsigned long *addr, unsigned lo
 	return size;
 }
 
-/* Like find_next_bit, going on from the start of the map. */
+/* What a search below `end` found, or `size` when it found nothing. */
+static inline unsigned long umc_found(unsigned long bit, unsigned long end, unsigned long size)
+{
+	return bit >= end ? size : bit;
+}
+
+/* Once round the map: from `offset` to its end, then from its start to `offset`. */
 static inline unsigned long find_next_bit_wrap(const unsigned long *addr, unsigned long size,
 					       unsigned long offset)
 {
-	unsigned long bit = find_next_bit(addr, size, offset);
+	unsigned long ahead = find_next_bit(addr, size, offset);
 
-	if (bit < size || offset == 0)
-		return bit;
-	bit = find_first_bit(addr, offset);
-	return bit < offset ? bit : size;
+	return ahead < size ? ahead : umc_found(find_first_bit(addr, offset), offset, size);
 }
 
 static inline unsigned long find_next_and_bit_wrap(const unsigned long *addr1,
 						   const unsigned long *addr2, unsigned long size,
 						   unsigned long offset)
 {
-	unsigned long bit = find_next_and_bit(addr1, addr2, size, offset);
+	unsigned long ahead = find_next_and_bit(addr1, addr2, size, offset);
 
-	if (bit < size || offset == 0)
-		return bit;
-	bit = find_first_and_bit(addr1, addr2, offset);
-	return bit < offset ? bit : size;
+	return ahead < size ? ahead :
+			      umc_found(find_first_and_bit(addr1, addr2, offset), offset, size);
 }
 
-/* The next bit of a walk that began at `start` and wraps once. */
-static inline unsigned long __for_each_wrap(const unsigned long *bitmap, unsigned long size,
-					    unsigned long start, unsigned long n)
+/* The set bit behind `bit` on the way round that began at `start`. */
+static inline unsigned long umc_next_round(const unsigned long *addr, unsigned long size,
+					   unsigned long start, unsigned long bit)
 {
-	unsigned long bit;
-
-	if (n > start) {
-		bit = find_next_bit(bitmap, size, n);
-		if (bit < size)
-			return bit;
-		n = 0;
-	}
-	bit = find_next_bit(bitmap, start, n);
-	return bit < start ? bit : size;
+	if (bit < start)
+		return umc_found(find_next_bit(addr, start, bit + 1), start, size);
+	bit = find_next_bit(addr, size, bit + 1);
+	return bit < size ? bit : umc_found(find_first_bit(addr, start), start, size);
 }
 
 /* Set bit number `n`, counted from zero. */
@@ -190,7 +185,7 @@ static inline unsigned long find_first_zero_bit_le(const void *addr, unsigned lo
 	    (bit) < (size); (bit)++)
 #define for_each_set_bit_wrap(bit, addr, size, start)                                         \
 	for ((bit) = find_next_bit_wrap((addr), (size), (start)); (bit) < (size);             \
-	     (bit) = __for_each_wrap((addr), (size), (start), (bit) + 1))
+	     (bit) = umc_next_round((addr), (size), (start), (bit)))
 /* Runs of set bits [b, e), and of clear ones. */
 #define for_each_set_bitrange(b, e, addr, size)                                               \
 	for ((b) = 0; (b) = find_next_bit((addr), (size), (b)),                               \

@@ -64,12 +64,12 @@ enum system_states {
 #define system_state SYSTEM_RUNNING
 #define oops_in_progress 0
 
-/* Modes of files in sysfs: three octal digits, nothing writable by others, readers at least as many as writers. */
-#define VERIFY_OCTAL_PERMISSIONS(perms)                                                       \
-	(BUILD_BUG_ON_ZERO((perms) < 0) + BUILD_BUG_ON_ZERO((perms) > 0777) +                 \
-	 BUILD_BUG_ON_ZERO((((perms) >> 6) & 4) < (((perms) >> 3) & 4)) +                     \
-	 BUILD_BUG_ON_ZERO((((perms) >> 3) & 4) < ((perms) & 4)) +                            \
-	 BUILD_BUG_ON_ZERO((((perms) >> 6) & 2) < (((perms) >> 3) & 2)) +                     \
-	 BUILD_BUG_ON_ZERO((perms) & 2) + (perms))
+/*
+ * Modes of files in sysfs: nobody else writes, and who may read or write on one side of the three digits may on the side
+ * before it: each bit of 0064 has its fellow three places up.
+ */
+#define UMC_IS_SYSFS_MODE(perms) \
+	(!((perms) & ~0775) && !((perms) & 0064 & ~((perms) >> 3)))
+#define VERIFY_OCTAL_PERMISSIONS(perms) ((perms) + BUILD_BUG_ON_ZERO(!UMC_IS_SYSFS_MODE(perms)))
 
 #endif

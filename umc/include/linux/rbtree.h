@@ -67,14 +67,15 @@ static inline void rb_insert_color_cached(struct rb_node *node, struct rb_root_c
 	rb_insert_color(node, &root->rb_root);
 }
 
+/* The new leftmost node, when there is one in the place of `node`. */
 static inline struct rb_node *rb_erase_cached(struct rb_node *node, struct rb_root_cached *root)
 {
-	struct rb_node *leftmost = NULL;
+	bool was_first = node == root->rb_leftmost;
 
-	if (root->rb_leftmost == node)
-		leftmost = root->rb_leftmost = rb_next(node);
+	if (was_first)
+		root->rb_leftmost = rb_next(node);
 	rb_erase(node, &root->rb_root);
-	return leftmost;
+	return was_first ? root->rb_leftmost : NULL;
 }
 
 static inline void rb_replace_node_cached(struct rb_node *victim, struct rb_node *replacement,
@@ -86,29 +87,10 @@ static inline void rb_replace_node_cached(struct rb_node *victim, struct rb_node
 }
 
 /* Searches with a comparison of the caller: `less` orders nodes, `cmp` compares a key or a node with a node. */
-static __always_inline struct rb_node *
-rb_add_cached(struct rb_node *node, struct rb_root_cached *tree,
-	      bool (*less)(struct rb_node *, const struct rb_node *))
-{
-	struct rb_node **link = &tree->rb_root.rb_node, *parent = NULL;
-	bool leftmost = true;
 
-	while (*link) {
-		parent = *link;
-		if (less(node, parent)) {
-			link = &parent->rb_left;
-		} else {
-			link = &parent->rb_right;
-			leftmost = false;
-		}
-	}
-	rb_link_node(node, parent, link);
-	rb_insert_color_cached(node, tree, leftmost);
-	return leftmost ? node : NULL;
-}
-
-static __always_inline void rb_add(struct rb_node *node, struct rb_root *tree,
-				   bool (*less)(struct rb_node *, const struct rb_node *))
+/* Links `node` as a leaf, behind those that are not greater. */
+static __always_inline void umc_rb_link_leaf(struct rb_node *node, struct rb_root *tree,
+					     bool (*less)(struct rb_node *, const struct rb_node *))
 {
 	struct rb_node **link = &tree->rb_node, *parent = NULL;
 
@@ -117,7 +99,27 @@ static __always_inline void rb_add(struct rb_node *node, struct rb_root *tree,
 		link = less(node, parent) ? &parent->rb_left : &parent->rb_right;
 	}
 	rb_link_node(node, parent, link);
+}
+
+static __always_inline void rb_add(struct rb_node *node, struct rb_root *tree,
+				   bool (*less)(struct rb_node *, const struct rb_node *))
+{
+	umc_rb_link_leaf(node, tree, less);
 	rb_insert_color(node, tree);
+}
+
+/* `node` if it is the leftmost one now: a new leaf is when it hangs to the left of the one that was. */
+static __always_inline struct rb_node *
+rb_add_cached(struct rb_node *node, struct rb_root_cached *tree,
+	      bool (*less)(struct rb_node *, const struct rb_node *))
+{
+	struct rb_node *first = tree->rb_leftmost;
+	bool is_first;
+
+	umc_rb_link_leaf(node, &tree->rb_root, less);
+	is_first = !first || first->rb_left == node;
+	rb_insert_color_cached(node, tree, is_first);
+	return is_first ? node : NULL;
 }
 
 /* The node that was there already, or NULL when `node` was added. */
