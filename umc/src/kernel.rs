@@ -27,8 +27,11 @@ impl Default for Config {
     }
 }
 
-/// What the floors above the scheduler do around a sleep.
-static AROUND_SLEEP: crate::sched::AroundSleep = crate::sched::AroundSleep {
+/// What the floors above the scheduler do at the turns in a task's life.
+static ABOVE_SCHED: crate::sched::Above = crate::sched::Above {
+    task_made: crate::rcupdate::reap,
+    task_ended: crate::rcupdate::put_task_later,
+    reader_left: crate::rcupdate::reader_left,
     worker_sleeps: crate::workqueue::worker_sleeps,
     worker_runs: crate::workqueue::worker_runs,
     flush_plug: crate::plug::flush_plug_from_schedule,
@@ -47,6 +50,7 @@ pub struct Kernel {
     pub(crate) genl: crate::genetlink::State,
     pub(crate) log: crate::printk::Log,
     pub(crate) modules: crate::module::State,
+    pub(crate) rcu: crate::rcupdate::State,
     pub(crate) sched: crate::sched::State,
     pub(crate) timer: crate::timer::State,
     pub(crate) umh: crate::umh::State,
@@ -67,7 +71,8 @@ impl Kernel {
             genl: Default::default(),
             log: Default::default(),
             modules: Default::default(),
-            sched: crate::sched::State::new(&AROUND_SLEEP),
+            rcu: Default::default(),
+            sched: crate::sched::State::new(&ABOVE_SCHED),
             timer: Default::default(),
             umh: Default::default(),
             utsname: Default::default(),

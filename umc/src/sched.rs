@@ -18,6 +18,8 @@ pub(crate) mod policy;
 pub mod printk;
 pub mod random;
 pub mod ratelimit;
+pub(crate) mod raw_spin;
+pub(crate) mod rcu_section;
 pub mod signal;
 mod sleep;
 pub mod utsname;
@@ -33,15 +35,24 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
 use mte::sim::lock::Mutex;
 
 use crate::signal::Signals;
-use crate::{Kernel, rcupdate, sys};
+use crate::{Kernel, sys};
 
 pub use creds::{Comm, Creds, current_creds, with_comm, with_creds};
 pub(crate) use hung::{hung, report_stack};
 pub use sleep::sleep_on_fd;
 pub(crate) use sleep::{schedule, schedule_timeout, schedule_until, set_state, wake_up};
 
-/// What the floors above do around the sleep of a task: the root of the kernel knows them, the scheduler does not.
-pub(crate) struct AroundSleep {
+/// What the floors above do at the turns in a task's life: the root of the kernel knows them, the scheduler does not.
+///
+/// An honest knot stays on this floor: a task that logs, a log that names the task, a report of either with its context
+/// and its time. `sched`, `context`, `printk`, `bug`, `signal`, `jiffies`, `cpumask` use each other.
+pub(crate) struct Above {
+    /// A task was made; none of the caller's locks is held. Never sleeps.
+    pub(crate) task_made: fn(&'static Kernel),
+    /// A task ended: its own reference, to be dropped when no reader can see it. Never sleeps.
+    pub(crate) task_ended: fn(TaskRef),
+    /// A reader of RCU left its section while somebody waits for readers. Never sleeps.
+    pub(crate) reader_left: fn(&Task),
     /// A worker of a work queue is about to sleep: another one may run.
     pub(crate) worker_sleeps: fn(&Task),
     /// It runs again.
@@ -52,23 +63,23 @@ pub(crate) struct AroundSleep {
 
 /// State of this subsystem in one kernel.
 pub struct State {
-    around_sleep: &'static AroundSleep,
+    above: &'static Above,
     tasks: Mutex<BTreeMap<i32, TaskPtr>>,
     last_pid: AtomicI32,
     pub(crate) context: context::State,
     pub(crate) cpus: crate::cpumask::State,
-    pub(crate) rcu: rcupdate::State,
+    pub(crate) sections: rcu_section::Sections,
 }
 
 impl State {
-    pub(crate) fn new(around_sleep: &'static AroundSleep) -> State {
+    pub(crate) fn new(above: &'static Above) -> State {
         State {
-            around_sleep,
+            above,
             tasks: Default::default(),
             last_pid: Default::default(),
             context: Default::default(),
             cpus: Default::default(),
-            rcu: Default::default(),
+            sections: Default::default(),
         }
     }
 }
@@ -185,7 +196,7 @@ impl Task {
         state: u32,
         kthread: Option<Box<dyn Any>>,
     ) -> TaskRef {
-        rcupdate::init();
+        rcu_section::init();
         let pid = kernel.sched.last_pid.fetch_add(1, Ordering::Relaxed) + 2;
         let prio = sys::DEFAULT_PRIO as i32;
         let task = Box::leak(Box::new(Task {
@@ -223,7 +234,7 @@ impl Task {
             (*raw).cpus_ptr = &raw const (*raw).cpus_mask;
         }
         task.set_comm(comm);
-        rcupdate::reap(kernel);
+        (kernel.sched.above.task_made)(kernel);
         kernel.sched.tasks.lock().insert(pid, TaskPtr(NonNull::from(&*task)));
         // SAFETY: the count was set to one for this reference.
         unsafe { TaskRef::from_raw(task) }
@@ -351,7 +362,7 @@ impl Task {
         if CURRENT.get() == task.0.as_ptr() {
             CURRENT.set(ptr::null());
         }
-        rcupdate::put_task_later(task);
+        (task.kernel.sched.above.task_ended)(task);
     }
 
     /// In a simulation, a place where another task may get its turn: primitives whose fast path does not call the table

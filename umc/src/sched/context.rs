@@ -17,9 +17,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mte::sim::lock::Mutex;
 
+use super::rcu_section;
 use crate::bug::stack::Trace;
 use crate::sched::{self, Task};
-use crate::{Kernel, cpumask, printk, rcupdate};
+use crate::{Kernel, cpumask, printk};
 
 /// One level of `preempt_disable` or of a spinlock, in [`Task::atomic`].
 pub(crate) const PREEMPT: u64 = 1;
@@ -74,12 +75,12 @@ pub(crate) fn leave(task: &Task, unit: u64) {
 #[inline]
 fn end(task: &Task) {
     cpumask::leave(task);
-    rcupdate::section_end(task);
+    rcu_section::end(task);
 }
 
 #[inline]
 fn begin(task: &Task) {
-    rcupdate::section_begin(task);
+    rcu_section::begin(task);
     let until_ns = task.kernel.sched.context.record_until_ns.load(Ordering::Relaxed);
     if until_ns != 0 {
         record_entry(task, until_ns);

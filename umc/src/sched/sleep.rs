@@ -55,7 +55,7 @@ impl<'a> Sleeping<'a> {
         }
         task.waits_since.store(task.kernel.ops.now_ns().max(1), Ordering::Relaxed);
         if !task.worker.get().is_null() {
-            (task.kernel.sched.around_sleep.worker_sleeps)(task);
+            (task.kernel.sched.above.worker_sleeps)(task);
         }
         Sleeping(task)
     }
@@ -65,7 +65,7 @@ impl Drop for Sleeping<'_> {
     fn drop(&mut self) {
         let task = self.0;
         if !task.worker.get().is_null() {
-            (task.kernel.sched.around_sleep.worker_runs)(task);
+            (task.kernel.sched.above.worker_runs)(task);
         }
         task.waits_since.store(0, Ordering::Relaxed);
         task.clear_wait();
@@ -75,7 +75,7 @@ impl Drop for Sleeping<'_> {
 /// Sends the requests on their way that the task has collected in its plug: those it sleeps for may be among them.
 fn flush_plug(task: &Task) {
     if !task.plug().is_null() {
-        (task.kernel.sched.around_sleep.flush_plug)(task.as_sys());
+        (task.kernel.sched.above.flush_plug)(task.as_sys());
     }
 }
 

@@ -190,7 +190,7 @@ fn creds_are_those_of_the_request() {
 #[test]
 fn shutdown_leaves_no_thread() {
     let kernel = boot();
-    rcupdate::barrier(kernel);
+    crate::rcupdate::barrier(kernel);
     kernel.shutdown();
     assert_eq!(tasks(kernel).len(), 1);
 }

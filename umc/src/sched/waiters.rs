@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use mte::Ops;
 
+use super::raw_spin::RawSpin;
 use super::{Task, wake_up};
-use crate::spinlock::RawSpin;
 use crate::sys;
 
 /// A word, and those who wait for it to change.

@@ -13,13 +13,13 @@ pub(crate) mod abi;
 
 use std::ffi::c_void;
 use std::mem::take;
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use mte::sim::lock::Mutex;
 
 use crate::kthread::{self, Thread};
 use crate::mutex::KMutex;
+use crate::sched::rcu_section::waiter_fence;
 use crate::sched::{self, Task, TaskRef};
 use crate::wait::WaitQueue;
 use crate::{Kernel, context, printk, sys};
@@ -29,12 +29,9 @@ pub use abi::call_rcu;
 /// State of this subsystem in one kernel.
 #[derive(Default)]
 pub struct State {
-    /// Counts the grace periods that began.
-    current: AtomicU64,
     /// A cookie that is not above this has seen its grace period.
     completed: AtomicU64,
-    /// How many wait for readers: those then look at `readers`.
-    waiting: AtomicU32,
+    /// Those who wait for readers.
     readers: WaitQueue,
     callbacks: Mutex<Callbacks>,
     /// Held from the taking of a batch of callbacks to the end of the last one: that keeps their order.
@@ -81,70 +78,13 @@ enum Callback {
 // SAFETY: the pointers belong to the callback alone from `call_rcu` on.
 unsafe impl Send for Callback {}
 
-/// Whether readers may leave the barriers to membarrier(2). A fact of the host, settled before the first task.
-static LIGHT_READERS: AtomicBool = AtomicBool::new(false);
-
-/// Settles how readers and waiters synchronize. Called for each new task, before it can be a reader.
-pub(crate) fn init() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        const REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
-        let registered = membarrier(REGISTER_PRIVATE_EXPEDITED);
-        LIGHT_READERS.store(registered && membarrier(PRIVATE_EXPEDITED), Ordering::SeqCst);
-    });
-}
-
-const PRIVATE_EXPEDITED: i32 = 1 << 3;
-
-fn membarrier(command: i32) -> bool {
-    // SAFETY: the call has no pointers and changes nothing but the order of memory accesses.
-    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
-}
-
-#[inline]
-fn reader_fence() {
-    if LIGHT_READERS.load(Ordering::Relaxed) {
-        compiler_fence(Ordering::SeqCst);
-    } else {
-        fence(Ordering::SeqCst);
-    }
-}
-
-/// Pairs with every [`reader_fence`] of the process.
-fn waiter_fence() {
-    fence(Ordering::SeqCst);
-    if LIGHT_READERS.load(Ordering::Relaxed) {
-        let done = membarrier(PRIVATE_EXPEDITED);
-        assert!(done, "membarrier worked when it was registered");
-    }
-}
-
-/// The calling task enters its outermost section.
-#[inline]
-pub(crate) fn section_begin(task: &Task) {
-    let current = task.kernel.sched.rcu.current.load(Ordering::Relaxed);
-    task.rcu.store(current + 1, Ordering::Relaxed);
-    reader_fence();
-}
-
-/// The calling task leaves its outermost section.
-#[inline]
-pub(crate) fn section_end(task: &Task) {
-    task.rcu.store(0, Ordering::Release);
-    reader_fence();
-    let state = &task.kernel.sched.rcu;
-    if state.waiting.load(Ordering::Relaxed) != 0 {
-        state.readers.wake_up_all_for(task);
-    }
-}
-
 /// Waits until every section that is open now has ended. May sleep.
 pub fn synchronize(kernel: &'static Kernel) {
     context::might_sleep();
-    let state = &kernel.sched.rcu;
+    let (state, sections) = (&kernel.rcu, &kernel.sched.sections);
     let dead = take(&mut state.callbacks.lock().dead);
     // A reader that begins after this stores at least `target`.
-    let target = state.current.fetch_add(1, Ordering::SeqCst) + 2;
+    let target = sections.current.fetch_add(1, Ordering::SeqCst) + 2;
     waiter_fence();
     let quiescent = |task: &Task| {
         let section = task.rcu.load(Ordering::Acquire);
@@ -155,38 +95,43 @@ pub fn synchronize(kernel: &'static Kernel) {
     // A task that waits inside its own section was reported, and would wait for ever.
     open.retain(|task| !quiescent(task) && this != Some(std::ptr::from_ref::<Task>(task)));
     if !open.is_empty() {
-        state.waiting.fetch_add(1, Ordering::SeqCst);
+        sections.waiting.fetch_add(1, Ordering::SeqCst);
         waiter_fence();
         state.readers.wait_event(|| open.iter().all(|task| quiescent(task)));
-        state.waiting.fetch_sub(1, Ordering::SeqCst);
+        sections.waiting.fetch_sub(1, Ordering::SeqCst);
     }
     fence(Ordering::SeqCst);
     state.completed.fetch_max(target, Ordering::SeqCst);
     drop(dead);
 }
 
+/// A reader left its section while somebody waits. Never sleeps.
+pub(crate) fn reader_left(task: &Task) {
+    task.kernel.rcu.readers.wake_up_all_for(task);
+}
+
 /// Drops the own reference of a task that ended, after a grace period. Never sleeps.
 pub(crate) fn put_task_later(task: TaskRef) {
     let kernel = task.kernel;
-    kernel.sched.rcu.callbacks.lock().dead.push(task);
+    kernel.rcu.callbacks.lock().dead.push(task);
 }
 
 /// Has the tasks freed that ended long ago, if they are many. Called for each new task. Never sleeps.
 pub(crate) fn reap(kernel: &'static Kernel) {
     let (due, start) = {
-        let mut callbacks = kernel.sched.rcu.callbacks.lock();
+        let mut callbacks = kernel.rcu.callbacks.lock();
         (callbacks.is_due(), callbacks.claim_start())
     };
     if start {
         start_thread(kernel);
     } else if due && sched::try_current().is_some() {
-        kernel.sched.rcu.callbacks_wait.wake_up_all();
+        kernel.rcu.callbacks_wait.wake_up_all();
     }
 }
 
 fn enqueue(kernel: &'static Kernel, callback: Callback) {
     let (start, wake) = {
-        let mut callbacks = kernel.sched.rcu.callbacks.lock();
+        let mut callbacks = kernel.rcu.callbacks.lock();
         callbacks.queue.push(callback);
         // The thread looks at the first one, and waits for further ones by itself.
         let wake = [1, GATHER_MAX].contains(&callbacks.queue.len());
@@ -196,13 +141,13 @@ fn enqueue(kernel: &'static Kernel, callback: Callback) {
         start_thread(kernel);
     }
     if wake {
-        kernel.sched.rcu.callbacks_wait.wake_up_all();
+        kernel.rcu.callbacks_wait.wake_up_all();
     }
 }
 
 fn start_thread(kernel: &'static Kernel) {
     let started = kthread::spawn(kernel, "rcu", Box::new(move || run_callbacks(kernel)));
-    let mut callbacks = kernel.sched.rcu.callbacks.lock();
+    let mut callbacks = kernel.rcu.callbacks.lock();
     callbacks.starting = false;
     match started {
         Ok(thread) => callbacks.thread = Some(thread),
@@ -216,7 +161,7 @@ fn start_thread(kernel: &'static Kernel) {
 }
 
 fn run_callbacks(kernel: &'static Kernel) {
-    let state = &kernel.sched.rcu;
+    let state = &kernel.rcu;
     loop {
         state.callbacks_wait.wait_event_idle(|| {
             let callbacks = state.callbacks.lock();
@@ -238,9 +183,9 @@ fn run_callbacks(kernel: &'static Kernel) {
 /// Runs what is queued, after a grace period; false when nothing was, and the thread is to end. A batch that somebody
 /// else runs is waited for first.
 fn run_batch(kernel: &'static Kernel) -> bool {
-    let _one = kernel.sched.rcu.batch.lock();
+    let _one = kernel.rcu.batch.lock();
     let batch = {
-        let mut callbacks = kernel.sched.rcu.callbacks.lock();
+        let mut callbacks = kernel.rcu.callbacks.lock();
         if !callbacks.is_due() {
             return !callbacks.stop;
         }
@@ -269,7 +214,7 @@ pub fn barrier(kernel: &'static Kernel) {
 
 /// Runs the queued callbacks and ends the thread. May sleep.
 pub(crate) fn shutdown(kernel: &'static Kernel) {
-    let state = &kernel.sched.rcu;
+    let state = &kernel.rcu;
     let thread = {
         let mut callbacks = state.callbacks.lock();
         callbacks.stop = true;

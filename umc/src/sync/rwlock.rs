@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mte::{NEVER, Ops};
 
 use crate::sched::Task;
-use crate::spinlock::RawSpin;
+use crate::sched::raw_spin::RawSpin;
 use crate::{context, sys};
 
 const WRITER: u32 = 1 << 31;

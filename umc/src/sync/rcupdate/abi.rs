@@ -95,7 +95,7 @@ pub unsafe extern "C" fn kvfree_call_rcu(head: *mut sys::rcu_head, ptr: *mut c_v
 pub unsafe extern "C" fn get_state_synchronize_rcu() -> c_ulong {
     fence(Ordering::SeqCst);
     // The target of a grace period that begins after this.
-    current_kernel().sched.rcu.current.load(Ordering::SeqCst) + 2
+    current_kernel().sched.sections.current.load(Ordering::SeqCst) + 2
 }
 
 /// # Safety
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn get_state_synchronize_rcu() -> c_ulong {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn poll_state_synchronize_rcu(cookie: c_ulong) -> bool {
-    current_kernel().sched.rcu.completed.load(Ordering::SeqCst) >= cookie
+    current_kernel().rcu.completed.load(Ordering::SeqCst) >= cookie
 }
 
 /// # Safety

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize};
 
+use std::sync::atomic::{AtomicBool, AtomicU32};
+
 use super::*;
 use crate::Config;
 use crate::completion::Completion;
@@ -77,7 +79,7 @@ fn a_grace_period_waits_for_an_open_section() {
         is_done.store(true, Ordering::SeqCst);
     };
     let waiter = kthread::spawn(kernel, "waiter", Box::new(waiter)).unwrap();
-    while kernel.sched.rcu.waiting.load(Ordering::Relaxed) == 0 {
+    while kernel.sched.sections.waiting.load(Ordering::Relaxed) == 0 {
         kernel.ops.yield_now();
     }
     assert!(!done.load(Ordering::SeqCst));
@@ -127,7 +129,7 @@ fn ended_tasks_do_not_pile_up() {
     for _ in 0..5 * DEAD_MAX {
         kthread::spawn(kernel, "short", Box::new(|| ())).unwrap().join();
     }
-    let dead = || kernel.sched.rcu.callbacks.lock().dead.len();
+    let dead = || kernel.rcu.callbacks.lock().dead.len();
     while dead() > DEAD_MAX + 1 {
         kthread::spawn(kernel, "short", Box::new(|| ())).unwrap().join();
         kernel.ops.yield_now();
@@ -162,5 +164,5 @@ fn a_callback_that_leaves_preemption_off_is_reported() {
 
 /// Whether somebody waits for a reader.
 pub(crate) fn is_awaited(kernel: &'static Kernel) -> bool {
-    kernel.sched.rcu.waiting.load(Ordering::SeqCst) != 0
+    kernel.sched.sections.waiting.load(Ordering::SeqCst) != 0
 }
