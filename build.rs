@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umcd` is the kernel that modules link to: every exported function has to be in its dynamic symbol table.
 
 fn main() {

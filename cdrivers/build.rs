@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Embeds the shim headers and the names of stubs, so that the KDIR can be made anywhere.
 
 use std::fmt::Write as _;

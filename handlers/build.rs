@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Compiles the variadic log functions of libtcmu and lets the tests export the handler ABI.
 
 use std::env;

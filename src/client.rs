@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! One client of the control socket.
 
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The control socket: one SEQPACKET socket, two services, a kernel thread for each client.
 //!
 //! Only the user who started the node, and root, are let in: the socket has mode 0600, and SO_PEERCRED is looked at

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The netlink service: raw netlink datagrams to and from a [`Portal`].
 //!
 //! The kernel delivers without waiting. What the socket cannot take at once waits in a bounded queue, as in the

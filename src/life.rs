@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A node's life, from start to end.
 //!
 //! Start: state directory and lock, kernel, disks, tree, modules, control socket, record. A failure on the way takes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umcd`: one emulated kernel, one node, in the foreground.
 //!
 //! [`life`] brings the parts of a [`node`] up and takes them down in order; [`control`] is the node's socket, whose

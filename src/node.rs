@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A node, as everything works on it that serves it: its kernel, disks, tree and modules.
 
 use std::io;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Programs that a node which was killed left behind: usermode helpers and what they started, told by a variable of their
 //! environment.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The JSON service: what `umc` asks a node.
 
 use std::path::Path;

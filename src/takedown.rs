@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Taking down what drivers still have up, so that a node can end.
 //!
 //! What is up, and the command of the stock tools that takes it down, stands in the catalogue

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A driver that goes wrong says where: a backtrace with module, function, file and line, the last lines of the log, and
 //! an exit status of its own. A task that hangs is reported with its stack.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Bad input gets an error that names the object, the cause and the next step, and loses nothing.
 
 use std::fs;

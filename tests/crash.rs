@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! No acknowledged and flushed write is lost, whichever node is killed whenever.
 //!
 //! Goal: what a program wrote and fsync'ed is there after any SIGKILL, and no round needs a hand.

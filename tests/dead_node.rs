@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Programs that see a node which is gone: its names are nobody's, and the host's disks stay out of reach.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Discards from the tool to the image, which stays sparse, and zeroing, which does not pretend to be one.
 //!
 //! Method: stock tools on a node's devices. What an image takes on the host's disk, the node's counters, and the content

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What is durable when: synchronous writes, fsync and its kin, and what a program may not count on.
 //!
 //! Method: disks whose cache is lost with the process, so that an image holds what was flushed and nothing else. A call

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `drbdsetup events2`: what is shown and when, readers that do not read, and the end of the stream.
 
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node

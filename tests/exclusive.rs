@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Who may open or mount a device, and who may not: claims, holders, roles, and a close that is seen at once.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A test program that is killed leaves no node, no mount and no file.
 
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Disks that cannot be: each gets one clear error that names the disk, the cause and the next step, and the node lives.
 
 #[path = "handlers/support.rs"]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umc handler check` passes good handlers, finds each planted fault and names the rule that is broken.
 
 #[path = "handlers/support.rs"]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What DRBD makes of a handler that fails, delays or withholds an answer: what its `on-io-error` policy says.
 //!
 //! Method: both lower disks stand on a handler that is made for this test and misbehaves on command, for data but not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Disks that stand on tcmu-runner handlers: Debian's own files, and `file` over a block device.
 //!
 //! Method: DRBD with internal metadata replicates between two such disks. ext4 goes on top; files are written, the

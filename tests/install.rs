@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `tools/install`: what is installed below a prefix works from there alone, and is gone after `--uninstall`.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The Secondary is killed and restarted at random moments under write load.
 //!
 //! Method: rounds (20 with protocol C; `UMC_ROUNDS`) on one cluster. In each, the Primary takes random writes while the

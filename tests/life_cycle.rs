@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The end of a node: resources that are up are taken down, what holds a device is named, and nothing stays behind.
 
 use std::fs::{self, File};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Fifty nodes on one host at once, in replicating pairs: each is its own, and nothing is left of them.
 
 use std::fs;

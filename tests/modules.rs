@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Modules: where they came from, parameters, sysfs, /proc/drbd, debugfs, load and unload.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Two nodes, each in a network namespace of its own: they replicate, notice that the link between them went down, and
 //! resync when it is back.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Noise on the netlink service of a live node: every record is answered, and nothing else happens.
 //!
 //! Method: `UMC_RECORDS` records (4000) on one connection to a node whose resource replicates: random bytes; a sound

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The cluster manager's agent `ocf:linbit:drbd`, unmodified, manages two nodes as Pacemaker would.
 //!
 //! Needs the agent, which drbd-utils installs, and the shell functions of resource-agents. `crm_master` and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What ends a machine ends the node, and never the host: sysrq, reboot(2), `reboot -f` and their like, as handlers of
 //! drbd.conf use them.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What is written on one node is on the disks of both.
 //!
 //! Method: random writes of mixed sizes through the DRBD device of the Primary, kept in a model in memory; then `down`,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A driver that was unloaded has left: no thread, no descriptor and no memory of it, however often it was there.
 
 use std::collections::BTreeMap;

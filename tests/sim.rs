@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The simulator: DRBD's cluster in virtual time, the same for each run of a seed, and planted faults found.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Another user on the machine can neither control a node nor open its disks, and records that are none are refused.
 //!
 //! Injected on both services of the control socket: truncated, oversized, wrong and random records (fixed seed).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A node under valgrind: no access to memory that is not its own, and nothing lost when it ends.
 //!
 //! Method: one of two nodes is `umcd` under memcheck, from its start through a sync in both roles, writes, `drbdadm down`

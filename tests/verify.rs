@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Online verify finds what differs, and a resync by checksums repairs it, with every digest.
 
 use std::fs::File;

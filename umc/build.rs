@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Binds the shim headers to `umc::sys` and compiles the C-variadic glue.
 //!
 //! The headers are the only source of a layout: every header under `include/` is bound, types and constants only.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Drivers known by name.
 
 /// Some files of a package's archive, and where they go in the build directory.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Calls between modules.
 //!
 //! Modules are loaded `RTLD_LOCAL`, and each kernel in a process has its own copy of them, so the dynamic linker

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Kbuild, and from `NAME.ko` to `NAME.so`.
 
 use std::collections::BTreeMap;

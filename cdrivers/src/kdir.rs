@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The synthetic KDIR.
 //!
 //! What Kbuild needs to build an external module, and nothing else: Debian's own top Makefile and scripts as symbolic

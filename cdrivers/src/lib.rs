@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The KDIR that drivers are built against, and the catalogue of drivers that are known by name.
 //!
 //! [`catalogue`] says which files of which Debian package a driver consists of; [`package`] unpacks them into a cache,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Where a module came from: `NAME.json` beside `NAME.ko` and `NAME.so`.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Finding module files.
 
 use std::path::{Path, PathBuf};

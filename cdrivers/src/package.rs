@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Source out of Debian packages: unpacked in part, never patched, and compared with the archive on request.
 
 use std::collections::BTreeMap;

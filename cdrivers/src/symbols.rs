@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The ledger: what a module needs, and who has it.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What stat(2) sees.
 
 use std::time::{Duration, UNIX_EPOCH};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What an ioctl points at, fetched from its caller.
 //!
 //! FUSE copies the argument of an ioctl by the size that is in its number. `BLKDISCARD` and `BLKZEROOUT` have none, so all

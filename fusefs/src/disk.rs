@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! An open block device.
 //!
 //! Requests of whole blocks go straight to the device and are answered from its completion. A read of another size

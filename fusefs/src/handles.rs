@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What the processes of the host have open.
 
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Threads for requests that may block when no loop thread may.
 //!
 //! A driver may block in an open or a submit: DRBD does while its I/O is suspended. The kernel's requests are read by a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The FUSE export of a node: its `/dev`, `/proc` and `/sys`, and its block devices as files that do I/O.
 //!
 //! [`mount`] shows a kernel's tree at a directory of the host. A block device appears as a regular file of its size,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The threads that read requests, watched from outside.
 //!
 //! [`Loops`] answers one question: has every request that was read before a certain moment reached its handler? A loop

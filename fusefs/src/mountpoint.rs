@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Putting a FUSE connection onto a directory, and taking it away.
 
 use std::fs::{self, File, OpenOptions};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Requests of our own to our own tree.
 //!
 //! Such a request can be sent to its server, this process, when the process is killed. The host then waits for the answer

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Keeps writes of odd sizes apart from others.
 //!
 //! A write that does not begin and end at a block reads the blocks at its ends, changes them and writes them back. A write

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Answers the kernel's requests.
 
 use std::ffi::OsStr;

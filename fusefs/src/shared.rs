@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The state of one mount, and what of its work may call a driver.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

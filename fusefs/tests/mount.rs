@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A kernel with a disk in memory, mounted, and used through the host's system calls.
 //!
 //! Checked: names and attributes; reads and writes of every size and alignment against a plain array, from several threads;

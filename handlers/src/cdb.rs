@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! SCSI commands for handlers that take nothing else, and what their answers mean to the block layer.
 
 use std::fmt::{self, Display, Formatter};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! One request on its way through a handler.
 //!
 //! A request becomes a sequence of calls: a flush before, the data in parts the handler can take, a flush after. The

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! One disk as a handler sees it: `struct tcmu_device`.
 //!
 //! Handlers hold a pointer to it and use the accessors of [`crate::exports`] only, so the layout is ours.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A disk of a node that a handler keeps: bios in, handler calls out.
 
 use std::io;

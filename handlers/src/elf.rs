@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What a handler file says about itself, before any of its code runs.
 //!
 //! The handler ABI has no version: a handler of tcmu-runner 1.4 has `read` where 1.5 has `write`. The symbols that a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Errors of this crate: a kind to match, and a sentence for the user.
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! libtcmu's accessors of a device, and the runner's functions, under their C names.
 //!
 //! A handler finds them in the executable (`-rdynamic`). Each gets the device that this host passed to the handler's

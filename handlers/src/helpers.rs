@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! libtcmu's helpers for SCSI commands, data pieces and sense data, under their C names.
 //!
 //! They behave as those of libtcmu 1.5.4: `tests/libtcmu.rs` compares them with the real library.

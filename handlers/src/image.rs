@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What the host finds out about an image before the handler opens it: where it is, its size, who uses it.
 
 use std::fs::{self, File, OpenOptions};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Disks that tcmu-runner handlers keep.
 //!
 //! This crate is the host of the handler ABI of tcmu-runner 1.5.4, in place of tcmu-runner and its libtcmu: it loads

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What handlers log.
 //!
 //! A message about a device goes to the log of the node that owns it; a message about none goes to `tracing`. While a

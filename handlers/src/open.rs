@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! From the words a user wrote to a disk of a node.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};

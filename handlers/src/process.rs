@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What a handler may do to the process, and what of libc it finds here instead.
 //!
 //! A handler was written for a process of its own. It may call `exit`, which would end the node without a word; it may

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What Debian's qcow handler would damage, found before it opens the image.
 //!
 //! The handler knows no features: it writes into what a snapshot shares, takes clusters of zeros for data, and runs off

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The worker threads of a disk whose handler blocks.
 //!
 //! Guarantees kept: a handler with `nr_threads == n` never has more than `n` calls running for one device; commands

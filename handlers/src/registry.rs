@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Finding and loading handlers.
 //!
 //! A handler is looked for when the first disk asks for its subtype. It is loaded once per process and never unloaded,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A disk that grows while it is in use.
 //!
 //! The handler is told as tcmu-runner tells it, by `reconfig` with the new size. Only then the requests that come may

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Handlers that cannot be used, and what the user is told.
 
 #[path = "support/compile.rs"]

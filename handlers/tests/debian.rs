@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Debian's handlers, as the package tcmu-runner installs them.
 //!
 //! Without the package, or without qemu-img, the tests say so and pass.

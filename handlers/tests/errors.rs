@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What an error of the host becomes on its way through a handler: the program's errno, and the reason in the log.
 
 #[path = "support/node.rs"]

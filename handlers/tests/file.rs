@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The file disk, with each engine.
 
 #[path = "support/node.rs"]

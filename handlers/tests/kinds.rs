@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Every way in which a handler may answer.
 //!
 //! Goal: no request is lost, answered twice or answered early, whatever the kind of the handler. Method: a handler

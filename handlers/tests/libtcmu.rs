@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Our helpers against those of the real libtcmu.
 //!
 //! Goal: a handler cannot tell them apart. Method: Debian's `libtcmu.so.2` is loaded beside ours, and both are called

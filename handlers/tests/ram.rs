@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The ram disk.
 
 #[path = "support/node.rs"]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The engine: a provider of the ops vector on the host as it is.
 //!
 //! A small, fixed set of event threads waits on one epoll set and runs what is due: watches of descriptors, timers and

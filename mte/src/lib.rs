@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `mte`: the multithreaded event engine, and the ops vector behind which it stands.
 //!
 //! Everything a driver waits for, and everything that is not determined by its input, passes through one table,

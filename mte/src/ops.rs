@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The ops vector.
 //!
 //! One `#[repr(C)]` table of functions; a provider fills it once and never moves it. The methods of [`Ops`] are the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The simulator: a provider of the ops vector with virtual time, where everything is drawn from a seed.
 //!
 //! Tasks are real host threads, and exactly one of them runs at a time. Control is handed on only inside calls of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What tests of handlers need of the machine: images, loop devices, mounts, a C compiler.
 
 #![allow(dead_code)]

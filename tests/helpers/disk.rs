@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A disk that fails, and disks that differ.
 
 use std::fs::File;

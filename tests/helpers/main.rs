@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The driver's usermode helpers, all that DRBD 8.4 calls: configured handlers run, know who calls, reach their own
 //! node with stock tools, and the driver waits for them and acts on their exit status.
 

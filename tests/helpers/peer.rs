@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A peer that is gone.
 
 use cluster::Layout;

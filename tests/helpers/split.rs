@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Two nodes whose data went apart.
 
 use std::fs::File;

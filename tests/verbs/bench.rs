@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What the steps work with: the tools, and what one waits for.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A resource built and taken apart by `drbdsetup`, one object at a time.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Resync, verify, suspended I/O: what happens to data.
 
 use std::fs::File;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Disks that come, go and grow, and their metadata.
 
 use std::fs::{self, File};

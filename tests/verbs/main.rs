@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Every verb of `drbdadm` and of `drbdsetup` for 8.4, by its effect.
 //!
 //! A theme is a cluster of two nodes and a table of steps that run on it in order. A step names the verbs it is about,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Options that change at run time.
 
 use crate::bench::{Bench, Step, has};

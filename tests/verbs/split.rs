@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Two Primaries, wanted and unwanted.
 
 use std::fs::{self, File};

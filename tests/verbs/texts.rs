@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What the tools say, to people and to scripts; and the verbs that the driver itself calls.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The block layer: bios, disks and those who hold them.
 
 pub mod bdev;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Errors of the emulated kernel: a number, as in Linux.
 //!
 //! C header: `include/linux/errno.h`. At the border a function returns [`to_ret`] of its result, or a pointer made by

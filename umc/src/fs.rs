@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Open files, inodes and dentries.
 //!
 //! C header: `include/linux/fs.h`, `dcache.h`, `file.h`, `path.h`, `miscdevice.h` (API of 6.12).

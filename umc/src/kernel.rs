@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! One emulated kernel.
 //!
 //! Everything that Linux keeps in global variables hangs off a [`Kernel`]; a task knows its kernel. A process may

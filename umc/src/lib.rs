@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umc`: the emulated kernel.
 //!
 //! The API of Linux 6.12 for drivers that run in an ordinary process. One module per kernel header: the C side of

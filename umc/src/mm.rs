@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Pages.
 //!
 //! C header: `include/linux/{gfp,mm,mm_types,highmem}.h`, `include/asm/page.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Modules: load, unload, reference counts.
 //!
 //! C header: `include/linux/module.h` (API of 6.12).

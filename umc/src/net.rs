@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Sockets for drivers.
 //!
 //! C header: `include/linux/net.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Netlink messages: headers, acknowledgements, and their way to clients.
 //!
 //! C header: `include/linux/netlink.h` (API of 6.12).

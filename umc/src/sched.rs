@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Tasks.
 //!
 //! C header: `include/linux/sched.h`, `include/linux/sched/*.h` (API of 6.12).

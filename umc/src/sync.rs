@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What tasks wait on and run in: locks, completions, wait queues, RCU, timers, kernel threads and work queues.
 
 pub mod capability;

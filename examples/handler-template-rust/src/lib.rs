@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A handler to begin with: a disk in a file, requests queued to a thread of the disk, which ends them.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The layouts of the handler ABI: tcmu-runner 1.5.4, the same in 1.6 and main.
 //!
 //! Host and handlers share this crate; it contains no code of the host. Nothing in the ABI says which version a handler

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Handlers in safe Rust: disks that queue their requests.
 //!
 //! A type that implements [`Disk`] becomes a handler with [`handler!`](crate::handler). The host gives it [`Request`]s

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What a handler calls: functions of tcmu-runner and libtcmu, which the executable exports.
 
 use std::ffi::{CString, c_char, c_int, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What follows `file/`: an absolute path, and options behind semicolons.
 
 use std::path::PathBuf;

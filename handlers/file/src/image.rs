@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The open image: its descriptors, its size, and what its file system can do.
 
 use std::ffi::CString;

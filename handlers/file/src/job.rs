@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A request as a sequence of system calls, whoever makes them.
 //!
 //! [`Job::next`] names the next call, [`Job::returned`] takes its result. An engine repeats the two until there is a

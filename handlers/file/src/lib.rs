@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The file disk: a regular file, sparse or not, or a block device.
 //!
 //! Config: [`config::USAGE`]. A disk has its image to itself: it holds flock(2) on a file, and `O_EXCL` on a block

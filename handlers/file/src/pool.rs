@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The engine of last resort: a few threads that make blocking system calls.
 
 use std::collections::VecDeque;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The engine of choice: io_uring, owned by one thread per disk.
 //!
 //! Every request is started by the ring's own thread. A thread that submits by itself would be interrupted to run the

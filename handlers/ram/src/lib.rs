@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The ram disk: memory of the process, gone when the disk is closed.
 //!
 //! Config: anything, it is only a label. The size comes from the host. Memory is taken when it is first written;

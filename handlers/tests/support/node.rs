@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A node with one disk, for the tests of this crate.
 
 #![allow(dead_code)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The event threads: one epoll set, watches, and the FIFO of work.
 //!
 //! Every descriptor is registered one-shot and armed again after its callback. What a watch waits for may change at any

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Parking.
 //!
 //! `park` is a futex wait on the word. `fd_wait` has to be woken by the same `unpark`, but sleeps in ppoll(2): it puts

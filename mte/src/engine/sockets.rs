@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The host's sockets: thin, non-blocking, negative errno on failure.
 
 use std::ffi::{c_int, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Timers: an ordered map and a timerfd that is set to the earliest of them.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Provider threads: timers, deferred work and watches of descriptors.
 //!
 //! Each host has its own few threads, so that a crash takes them along. They are started when there is something to do

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The hash of a trace: FNV-1a over 64-bit words, with a shift so that high bits come back down.
 //!
 //! Only numbers that repeat go in: times, task numbers, lengths, text. Never an address, never the content of a

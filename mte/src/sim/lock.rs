@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Host locks for code that is simulated: the types of parking_lot, except that a task of a simulation that does not
 //! get the lock lets others run until it does. So a lock may be held across calls of the table.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The network of a simulation: hosts with addresses, links between them, and TCP.
 //!
 //! What a driver can see of TCP is there: connections are set up by three packets, data is acknowledged, the sender is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What came of a run, and what is told about it on the way.
 
 use std::fmt;

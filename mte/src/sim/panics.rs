@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A panic of a task fails its run, and the process goes on.
 //!
 //! The hook notes the panic. After it the task goes one of three ways, and ends at the first that it comes by: a call

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Parking and waking.
 //!
 //! A task that parks compares the word and goes to sleep without another task in between, because only one runs. The

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Pseudo-random numbers: xoshiro256**, seeded by SplitMix64.
 
 /// A stream of pseudo-random numbers. The same seed and label give the same stream on every machine.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What a simulation knows.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Handing on, crashes, and the end of a run.
 //!
 //! The thread that runs holds no lock of the simulation, only the right to run. Handing on: choose, name the next one,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The ops vector of a simulation.
 
 use std::ffi::{CStr, c_char, c_int, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What a task can do and say about itself.
 //!
 //! All of it may be called from any thread: outside of a simulation it does nothing.

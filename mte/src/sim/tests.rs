@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Tests of the simulator, and what they share: a mutex built on parking, and blocking calls of sockets.
 
 mod callbacks;

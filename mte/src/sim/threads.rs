@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The host threads below the tasks.
 //!
 //! They are made with pthread_create(3) and joined with pthread_join(3), because a thread that must not run again is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Many nodes at once: pairs that replicate.
 
 use std::sync::Mutex;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A node whose `umcd` is a child of the test: its exit status and its log can be seen.
 
 use std::io::{BufRead, BufReader};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What clears up after a test program that was killed: no destructor runs then.
 
 use std::path::Path;

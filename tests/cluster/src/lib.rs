@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A cluster of real nodes under the stock tools.
 //!
 //! Each cluster has a directory of its own: runtime directory, images, configuration. Nodes are started with `umc

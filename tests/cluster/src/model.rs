@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Random numbers, and what a device has to hold.
 
 use std::fs::File;

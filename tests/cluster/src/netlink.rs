@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A netlink client that is no stock tool: it says to a node what it likes, as fast as it likes.
 
 use std::io::IoSlice;

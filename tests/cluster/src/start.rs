@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Programs that tests start.
 //!
 //! Tests run side by side in one process. A program is, between fork and exec, a copy of that process with every file

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A program whose lines a test waits for.
 
 use std::io::{BufRead, BufReader};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Events that one `drbdsetup events2` is given: a client pauses and resumes a resync, each of which is an event, as fast
 //! as the reader reads.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Disks without DRBD: what a handler does through the node's block device in FUSE.
 //!
 //! The peer is the same handler under tcmu-runner itself with tcm_loop: about 9000 requests of 4k a second at depth 1,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The project's figures, measured on this machine.
 //!
 //! Three repetitions of each, the median counts. The load is fio against the DRBD device as FUSE shows it, without a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Nodes that do nothing: how long until one answers, and what it costs meanwhile. One alone, and fifty at once, each
 //! with DRBD and one resource up: fifty are 25 pairs that replicate.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Programs that load kernel modules, and programs that end the machine.
 //!
 //! `drbdsetup` runs `/sbin/modprobe drbd` when it finds no `/proc/drbd`, init scripts and cluster

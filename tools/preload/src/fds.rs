@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Which file descriptors are generic netlink sockets of the node.
 //!
 //! A place per descriptor holds the inode number of the socket, so that a descriptor that was closed

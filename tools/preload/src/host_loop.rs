@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Loop devices of the host that stand before a device of the node.
 //!
 //! [`crate::mount`] puts one there, and mount tables name it: tools that grow or check a mounted file system open it by

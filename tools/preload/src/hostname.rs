@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The node's host name in uname(2) and gethostname(3): drbdadm picks its `on HOST` section by it.
 
 use core::ffi::{c_char, c_int};

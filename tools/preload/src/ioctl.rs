@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The block-device face: the block layer's ioctls.
 //!
 //! FUSE copies only what an ioctl number says about its argument, and most of these say nothing, so

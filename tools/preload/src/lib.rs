@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The redirector: gives unmodified programs the faces of a umc node (`LD_PRELOAD`).
 //!
 //! With `UMC_FS_ROOT` set, a program that was linked against libc sees the node whose tree is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Listings of directories.
 //!
 //! `/dev` is listed for both: what the node's tree has there, and of the host's what leads to the host, its character

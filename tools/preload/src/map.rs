@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The path map, as a pure function of a name.
 //!
 //! [`normalise`] makes an absolute name of what a program passed, [`target`] says where that name

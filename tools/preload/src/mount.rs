@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Mounting a block device of the node: mount(2) and fsconfig(2), whose source the kernel looks up itself.
 //!
 //! To the host's kernel the device is a regular file, and its name in /dev is nobody's, or some device of the host. So

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Whose a name is: the one table of what the redirector knows of drivers, their tools and the host.
 //!
 //! A row owns what is below its names, too. The first row that fits decides; a name without a row is the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Generic netlink sockets.
 //!
 //! `socket(AF_NETLINK, …, NETLINK_GENERIC)` becomes a SOCK_SEQPACKET connection to the node's

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Hooks of functions that take a path: each hands the real function what [`crate::redirect`] made of it.
 //!
 //! The `open` family also conveys what FUSE loses: see [`open_flags`].

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The end of the machine: reboot(2) is that of the node, never of the host.
 //!
 //! Handlers of drbd.conf end a node that must not go on: `reboot -f`, `halt -f`. The programs are replaced by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! System calls for the library's own work, past every hook.
 
 use core::arch::asm;

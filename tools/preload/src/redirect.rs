@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Where a path leads.
 //!
 //! [`Redirect::new`] decides, with the new name in a [`Room`] on the stack; the hooks pass it to the real function.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Where the node is.
 //!
 //! [`Root::get`] reads `UMC_FS_ROOT` once in a process; afterwards it is one atomic load. The tree

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The block-device face: what stat(2) and its kin say.
 //!
 //! A block special file would lead open(2) into the host's block layer, so the tree holds regular

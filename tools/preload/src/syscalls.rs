@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! syscall(2): what programs ask the kernel for by number goes the way of the function of that name.
 
 use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};

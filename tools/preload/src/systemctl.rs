@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What of `systemctl` ends a machine.
 //!
 //! The redirector takes such a call away from the host and `umc` acts on it: both are built with this

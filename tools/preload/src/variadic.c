@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The functions of the exec family that take a program's arguments as their own: each makes the vector that its
  * sister takes, on the stack, since it may run between fork and exec. exec.rs exports them under their names.

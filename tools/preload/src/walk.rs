@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! glob(3), ftw(3) and fts(3), which libc does with calls of its own that no hook sees.
 //!
 //! glob takes the functions to work with from its caller: here the hooks. nftw walks the tree under the name it has

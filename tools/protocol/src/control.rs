@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The JSON service of the control socket.
 //!
 //! On the wire: `{"op":"insmod","path":"/x/drbd.so","params":["minor_count=8"]}` is answered by

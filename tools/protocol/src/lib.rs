@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What `umc`, `umcd` and the redirector agree on.
 //!
 //! A node has one control socket, AF_UNIX SOCK_SEQPACKET, at `BASE/NODE/control`

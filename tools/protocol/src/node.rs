@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Where a node lives on the host, and how to see that it is alive.
 //!
 //! `BASE/NODE/` holds `root/` (mount point of the tree), `state/`, `control` (socket), `node.json`,

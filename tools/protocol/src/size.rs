@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Sizes as people write them.
 
 /// `4096`, `64K`, `512M`, `1G`, `2T` (powers of 1024) to bytes.

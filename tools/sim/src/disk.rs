@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A simulated disk: latency, a volatile cache, errors on demand, and what a loss of power leaves of it.
 //!
 //! What was written is seen by reads at once, and durable after a flush that began later, or with FUA. At a loss of

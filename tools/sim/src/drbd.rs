@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A client of DRBD 8.4's netlink family: what `drbdsetup` does, without a program.
 
 mod status;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umc-sim`: clusters of nodes in a deterministic simulation.
 //!
 //! [`run`] plays one [`scenario`] with one seed: [`node`]s with [`disk`]s under [`load`]. Each seed has a process of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! DRBD's internal metadata (format v08): what `drbdmeta create-md` and `drbdmeta apply-al` do.
 
 use std::collections::BTreeSet;

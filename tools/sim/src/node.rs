@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A node: a host of the simulated network, a kernel on it, and a disk that outlives the kernel.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

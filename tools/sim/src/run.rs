@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! One simulation: the cluster, its faults and its administrator, and the checks.
 //!
 //! | file | what |

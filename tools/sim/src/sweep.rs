@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Runs in processes of their own: one, or all seeds of a range.
 
 use std::io::{BufRead, BufReader, IsTerminal, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umc build`, `kdir`, `modinfo` and `symbols`: everything about module files that needs no node.
 
 use std::path::{Path, PathBuf};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A connection to a node's control socket.
 
 use std::os::fd::{AsRawFd, OwnedFd};

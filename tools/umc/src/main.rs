@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umc`: nodes, their modules and disks, and programs that see them.
 //!
 //! [`start`], [`ls`], [`redirect`], [`module_cmd`] and [`disk_cmd`] talk to nodes through [`client`];

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umc man`: what is known of the command lines, for man(1).
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umc insmod`, `rmmod`, `lsmod`, and the faces of kmod's programs.
 //!
 //! The redirector runs `umc` in place of `modprobe`, `insmod`, `rmmod`, `lsmod` and `modinfo`, so that

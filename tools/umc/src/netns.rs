@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Network namespaces: a node's addresses, routes and links may be its own.
 
 use std::fs::{self, File};

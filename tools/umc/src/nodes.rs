@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The nodes of this user on this host, and which one a command means.
 
 use std::path::{Path, PathBuf};

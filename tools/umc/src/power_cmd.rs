@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `reboot`, `halt`, `poweroff`, `shutdown`, `telinit` and `systemctl`, as far as they end a machine.
 //!
 //! The redirector runs `umc` in their place, so that a script which ends its machine ends the node, and the host goes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A process as a descriptor: its end can be waited for, and its number cannot come to mean another.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};

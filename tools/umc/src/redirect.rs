@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umc run` and `umc env`: programs that see a node.
 
 use std::env;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umc start` and `umc stop`.
 
 use std::ffi::OsString;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The node commands, against a stand-in for umcd.
 //!
 //! Goal: start, stop, ls, run and env keep their promises whatever the node does. Method: `umc` is

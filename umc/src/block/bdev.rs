@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Opening block devices.
 //!
 //! C header: `include/linux/blkdev.h` (API of 6.12).

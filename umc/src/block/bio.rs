@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Bios: life, completion, and what implementers of a disk need.
 //!
 //! C header: `include/linux/bio.h`, `include/linux/blk_types.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Sets of bios.
 //!
 //! C header: `include/linux/bio.h`, `struct bio_set` (API of 6.12).

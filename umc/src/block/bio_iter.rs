@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Walking, advancing, trimming and copying bios.
 //!
 //! C header: `include/linux/bvec.h`, `include/linux/bio.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Splitting bios.
 //!
 //! C header: `include/linux/bio.h`, `include/linux/blkdev.h` (API of 6.12).

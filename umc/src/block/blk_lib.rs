@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Whole operations on a device: flush, discard, zero.
 //!
 //! C header: `include/linux/blkdev.h` (API of 6.12).

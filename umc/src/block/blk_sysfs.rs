@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What is shown of disks: `/dev/NAME`, their directories in `/sys`, `/proc/partitions`, `/proc/diskstats`, `/proc/devices`.
 //!
 //! C header: none (`block/blk-sysfs.c` and `block/genhd.c` of Linux make these files).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The disks of a kernel: registry, major numbers, and disks that are not made by a driver.
 //!
 //! C header: `include/linux/blkdev.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Disks: life and properties.
 //!
 //! C header: `include/linux/blkdev.h`, `struct gendisk` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Who stands on whom: the directories `holders` and `slaves`.
 //!
 //! C header: `include/linux/blkdev.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Queue limits: what a disk can take in one bio.
 //!
 //! C header: `include/linux/blkdev.h`, `struct queue_limits` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Statistics of disks: `/proc/diskstats` and `/sys/block/NAME/stat`.
 //!
 //! C header: `include/linux/part_stat.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Plugs: work that waits for the end of a batch.
 //!
 //! C header: `include/linux/blkdev.h`, `struct blk_plug` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Submitting bios.
 //!
 //! C header: `include/linux/blkdev.h`, `include/linux/bio.h` (API of 6.12).

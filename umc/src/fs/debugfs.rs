@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! debugfs, at `/sys/kernel/debug`.
 //!
 //! C header: `include/linux/debugfs.h` (API of 6.12, and `debugfs_change_name`).

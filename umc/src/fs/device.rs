@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Devices.
 //!
 //! C header: `include/linux/device.h`, `device/class.h`, `dev_printk.h` (API of 6.12).

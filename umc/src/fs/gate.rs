@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A gate before a driver's functions, so that a removal can wait for those that are inside and keep new ones out.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The thread that reports tasks which sleep for too long, as khungtaskd does.
 //!
 //! A task in uninterruptible sleep for longer than the timeout is reported once in each sleep: its name, what it sleeps

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Kernel objects: named, counted, each with a directory below `/sys`.
 //!
 //! C header: `include/linux/kobject.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Character devices of one file each.
 
 use std::ffi::{CStr, c_int, c_void};

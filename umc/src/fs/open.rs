@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! An open of a driver's file.
 
 use std::cell::UnsafeCell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `/proc`.
 //!
 //! C header: `include/linux/proc_fs.h` (API of 6.12).

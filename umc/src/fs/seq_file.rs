@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Text files made record by record.
 //!
 //! C header: `include/linux/seq_file.h` (API of 6.12).

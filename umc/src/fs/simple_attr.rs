@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Files of one number with a getter and a setter: `DEFINE_SIMPLE_ATTRIBUTE`.
 
 use std::ffi::{c_char, c_int, c_longlong, c_void};

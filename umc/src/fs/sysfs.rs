@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Attributes of kernel objects.
 //!
 //! C header: `include/linux/sysfs.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The magic SysRq key.
 //!
 //! C header: none; the keys of `/proc/sysrq-trigger`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Files of drivers, opened through the tree.
 
 use std::ffi::{c_char, c_int, c_void};

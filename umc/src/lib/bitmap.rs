@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Bit maps.
 //!
 //! C header: `include/linux/bitmap.h`, `include/linux/find.h` (API of 6.12); what is only data is inline there.

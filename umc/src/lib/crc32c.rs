@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! CRC32C and CRC32.
 //!
 //! C header: `include/linux/crc32c.h`, `include/linux/crc32.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Red-black trees.
 //!
 //! C header: `include/linux/rbtree.h`, `include/linux/rbtree_augmented.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Strings and memory.
 //!
 //! C header: `include/linux/string.h`, `include/linux/sprintf.h`, `include/linux/kstrtox.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The tree of a node: its `/dev`, `/proc` and `/sys`, in memory.
 //!
 //! C header: none; drivers reach it through `linux/proc_fs.h`, `linux/debugfs.h`, `linux/sysfs.h` and `linux/blkdev.h`.

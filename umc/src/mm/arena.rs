@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The reserved range of memory, its array of `struct page`, and a buddy allocator over them.
 //!
 //! Free blocks are of two kinds that never merge with each other: *dirty* ones hold memory of the host, *clean* ones

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Command lines as vectors of words.
 //!
 //! C header: `include/linux/string.h` (API of 6.12).

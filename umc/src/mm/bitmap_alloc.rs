@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Bitmaps in memory of kmalloc.
 //!
 //! C header: `include/linux/bitmap.h` (API of 6.12).

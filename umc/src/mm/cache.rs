@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Free single pages, a few for each thread, so that the common allocation takes no lock.
 
 use std::cell::{Cell, UnsafeCell};

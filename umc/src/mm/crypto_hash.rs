@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Synchronous hashes.
 //!
 //! C header: `include/crypto/hash.h` (API of 6.12).

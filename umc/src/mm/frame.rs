@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `struct page` as the allocator sees it.
 
 use std::mem::offset_of;

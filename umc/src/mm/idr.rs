@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Small integers to pointers.
 //!
 //! C header: `include/linux/idr.h` (API of 6.12).

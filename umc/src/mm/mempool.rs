@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Pools with a guaranteed number of elements.
 //!
 //! C header: `include/linux/mempool.h` (API of 6.12).

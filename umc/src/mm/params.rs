@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Types of module parameters.
 //!
 //! C header: `include/linux/moduleparam.h` (API of 6.12).

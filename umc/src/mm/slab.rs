@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! kmalloc and caches of objects.
 //!
 //! C header: `include/linux/slab.h` (API of 6.12).

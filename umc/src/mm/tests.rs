@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What the allocator of pages promises.
 
 use std::collections::HashMap;

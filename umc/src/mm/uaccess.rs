@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Access to the caller's memory.
 //!
 //! C header: `include/linux/uaccess.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Iterators over scattered memory.
 //!
 //! C header: `include/linux/uio.h` (API of 6.12).

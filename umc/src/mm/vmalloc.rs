@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Large allocations.
 //!
 //! C header: `include/linux/vmalloc.h`, and the `kv` functions of `include/linux/slab.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Sparse arrays of pointers.
 //!
 //! C header: `include/linux/xarray.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A module file: what its ELF says, and the mapped image.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Parameters: section `__param`, the command line of insmod, and `/sys/module/NAME/parameters`.
 
 use std::ffi::{CStr, CString};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! User mode helpers.
 //!
 //! C header: `include/linux/umh.h`, `include/linux/kmod.h` (API of 6.12).

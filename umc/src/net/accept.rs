@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Listening, and accepting.
 //!
 //! C header: `include/linux/net.h`, `include/net/sock.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Socket options and addresses.
 //!
 //! C header: `include/linux/tcp.h`, `include/net/sock.h`, `include/linux/inet.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Socket buffers.
 //!
 //! C header: `include/linux/skbuff.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `struct sock`: one socket of the host, with the members a driver reads and assigns.
 //!
 //! C header: `include/net/sock.h`, `include/linux/tcp.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Callbacks of sockets: what Linux calls from its network softirq.
 //!
 //! C header: `include/net/sock.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Two ends of a connection over loopback, driven through the C functions as DRBD drives them.
 
 use std::ffi::{c_int, c_long, c_void};

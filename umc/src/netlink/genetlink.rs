@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Generic netlink: requests of clients, and the lock that serializes them.
 //!
 //! C header: `include/net/genetlink.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The controller family `nlctrl`: which families there are.
 //!
 //! C header: `include/uapi/linux/genetlink.h` (API of 6.12).

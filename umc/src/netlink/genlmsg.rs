@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Building and sending generic netlink messages.
 //!
 //! C header: `include/net/genetlink.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Dumps: replies in several parts, made as the client reads.
 //!
 //! C header: `include/linux/netlink.h` (API of 6.12).

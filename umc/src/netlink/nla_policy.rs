@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Validation and parsing of netlink attributes.
 //!
 //! C header: `include/net/netlink.h` (API of 6.12).

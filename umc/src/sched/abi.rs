@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The C side of sleeping and waking.
 
 use std::ffi::{c_int, c_long, c_uint};

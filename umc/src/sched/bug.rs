@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Checks at run time, and the end of a kernel.
 //!
 //! C header: `include/linux/bug.h`, `include/linux/panic.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Atomic context.
 //!
 //! C header: `include/linux/preempt.h`, `include/linux/irqflags.h`, `include/linux/bottom_half.h` (API of 6.12).

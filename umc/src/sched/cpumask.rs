@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! CPU masks, and what is kept once a CPU.
 //!
 //! C header: `include/linux/cpumask.h`, `include/linux/smp.h`, `include/linux/percpu.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Whose behalf a task acts on.
 
 use std::cell::Cell;

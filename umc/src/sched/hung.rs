@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Tasks that sleep for too long: finding them, and telling what they do.
 
 use std::sync::atomic::Ordering;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Ticks, clocks and delays.
 //!
 //! C header: `include/linux/jiffies.h`, `include/linux/timekeeping.h`, `include/linux/delay.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Names, CPU masks, priorities and policies of tasks.
 //!
 //! All of them are kept in the task struct, so a driver reads back what it set. None of them reaches the host: which

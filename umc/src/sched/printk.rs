@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The kernel log.
 //!
 //! C header: `include/linux/printk.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Random numbers.
 //!
 //! C header: `include/linux/random.h`, `include/linux/prandom.h` (API of 6.12).

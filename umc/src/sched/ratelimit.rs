@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Rate limits.
 //!
 //! C header: `include/linux/ratelimit.h` (API of 6.12).

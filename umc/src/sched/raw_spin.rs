@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The bare spin lock below `spinlock_t` and the lists of waiters: it knows of no task.
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Sections of readers of RCU: what a task leaves to see for those who wait for a grace period.
 //!
 //! Entering and leaving is two plain stores: membarrier(2) makes the waiter pay for the barriers, where the host has it;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Signals.
 //!
 //! C header: `include/linux/signal.h`, `include/linux/sched/signal.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Sleeping and waking.
 //!
 //! The state word of a task is what it parks on. A waker that finds the task in one of the states it wakes changes the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Names of the system.
 //!
 //! C header: `include/linux/utsname.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The list of waiters below completions, mutexes, semaphores and the queues for Rust code.
 //!
 //! A [`Queue`] is a word that its owner gives a meaning, and a list of sleeping tasks. All zero is a valid, empty one,

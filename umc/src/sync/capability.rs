@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Capabilities.
 //!
 //! C header: `include/linux/capability.h`, `include/linux/cred.h` (API of 6.12).

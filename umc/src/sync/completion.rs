@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Completions.
 //!
 //! C header: `include/linux/completion.h` (API of 6.12).

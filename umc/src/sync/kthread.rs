@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Kernel threads.
 //!
 //! C header: `include/linux/kthread.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Mutexes.
 //!
 //! C header: `include/linux/mutex.h` (API of 6.12).

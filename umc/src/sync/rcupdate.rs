@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Read-copy-update.
 //!
 //! C header: `include/linux/rcupdate.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Reference counts.
 //!
 //! C header: `include/linux/refcount.h` (API of 6.12); the counting is inline there.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Reader-writer spinlocks.
 //!
 //! C header: `include/linux/rwlock.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Reader-writer semaphores.
 //!
 //! C header: `include/linux/rwsem.h` (API of 6.12).

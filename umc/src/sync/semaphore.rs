@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Counting semaphores.
 //!
 //! C header: `include/linux/semaphore.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Spinlocks.
 //!
 //! C header: `include/linux/spinlock.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Timers.
 //!
 //! C header: `include/linux/timer.h`, `include/linux/hrtimer.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Wait queues.
 //!
 //! C header: `include/linux/wait.h` (API of 6.12).

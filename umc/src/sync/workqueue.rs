@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Work queues.
 //!
 //! C header: `include/linux/workqueue.h` (API of 6.12).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What a driver sees: the prototypes of the headers, and their macros and inline functions by way of `macros.c`.
 
 #![allow(dead_code, non_camel_case_types, clippy::all, improper_ctypes)]

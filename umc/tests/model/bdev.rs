@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Open block devices: what is in flight keeps them open.
 
 use std::sync::Arc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Sets of bios: `linux/bio.h`.
 
 use std::alloc::{GlobalAlloc, Layout, System};

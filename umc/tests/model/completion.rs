@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Completions: `linux/completion.h`.
 
 use std::sync::atomic::AtomicU64;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Who waits for a lock gets it, whatever the others do: `linux/spinlock.h`, `linux/rwlock.h`, `linux/mutex.h`.
 
 use std::sync::atomic::Ordering::SeqCst;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Plays: running them, naming a failure, and replaying it.
 
 use std::collections::BTreeSet;

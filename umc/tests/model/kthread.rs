@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Kernel threads: `linux/kthread.h`.
 
 use std::ffi::{c_int, c_void};

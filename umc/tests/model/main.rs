@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Model tests: the guarantees of the emulated kernel's primitives, each under many schedules.
 //!
 //! Goal: what the documentation of a header promises holds whatever the order in which threads run, wake and are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Mutexes: `linux/mutex.h`.
 
 use std::ffi::c_int;

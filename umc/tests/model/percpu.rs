@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What is kept once a CPU: `linux/percpu-defs.h`, `linux/smp.h`.
 
 use std::sync::atomic::AtomicU64;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Faults that were planted: wrong variants of primitives and wrong uses of them, as drivers and kernels have had them,
 //! and wake-ups that the simulator loses. Each one is found, and the command that is printed shows it again.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Read-copy-update: `linux/rcupdate.h`.
 
 use std::sync::atomic::Ordering::SeqCst;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Reference counts: `linux/kref.h`, `linux/refcount.h`.
 
 use std::sync::atomic::AtomicU64;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Reader-writer semaphores: `linux/rwsem.h`.
 
 use std::sync::atomic::AtomicU64;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Signals: `linux/sched/signal.h`, as DRBD uses them to interrupt its threads.
 
 use std::ffi::c_int;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Sockets: `linux/net.h`, over the simulated network: two ends of a connection on one host. Sending and receiving.
 
 use std::ffi::c_int;

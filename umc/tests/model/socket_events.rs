@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Sockets: `linux/net.h`. Connecting, accepting, and the callbacks of drivers.
 
 use std::ffi::c_int;

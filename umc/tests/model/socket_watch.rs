@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Sockets: the callbacks of a driver against its own calls on the same socket.
 
 use std::ffi::c_int;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Spinlocks and reader-writer spinlocks: `linux/spinlock.h`, `linux/rwlock.h`.
 
 use std::sync::atomic::AtomicU64;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Timers: `linux/timer.h`, `linux/hrtimer.h`.
 
 use std::sync::atomic::Ordering::SeqCst;

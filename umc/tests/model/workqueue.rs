@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Work queues: `linux/workqueue.h`. Queueing, flushing, order.
 
 use std::ffi::CStr;

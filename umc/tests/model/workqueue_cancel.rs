@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Work queues: `linux/workqueue.h`. Cancelling and delaying.
 
 use std::sync::atomic::AtomicU64;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Work queues: `linux/workqueue.h`. How many items run at once.
 
 use std::sync::atomic::AtomicBool;

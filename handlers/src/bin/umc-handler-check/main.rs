@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! `umc handler check`: does a handler keep the rules of its ABI?
 //!
 //! The checks run in a child process, because a handler may end the process it is loaded in. Each rule is printed as

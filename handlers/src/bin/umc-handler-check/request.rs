@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! One request, its memory with guards around it, and what the handler answered.
 
 use std::cell::UnsafeCell;

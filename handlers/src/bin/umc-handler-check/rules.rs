@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The rules, in the order in which they are checked.
 
 use handlers::abi::Handler;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! An open device, and the threads that may call the handler for it.
 
 use std::collections::VecDeque;

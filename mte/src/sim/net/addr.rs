@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Addresses and ports.
 
 use std::ffi::c_int;

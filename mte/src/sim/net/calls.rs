@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The socket functions of the table, except data and options.
 
 use std::ffi::{c_int, c_void};

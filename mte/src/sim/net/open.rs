@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Setting up connections: three packets, each sent again when it is lost.
 
 use std::ffi::c_int;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Socket options. Those that change nothing here are remembered and given back.
 
 use std::ffi::{c_int, c_void};

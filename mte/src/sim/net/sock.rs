@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A socket: an end of a connection, a listener, or neither yet.
 //!
 //! An end of a connection outlives its descriptor until the peer has everything, as in life.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Data on a connection that is set up.
 //!
 //! Bytes are numbered from 0; the end of the stream is the number after the last byte. The receiver takes what is next

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Packets on their way.
 
 use std::net::SocketAddr;

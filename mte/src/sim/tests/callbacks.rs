@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Timers, work and watches.
 
 use std::ffi::c_void;

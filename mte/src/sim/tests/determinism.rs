@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The same seed gives the same run.
 
 use std::net::IpAddr;

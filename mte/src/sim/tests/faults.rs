@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Refusals, partitions, resets and crashes.
 
 use std::sync::Arc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Host locks that know of the simulation.
 
 use std::sync::Arc;

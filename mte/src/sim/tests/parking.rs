@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Parking, waking, time, threads.
 
 use std::sync::atomic::AtomicU32;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Planted races that some seed finds.
 
 use std::sync::Arc;

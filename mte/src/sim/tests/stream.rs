@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Streams without faults.
 
 use super::{MS, SECOND, Tcp, exact, raw_addr, with_hosts};

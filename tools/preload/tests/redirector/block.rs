@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The block-device face, on a FUSE file system with one device.
 //!
 //! What is checked: tools take the file for a block device (stat, ioctls, directory entries), data

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Every way into libc: each of its functions is hooked, or has a row in `libc.txt` that says why not.
 //!
 //! A libc with a new function fails this test until somebody has looked at it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Names that belong to a node, when there is no node, and names of known drivers, which are never the host's.
 
 use std::fs;

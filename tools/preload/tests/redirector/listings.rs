@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Listings of directories that the node and the host share, by every function that lists.
 
 use std::collections::BTreeSet;

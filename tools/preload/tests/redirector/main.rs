@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Unmodified programs under the redirector.
 //!
 //! Goal: what sh, coreutils, python and DRBD's tools see with `UMC_FS_ROOT` set is the node's.

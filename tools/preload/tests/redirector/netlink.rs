@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The generic netlink face, against a server that answers as a node would.
 
 use std::io;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The path map and the host name, through shells, coreutils and python.
 
 use std::fs;

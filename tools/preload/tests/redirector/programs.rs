@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Programs that load modules or end the machine: `umc` is run in their place, however they are started.
 
 use std::fs;

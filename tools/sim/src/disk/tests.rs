@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The disk alone: what was answered with FUA, or before a flush that was answered, outlives a loss of power.
 
 use mte::sim::{Outcome, Sim};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The state of a device, as DRBD numbers it.
 
 use std::fmt;

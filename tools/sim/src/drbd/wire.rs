@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Netlink messages and attributes.
 
 use std::net::{IpAddr, SocketAddr};

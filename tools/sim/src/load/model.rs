@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What the applications may expect of the data of a volume.
 //!
 //! A sector of the device holds the number of the write that it came from, counted for each block. A write that was

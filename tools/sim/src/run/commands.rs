@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What the administrator of a scenario does.
 //!
 //! DRBD may refuse, which is an event like others. Only what would excuse a loss of data is not asked of it: a node

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What goes wrong, and becomes whole again.
 
 use super::manager::Wanted;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The outside world's hand: it ends faults, powers nodes on again, attaches disks that work again, reconnects, and
 //! makes the Primary's node Primary again once its data is known to be good. There is one Primary at a time, so that
 //! a single fault never excuses a loss of data.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The checks at the end.
 
 use std::sync::atomic::{AtomicU64, Ordering};

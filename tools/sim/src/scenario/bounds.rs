@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Values that are checked while a file is read, so that a mistake is told with its line.
 
 use serde::de::{Deserialize, Deserializer, Error};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The verbs of commands, and what only a look at the whole file can tell.
 
 use serde::Deserialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Block devices for the rest of the daemon: open, submit, close.
 
 use std::ffi::c_void;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A disk in memory for the tests of the block layer, and tests of the registry.
 
 use std::sync::atomic::AtomicU32;

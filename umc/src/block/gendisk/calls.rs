@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What drivers call about disks and queues.
 
 use std::ffi::{c_int, c_uint, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Drivers stacked on each other and on a disk in memory.
 
 use std::cell::Cell;

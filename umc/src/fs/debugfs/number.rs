@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Files that show and store a variable of the driver.
 
 use std::ffi::{CStr, c_char, c_ulong};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Variables behind files, and renames.
 
 use std::ptr;

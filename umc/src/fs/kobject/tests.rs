@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Objects, their attributes and their end.
 
 use std::ffi::c_void;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Walks over the lists of a driver, for the start and next functions of its sequences.
 
 use std::ffi::c_void;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Output into the buffer of a sequence. What does not fit sets the overflow mark (`count == size`), and the reader tries
 //! again with a larger buffer.
 

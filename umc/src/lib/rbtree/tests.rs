@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A model test: thousands of random insertions and removals, with every property of the tree checked.
 
 use std::collections::BTreeMap;

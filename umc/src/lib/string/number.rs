@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Text to numbers and back: `include/linux/kstrtox.h`, `include/linux/hex.h`, and the arithmetic of
 //! `include/linux/math.h`.
 

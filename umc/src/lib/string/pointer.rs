@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The `%p` extensions of printk: what a pointer points to, as text.
 //!
 //! glue/printf.c calls [`umc_format_pointer`] for each `%p` and pads the result. Not provided: the extensions for

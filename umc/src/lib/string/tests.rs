@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 use std::ffi::{CString, c_long, c_longlong, c_uint};
 
 use super::*;

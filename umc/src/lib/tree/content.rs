@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Files whose content is made by Rust code.
 
 use std::sync::Arc;

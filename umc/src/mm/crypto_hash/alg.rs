@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The algorithms, each as functions over a state of plain bytes.
 
 use std::ffi::CStr;

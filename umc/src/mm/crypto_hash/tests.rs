@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Test vectors of RFC 1321, RFC 2202, RFC 3720, RFC 4231, FIPS 180-4, and the life of a descriptor.
 
 use super::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What a pool promises.
 
 use std::mem::MaybeUninit;

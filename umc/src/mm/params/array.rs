@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Parameters that are arrays: values separated by commas.
 
 use std::ffi::{CString, c_char, c_int, c_void};

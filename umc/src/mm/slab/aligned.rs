@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Objects of kmalloc whose size is a power of two.
 //!
 //! They are aligned to their size, and the host's aligned allocation takes several times as long as its plain one. So

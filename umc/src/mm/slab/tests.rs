@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What kmalloc and caches promise.
 
 use std::ffi::CStr;

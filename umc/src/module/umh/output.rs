@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What a helper prints: each line goes to the kernel log.
 
 use std::ffi::c_void;

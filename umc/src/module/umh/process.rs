@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A running helper.
 
 use std::ffi::{OsStr, c_int, c_void};

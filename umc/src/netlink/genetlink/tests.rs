@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A family in the C layout, and clients that speak the wire format.
 
 use std::ffi::{c_char, c_int};

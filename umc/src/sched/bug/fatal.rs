@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Signals that mean the end: reported like a BUG, and never without an end.
 //!
 //! The handler runs on a stack of its own, so an overflow of the stack is reported, too. Its first line goes out with

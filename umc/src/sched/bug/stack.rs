@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Stacks: of the calling thread, of another one, and of a thread that a signal interrupted.
 
 use std::ffi::{CStr, c_int, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The C side of atomic context.
 
 use std::ffi::{c_char, c_int, c_ulong};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Reports: a line at once, and the stack with its names a moment later.
 //!
 //! To give addresses their names, the debug information of the whole program is read: half a second the first time. No

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! High-resolution timers, in the same queue as the others.
 
 use std::ffi::c_int;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The C side of wait queues: the lists in `struct wait_queue_head`.
 
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};

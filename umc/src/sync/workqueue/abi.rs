@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The C side of work queues.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulong};

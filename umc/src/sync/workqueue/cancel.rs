@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Cancelling, delaying and moving work items.
 //!
 //! Whoever holds the pending bit of an item decides what becomes of it. A canceller takes the bit over, out of the queue

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! One work queue: what waits in it, and how many of its threads should be awake.
 
 use std::collections::VecDeque;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The items that run, of all queues.
 //!
 //! An item may free itself, so what says that it runs cannot lie in it. It is known by its address and its function: what
