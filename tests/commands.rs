@@ -115,7 +115,7 @@ fn the_toolchain_of_who_called_sudo_is_found() {
     // Root's own comes first.
     machine.put(&machine.home().join(".cargo/bin"), "cargo", "echo cargo 1.998.0");
     let output = machine.command(&sees).env("SUDO_USER", "somebody").run().expect("it runs");
-    assert!(text(&output).starts_with("cargo 1.998.0\n"), "{}", text(&output));
+    assert!(output.stdout.starts_with(b"cargo 1.998.0\n"), "{}", text(&output));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `umc build`, `kdir`, `modinfo` and `symbols`: everything about module files that needs no node.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -62,6 +63,10 @@ pub fn modinfo(what: &str) -> Result<()> {
                 "package {package} is at {installed} now, the module was built from {version}. Build it again: umc build {}",
                 driver.name
             );
+        }
+        // Some seconds: all of the archive is unpacked.
+        if std::io::stderr().is_terminal() {
+            eprintln!("umc: comparing the source with that of the package …");
         }
         let comparison = package::compare(driver, &manifest.built_in)?;
         println!(
