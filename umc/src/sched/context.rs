@@ -139,7 +139,7 @@ pub(crate) fn is_on_its_cpu(task: &Task) -> bool {
 /// `in_interrupt()`: in a callback, or with soft interrupts off.
 #[inline]
 pub(crate) fn in_softirq(task: &Task) -> bool {
-    task.atomic.get() & !IRQ & (BH * FIELD | SERVING * FIELD) != 0
+    task.atomic.get() & !IRQ & ((BH * FIELD) | (SERVING * FIELD)) != 0
 }
 
 /// Ends all sections of the calling task, after a report of the imbalance.
