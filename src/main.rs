@@ -3,7 +3,7 @@
 //!
 //! [`life`] brings the parts of a [`node`] up and takes them down in order; [`control`] is the node's socket, whose
 //! [`client`]s have two services, [`genl`] and [`requests`]; [`takedown`] ends what drivers still have up, and
-//! [`orphans`] what a life before left.
+//! [`orphans`] what a life before left; [`pressure`] is about a host without memory.
 
 mod args;
 mod client;
@@ -12,6 +12,7 @@ mod genl;
 mod life;
 mod node;
 mod orphans;
+mod pressure;
 mod requests;
 mod takedown;
 
@@ -31,6 +32,12 @@ fn main() -> ExitCode {
                 .unwrap_or_else(|_| "info".into()),
         )
         .init();
+    if let Err(error) = pressure::prepare() {
+        tracing::info!(
+            "not prepared for a lack of memory ({error}): a file system on this node's devices may stand still then. \
+             That takes CAP_SYS_RESOURCE"
+        );
+    }
     match life::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
