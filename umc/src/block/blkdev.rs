@@ -172,6 +172,9 @@ struct Registry {
     by_devt: BTreeMap<u32, Arc<DiskRecord>>,
 }
 
+/// Who is told of a disk's new size, by the name of the disk.
+type OnSize = Box<dyn Fn(&str) + Send + Sync>;
+
 /// State of the block layer in one kernel.
 #[derive(Default)]
 pub struct State {
@@ -181,6 +184,7 @@ pub struct State {
     diskseq: AtomicU64,
     shown: AtomicBool,
     zeroes: OnceLock<PageBuf>,
+    on_size: OnceLock<OnSize>,
     pub(crate) fs_bios: FsBioSet,
     /// Who waits at a [`crate::submit::Gate`].
     pub(crate) gates: WaitQueue,
@@ -232,6 +236,13 @@ impl State {
     pub(crate) fn zero_page(&self) -> *mut sys::page {
         let zeroes = || PageBuf::zeroed(4096).expect("a page for zeroes");
         self.zeroes.get_or_init(zeroes).first_page()
+    }
+
+    /// A live disk has another size.
+    pub(crate) fn tell_of_size(&self, name: &str) {
+        if let Some(told) = self.on_size.get() {
+            told(name);
+        }
     }
 
     /// Who registered a major number.
@@ -403,6 +414,12 @@ pub fn disks(kernel: &'static Kernel) -> Vec<DiskInfo> {
         holder: crate::bdev::holder_name(record).unwrap_or_default(),
     };
     kernel.block.all().iter().map(info).collect()
+}
+
+/// Has `told` called with the name of each live disk that gets another size, from now on: by the thread that changes it,
+/// in the context of `set_capacity_and_notify`, so it must not block. The first caller in a kernel stays.
+pub fn on_size_change(kernel: &Kernel, told: impl Fn(&str) + Send + Sync + 'static) {
+    let _ = kernel.block.on_size.set(Box::new(told));
 }
 
 /// Registers a major number. With 0, finds a free one and returns it. The probe function is not used: disks exist

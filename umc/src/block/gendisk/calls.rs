@@ -177,6 +177,7 @@ pub unsafe extern "C" fn set_capacity_and_notify(
         let name = record.name();
         log(6, &format!("{name}: detected capacity change from {before} to {size}"));
     }
+    record.kernel.block.tell_of_size(&record.name());
     if size == 0 || before == 0 {
         return false;
     }
