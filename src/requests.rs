@@ -44,10 +44,20 @@ fn disks(node: &Node) -> Vec<Disk> {
                 backing: spec.map_or(info.driver, |(_, spec)| spec.clone()),
                 openers: info.openers,
                 holder: info.holder,
+                users: Vec::new(),
                 name: info.name,
             }
         })
         .collect()
+}
+
+/// [`disks`] with their users, for whom the processes of the host are looked through.
+fn used_disks(node: &Node) -> Vec<Disk> {
+    let mut disks = disks(node);
+    for disk in disks.iter_mut().filter(|disk| disk.openers > 0) {
+        disk.users = fusefs::users(&node.record.root, &disk.name);
+    }
+    disks
 }
 
 fn status(node: &Node) -> Status {
@@ -209,7 +219,7 @@ fn perform(node: &'static Node, client: &Arc<Client>, request: Request) -> bool 
         Request::DiskAdd { name, spec, size } => reply(client, disk_add(node, &name, &spec, size)),
         Request::DiskResize { name, size } => reply(client, disk_resize(node, &name, size)),
         Request::DiskDel { name } => reply(client, disk_del(node, &name)),
-        Request::DiskLs {} => reply(client, Ok(disks(node))),
+        Request::DiskLs {} => reply(client, Ok(used_disks(node))),
         Request::Dmesg { follow } => dmesg(node, client, follow),
     }
 }

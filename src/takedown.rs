@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
@@ -58,6 +59,7 @@ fn up(kernel: &'static Kernel, rule: &TakeDown) -> Vec<String> {
 
 /// An error that names a device of a driver that somebody outside has open.
 fn refuse_open_devices(kernel: &'static Kernel) -> Result<()> {
+    let root = Path::new(&kernel.config.fs_root);
     let open: Vec<String> = umc::blkdev::disks(kernel)
         .into_iter()
         .filter(|disk| !disk.driver.is_empty() && disk.openers > 0)
@@ -72,17 +74,19 @@ fn refuse_open_devices(kernel: &'static Kernel) -> Result<()> {
                 format!(", claimed by {}", disk.holder)
             };
             let openers = if disk.openers == 1 { "opener" } else { "openers" };
-            format!("/dev/{} is open ({} {openers}{by})", disk.name, disk.openers)
+            let users = fusefs::users(root, &disk.name).join("; ");
+            let users = if users.is_empty() { users } else { format!(": {users}") };
+            format!("/dev/{} is open ({} {openers}{by}{users})", disk.name, disk.openers)
         })
         .collect();
     if open.is_empty() {
         return Ok(());
     }
-    let root = &kernel.config.fs_root;
     bail!(
-        "{}. Unmount it, or end who uses it (fuser -v {root}/dev/NAME; losetup -a lists loop devices), then stop the \
+        "{}. Unmount it, or end who uses it (fuser -v {}/dev/NAME; losetup -a lists loop devices), then stop the \
          node again",
-        open.join(", ")
+        open.join(", "),
+        root.display()
     )
 }
 

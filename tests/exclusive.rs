@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Who may open or mount a device, and who may not: claims, holders, roles, and a close that is seen at once.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
 
-use cluster::{Cluster, Layout, text};
+use cluster::{Cluster, Layout, Start, text};
 
 /// Opens each `PATH FLAGS` on a node, and says how each went: `ok`, or the name of the error.
 fn opens(cluster: &Cluster, node: &str, what: &[(&str, &str)]) -> Vec<String> {
@@ -35,7 +37,7 @@ fn the_role_decides_about_the_device() {
     let secondary = ["EMEDIUMTYPE", "EROFS", "EMEDIUMTYPE", "EROFS"];
     assert_eq!(all_ways(&cluster, cluster.b(), "/dev/drbd0"), secondary);
     // The same for who does not use the redirector.
-    let direct = fs::File::open(cluster.device(cluster.b(), 0)).expect_err("a Secondary");
+    let direct = File::open(cluster.device(cluster.b(), 0)).expect_err("a Secondary");
     assert_eq!(direct.raw_os_error(), Some(libc::EMEDIUMTYPE));
     cluster.down();
 }
@@ -157,4 +159,77 @@ assert open(sys.argv[1] + '/file').read() == 'hello\\n'";
     done(&cluster, node, &["umount", two]);
     cluster.adm(node, &["secondary", "r0"]);
     cluster.down();
+}
+
+/// A loop device of the host that was set up without the redirector. Gone when dropped.
+struct Loop(String);
+
+impl Loop {
+    fn try_on(file: &Path) -> Result<Loop, String> {
+        let output = Command::new("losetup").args(["--find", "--show"]).arg(file).run();
+        let output = output.expect("losetup runs");
+        let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if output.status.success() { Ok(Loop(name)) } else { Err(text(&output)) }
+    }
+
+    fn on(file: &Path) -> Loop {
+        Loop::try_on(file).expect("a loop device")
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["--detach", &self.0]).run();
+    }
+}
+
+/// Who does not see a block device cannot know that somebody has it.
+#[test]
+fn a_claim_holds_without_the_redirector() {
+    let cluster = Cluster::in_sync("x-stranger", Layout { handler: "ram", ..Layout::default() });
+    let node = cluster.a();
+    let (low, device) = (cluster.root(node).join("dev/low0"), cluster.device(node, 0));
+    let write = |path: &Path| {
+        File::options().write(true).open(path).err().and_then(|error| error.raw_os_error())
+    };
+    assert_eq!(write(&low), Some(libc::EBUSY));
+    File::open(&low).expect("a reader");
+    let refused = Loop::try_on(&low).err().expect("DRBD has it");
+    assert!(refused.contains("busy"), "{refused}");
+    assert!(cluster.umc_ok(&["dmesg", node]).contains("may not write to a device of"));
+
+    // Nobody has this one. Then a loop device has it for itself.
+    assert_eq!(write(&device), None);
+    let over = Loop::on(&device);
+    let name = over.0.trim_start_matches("/dev/").to_owned();
+    assert_eq!(all_ways(&cluster, node, "/dev/drbd0"), ["ok", "ok", "EBUSY", "EBUSY"]);
+    assert_eq!(write(&device), Some(libc::EBUSY));
+    assert!(Loop::try_on(&device).is_err());
+    refused_by(&cluster, node, &name);
+    drop(over);
+    assert_eq!(all_ways(&cluster, node, "/dev/drbd0"), ["ok"; 4]);
+
+    // Nor does the driver take what a loop device has.
+    cluster.adm(node, &["detach", "r0"]);
+    let over = Loop::on(&low);
+    let attached = cluster.try_adm(node, &["attach", "r0"]);
+    assert!(!attached.status.success(), "{}", text(&attached));
+    drop(over);
+    cluster.adm(node, &["attach", "r0"]);
+    cluster.await_dstate("UpToDate/UpToDate");
+    cluster.down();
+}
+
+/// The loop device is named by whoever meets it.
+fn refused_by(cluster: &Cluster, node: &str, name: &str) {
+    refused(cluster, node, &["mkfs.ext4", "-q", "-F", "/dev/drbd0"], "in use");
+    let listed = cluster.umc_ok(&["disk", "--node", node, "ls"]);
+    let wanted = format!("held by {name} of the host; used by {name}");
+    assert!(listed.contains(&wanted), "{listed}");
+    let stop = cluster.umc(&["stop", node]);
+    assert!(
+        !stop.status.success() && text(&stop).contains(&format!(": {name}")),
+        "{}",
+        text(&stop)
+    );
 }

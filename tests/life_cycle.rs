@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::process::Command;
 
-use cluster::{Cluster, Foreground, Layout, Model, Random, assert_same, text};
+use cluster::{Cluster, Foreground, Layout, Model, Random, Watch, assert_same, text};
 
 fn small() -> Layout {
     Layout { disk_mib: 16, ..Layout::default() }
@@ -96,4 +96,46 @@ fn sigterm_ends_with_status_0() {
     assert_eq!(status.code(), Some(0), "{log}");
     nothing_is_left(&cluster, node);
     cluster.stop(cluster.b());
+}
+
+/// A process in a mount namespace of its own, which has copies of all mounts of this moment, and its number.
+fn elsewhere() -> (Watch, String) {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "unshare", "--mount"]);
+    command.args(["sh", "-c", "echo pid $$; exec sleep infinity"]);
+    let mut process = Watch::start(command);
+    let pid = process.until("pid ").trim_start_matches("pid ").to_owned();
+    (process, pid)
+}
+
+/// A container that starts meanwhile has copies of all mounts: that of the tree does not matter, that of a file system
+/// on a device is named.
+#[test]
+fn a_copy_of_the_mounts_does_not_hold_the_node() {
+    let cluster = Cluster::in_sync("copied", small());
+    let node = cluster.a();
+    let dir = cluster.dir.join("mnt");
+    fs::create_dir(&dir).unwrap();
+    let dir = dir.to_str().unwrap();
+    for command in [&["mkfs.ext4", "-q", "/dev/drbd0"][..], &["mount", "/dev/drbd0", dir]] {
+        let output = cluster.on(node, command);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let (holder, pid) = elsewhere();
+    assert!(cluster.on(node, &["umount", dir]).status.success());
+    let shown = text(&cluster.umc(&["stop", node]));
+    for wanted in ["mounted at ", &format!("in the mount namespace of process {pid} (sleep)")] {
+        assert!(shown.contains(wanted), "\"{wanted}\" is not in: {shown}");
+    }
+    drop(holder);
+
+    let (_copy, _) = elsewhere();
+    for node in &cluster.nodes {
+        cluster.stop(node);
+        nothing_is_left(&cluster, node);
+        cluster.start(node);
+        cluster.adm(node, &["up", "r0"]);
+    }
+    cluster.await_dstate("UpToDate/UpToDate");
+    cluster.down();
 }

@@ -6,9 +6,10 @@
 //! and writes become bios, `fsync` a flush, `fallocate` discards and zeroes. Its inode number tells the device
 //! ([`umc::tree::block_ino`]).
 //!
-//! The parts: `mountpoint` puts a connection onto a directory and takes it away; `server` answers the kernel's requests;
-//! `disk` is an open block device; `ranges` keeps writes of odd sizes and others apart; `lanes` are threads for what may
-//! block; `loops` watches the threads that read requests; `probe` sends requests of our own; `caller` fetches what FUSE leaves out.
+//! The parts: `mountpoint` puts a connection onto a directory and takes it away; `connection` ends it; `server` answers
+//! the kernel's requests; `disk` is an open block device; `claims` are those of the host's loop devices, which `users`
+//! finds; `ranges` keeps writes of odd sizes and others apart; `lanes` are threads for what may block; `loops` watches
+//! the threads that read requests; `probe` sends requests of our own; `caller` fetches what FUSE leaves out.
 //!
 //! Rules that keep it alive: the loop threads never wait for a driver unless another one is left to read requests (see
 //! `lanes`); there is no `poll` (one poll handler makes every io_uring request several times slower); the node never
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fuser::{Session, SessionACL};
-use umc::Kernel;
+use umc::{Kernel, blkdev};
 
 /// A line of the kernel's log.
 macro_rules! say {
@@ -31,6 +32,8 @@ macro_rules! say {
 
 mod attr;
 mod caller;
+mod claims;
+mod connection;
 mod disk;
 mod handles;
 mod lanes;
@@ -40,10 +43,13 @@ mod probe;
 mod ranges;
 mod server;
 mod shared;
+mod users;
 
 pub use disk::{IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT};
 pub use mountpoint::clear_stale;
+pub use users::users;
 
+use connection::Connection;
 use mountpoint::MountPoint;
 use probe::Probe;
 use server::Server;
@@ -52,6 +58,11 @@ use shared::Shared;
 /// The open flag that claims a block device for its opener alone. `O_EXCL`, which does that on Linux, is taken out by the
 /// host before a FUSE server sees the flags; who redirects an open of a device with `O_EXCL` adds this one.
 pub const OPEN_EXCLUSIVE: i32 = libc::O_ASYNC;
+
+/// The open flag of who knows that it opens a block device, which claims protect as they do on Linux: they do not keep
+/// others from writing. An open for writing without it is refused while somebody claims the device, because to a program
+/// of the host the device is a file like any other. The redirector adds it.
+pub const OPEN_REDIRECTED: i32 = libc::O_NOATIME;
 
 /// How long [`Mount::settle`] waits at most.
 const SETTLE_NS: u64 = 2_000_000_000;
@@ -98,6 +109,7 @@ impl Default for Options {
 pub struct Mount {
     shared: Arc<Shared>,
     point: MountPoint,
+    connection: Connection,
     extra: Vec<String>,
     session: Option<fuser::BackgroundSession>,
 }
@@ -126,25 +138,34 @@ pub fn mount_with(
 ) -> Result<Mount, Error> {
     umc::sched::attach(kernel, "fusefs");
     let (point, fd) = MountPoint::new(kernel, root)?;
+    let connection = Connection::new(&fd);
     let links = add_links(kernel, extra);
-    let shared = Arc::new(Shared::new(kernel, options.loops.max(2)));
+    let shared = Arc::new(Shared::new(kernel, point.root(), options.loops.max(2)));
     let started = start(&shared, fd, options.loops.max(2));
     let session = match started {
         Ok(session) => session,
         Err(error) => {
-            point.force();
+            // The session has closed its side.
+            point.detach();
             remove_links(kernel, &links);
             let text = format!("Cannot serve {}: FUSE handshake: {error}.", root.display());
             return Err(Error::new(text, Some(error)));
         }
     };
-    let mount = Mount { shared, point, extra: links, session: Some(session) };
+    let mount = Mount { shared, point, connection, extra: links, session: Some(session) };
     // An error drops the mount, which takes the tree away again.
     let probe = Probe::start(kernel, root.to_owned()).map_err(|errno| {
         let text = format!("Cannot serve {}: no thread to be had: {errno}.", root.display());
         Error::new(text, Some(io::Error::from_raw_os_error(errno.raw())))
     })?;
     let _ = mount.shared.probe.set(probe);
+    let told = Arc::downgrade(&mount.shared);
+    blkdev::on_size_change(kernel, move |name| {
+        let shared = told.upgrade();
+        if let Some(probe) = shared.as_ref().and_then(|shared| shared.probe.get()) {
+            probe.resized(name);
+        }
+    });
     say!(kernel, 6, "umc: tree mounted at {}", root.display());
     Ok(mount)
 }
@@ -196,11 +217,11 @@ impl Mount {
         !self.is_alive() || self.shared.settle()
     }
 
-    /// Takes the tree away, even from under open files: those get errors, and their devices are released. Joins every
-    /// thread.
+    /// Takes the tree away, even from under open files and from other mount namespaces: those get errors, and their
+    /// devices are released. Joins every thread.
     ///
     /// # Errors
-    /// When the host does not let go of the mount; what remains is named.
+    /// When the host does not let go of the mount, which is dead then; what remains is named.
     pub fn unmount(mut self) -> Result<(), Error> {
         self.end()
     }
@@ -209,19 +230,33 @@ impl Mount {
         let Some(session) = self.session.take() else { return Ok(()) };
         let kernel = self.shared.kernel;
         umc::sched::attach(kernel, "fusefs");
-        if let Err(error) = self.point.unmount(kernel) {
-            // The loops end with the connection, hence not now: joining them would wait for ever.
+        let is_unused = self.point.unmount();
+        if !is_unused {
+            say!(kernel, 5, "umc: {} is in use; its users get errors now", self.point.path());
+        }
+        if let Err(error) = self.connection.cut() {
+            // Nor do its threads end then: joining them would wait for ever.
             std::mem::forget(session);
-            return Err(error);
+            let text = format!("Cannot end the FUSE connection of {}: {error}.", self.point.path());
+            return Err(Error::new(text, Some(error)));
         }
         if let Some(probe) = self.shared.probe.get() {
             probe.end();
         }
-        if let Err(error) = session.join() {
-            say!(kernel, 4, "umc: a thread that served {} failed: {error}", self.point.path());
-        }
+        // The error of a connection that was cut says nothing.
+        let _ = session.join();
         self.shared.close_all();
         remove_links(kernel, &self.extra);
+        if !is_unused {
+            self.point.detach();
+        }
+        if self.point.is_ours() {
+            let text = format!(
+                "Cannot remove the dead mount from {0}: the host refuses. Run umount -l {0}.",
+                self.point.path()
+            );
+            return Err(Error::new(text, None));
+        }
         say!(kernel, 6, "umc: tree unmounted from {}", self.point.path());
         Ok(())
     }

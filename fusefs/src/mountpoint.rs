@@ -62,47 +62,38 @@ impl MountPoint {
         Ok((MountPoint { path, dev }, fd))
     }
 
+    /// The directory, absolute and without links.
+    pub(crate) fn root(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn path(&self) -> std::path::Display<'_> {
         self.path.display()
     }
 
-    fn is_ours(&self) -> bool {
+    /// Whether our tree still stands there.
+    pub(crate) fn is_ours(&self) -> bool {
         mounted_at(&self.path).is_some_and(|mounted| mounted.dev == self.dev)
     }
 
-    /// Unmounts: properly when nobody uses the tree, by force when somebody does. The connection is dead afterwards.
-    pub(crate) fn unmount(&self, kernel: &'static Kernel) -> Result<(), Error> {
+    /// Unmounts properly; false when somebody uses the tree.
+    pub(crate) fn unmount(&self) -> bool {
         if !self.is_ours() {
-            return Ok(());
+            return true;
         }
         match nix::mount::umount2(&self.path, MntFlags::UMOUNT_NOFOLLOW) {
-            Ok(()) | Err(Errno::EINVAL) => return Ok(()),
-            Err(Errno::EPERM) if fusermount(&["-u", "--"], &self.path).is_ok() => return Ok(()),
-            Err(_) => {}
+            Ok(()) | Err(Errno::EINVAL) => true,
+            Err(Errno::EPERM) => fusermount(&["-u", "--"], &self.path).is_ok(),
+            Err(_) => false,
         }
-        say!(kernel, 5, "umc: {} is in use; its users get errors now", self.path.display());
-        self.force();
-        if self.is_ours() {
-            let text = format!(
-                "Cannot unmount {}: it is in use and the host refuses to abort it. End the processes that use it \
-                 (fuser -vm {0}), then run umount {0}.",
-                self.path.display()
-            );
-            return Err(Error::new(text, None));
-        }
-        Ok(())
     }
 
-    /// Ends the connection whoever uses it, and takes it from the directory.
-    pub(crate) fn force(&self) {
-        let flags = MntFlags::MNT_FORCE | MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
-        if nix::mount::umount2(&self.path, flags).is_ok() {
-            return;
+    /// Takes the tree from the directory, whoever uses it.
+    pub(crate) fn detach(&self) {
+        let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
+        if nix::mount::umount2(&self.path, flags).is_err() {
+            let _ = fusermount(&["-u", "-z", "--"], &self.path);
         }
-        // Without the privilege: the owner of a connection may abort it here, if fusectl is mounted.
-        let minor = self.dev & 0xff | (self.dev >> 12) & 0xfff00;
-        let _ = fs::write(format!("/sys/fs/fuse/connections/{minor}/abort"), "1");
-        let _ = fusermount(&["-u", "-z", "--"], &self.path);
     }
 }
 

@@ -4,11 +4,13 @@
 //! Such a request can be sent to its server, this process, when the process is killed. The host then waits for the answer
 //! of a request that was already read, and lets go of no descriptor of the thread that waits: if the connection were among
 //! them, it would never end, nor would the process (`request_wait_answer` in `fs/fuse/dev.c`). So the thread that asks
-//! has a table of descriptors of its own, with nothing in it.
+//! has a table of descriptors of its own, with nothing in it. It also tells the host's loop devices of a new size of what
+//! they stand on, for which they ask the tree.
 
 use std::fs::{self, File};
-use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -16,6 +18,11 @@ use parking_lot::Mutex;
 use umc::Kernel;
 use umc::kthread::{self, Thread};
 use umc::wait::WaitQueue;
+
+use crate::users;
+
+/// `LOOP_SET_CAPACITY` of `linux/loop.h`: look at the size again.
+const LOOP_SET_CAPACITY: libc::Ioctl = 0x4c07;
 
 #[derive(Default)]
 struct State {
@@ -25,6 +32,8 @@ struct State {
     /// The last one was answered.
     is_alive: AtomicBool,
     is_closing: AtomicBool,
+    /// Devices that have another size.
+    resized: Mutex<Vec<String>>,
     wake: WaitQueue,
 }
 
@@ -51,7 +60,7 @@ impl Probe {
         let state = Arc::new(State::default());
         let main = {
             let state = state.clone();
-            Box::new(move || serve(&state, root))
+            Box::new(move || serve(kernel, &state, &root))
         };
         let thread = kthread::spawn(kernel, "fuse_probe", main)?;
         Ok(Probe { state, thread: Mutex::new(Some(thread)) })
@@ -70,6 +79,12 @@ impl Probe {
         }
     }
 
+    /// The device `name` has another size. Does not sleep.
+    pub(crate) fn resized(&self, name: &str) {
+        self.state.resized.lock().push(name.to_owned());
+        self.state.wake.wake_up_all();
+    }
+
     /// Ends the thread, after the end of the connection. Who asks from now on finds nobody.
     pub(crate) fn end(&self) {
         let Some(thread) = self.thread.lock().take() else { return };
@@ -79,24 +94,61 @@ impl Probe {
     }
 }
 
-fn serve(state: &State, root: PathBuf) {
+fn serve(kernel: &'static Kernel, state: &State, root: &Path) {
     own_descriptors();
     loop {
         let done = state.done.load(Ordering::SeqCst);
         let is_closing = || state.is_closing.load(Ordering::SeqCst);
-        state.wake.wait_event_idle(|| state.asked.load(Ordering::SeqCst) != done || is_closing());
+        state.wake.wait_event_idle(|| {
+            state.asked.load(Ordering::SeqCst) != done
+                || is_closing()
+                || !state.resized.lock().is_empty()
+        });
         if is_closing() {
             state.is_alive.store(false, Ordering::SeqCst);
             state.done.store(u64::MAX, Ordering::SeqCst);
             state.wake.wake_up_all();
             return;
         }
+        for name in std::mem::take(&mut *state.resized.lock()) {
+            tell_loops(kernel, root, &name);
+        }
         let asked = state.asked.load(Ordering::SeqCst);
+        if asked == done {
+            continue;
+        }
         // An open, because that is a call which valgrind lets other threads go on in: one of them has to answer.
-        let is_alive = File::open(&root).is_ok();
+        let is_alive = File::open(root).is_ok();
         state.is_alive.store(is_alive, Ordering::SeqCst);
         state.done.store(asked, Ordering::SeqCst);
         state.wake.wake_up_all();
+    }
+}
+
+/// Has the loop devices that stand on a device look at its size.
+fn tell_loops(kernel: &'static Kernel, root: &Path, name: &str) {
+    let file = root.join("dev").join(name);
+    for device in users::loops_on(&file) {
+        // Older kernels go by the size that the host has seen last.
+        let told = fs::metadata(&file)
+            .and_then(|_| File::open(Path::new("/dev").join(&device.name)))
+            .and_then(|opened| set_capacity(&opened));
+        if let Err(error) = told {
+            let device = device.name;
+            say!(
+                kernel,
+                4,
+                "umc: {device} of the host does not follow the size of {name}: {error}"
+            );
+        }
+    }
+}
+
+fn set_capacity(device: &File) -> io::Result<()> {
+    // SAFETY: the request takes no argument.
+    match unsafe { libc::ioctl(device.as_raw_fd(), LOOP_SET_CAPACITY, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

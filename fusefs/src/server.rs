@@ -251,6 +251,18 @@ impl fuser::Filesystem for Server {
         self.0.release(fh, ino.0, reply);
     }
 
+    fn flush(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _lock_owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        let _handler = self.0.enter();
+        self.0.closed(fh, reply);
+    }
+
     fn fsync(
         &self,
         _req: &Request,
@@ -419,8 +431,7 @@ impl fuser::Filesystem for Server {
         symlink(INodeNo, &OsStr, &Path) -> ReplyEntry: EPERM;
         rename(INodeNo, &OsStr, INodeNo, &OsStr, RenameFlags) -> ReplyEmpty: EPERM;
         link(INodeNo, INodeNo, &OsStr) -> ReplyEntry: EPERM;
-        // Nothing is cached on this side, and nothing has attributes: the kernel stops asking.
-        flush(INodeNo, FileHandle, LockOwner) -> ReplyEmpty: ENOSYS;
+        // Nothing has attributes: the kernel stops asking.
         getxattr(INodeNo, &OsStr, u32) -> ReplyXattr: ENOSYS;
         listxattr(INodeNo, u32) -> ReplyXattr: ENOSYS;
     }

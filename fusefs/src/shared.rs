@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The state of one mount, and what of its work may call a driver.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -13,12 +14,13 @@ use umc::wait::WaitQueue;
 use umc::{Kernel, blkdev};
 
 use crate::attr::{attr_of, errno};
+use crate::claims::{Claims, holder};
 use crate::disk::{Devices, OpenDisk};
 use crate::handles::{Handle, Handles, TextFile};
 use crate::lanes::{Job, Key, Lanes};
 use crate::loops::{Handler, Loops};
 use crate::probe::{Answer, Probe};
-use crate::{OPEN_EXCLUSIVE, SETTLE_NS};
+use crate::{OPEN_EXCLUSIVE, OPEN_REDIRECTED, SETTLE_NS};
 
 /// The state of one mount.
 pub(crate) struct Shared {
@@ -26,6 +28,7 @@ pub(crate) struct Shared {
     owner: (u32, u32),
     pub(crate) handles: Handles,
     devices: Devices,
+    claims: Claims,
     pub(crate) lanes: Lanes,
     loops: Loops,
     /// There from the mount on.
@@ -36,12 +39,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(kernel: &'static Kernel, loops: usize) -> Shared {
+    pub(crate) fn new(kernel: &'static Kernel, root: &Path, loops: usize) -> Shared {
         Shared {
             kernel,
             owner: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
             handles: Handles::default(),
             devices: Devices::default(),
+            claims: Claims::new(kernel, root.to_owned()),
             lanes: Lanes::new(kernel),
             loops: Loops::new(loops),
             probe: OnceLock::new(),
@@ -98,23 +102,41 @@ impl Shared {
     pub(crate) fn close_all(&self) {
         drop(self.handles.take_all());
         self.lanes.close();
+        self.claims.end();
     }
 
     pub(crate) fn release(self: &Arc<Shared>, fh: FileHandle, ino: u64, reply: ReplyEmpty) {
         let Some(handle) = self.handles.take(fh) else { return reply.error(Errno::EBADF) };
         self.releasing.fetch_add(1, Ordering::SeqCst);
-        let key = match &handle {
-            Handle::Disk(disk) => Key::Open(disk.devt()),
-            _ => Key::File(ino),
+        let devt = match &handle {
+            Handle::Disk(disk) => Some(disk.devt()),
+            _ => None,
         };
         let shared = self.clone();
-        self.run(key, move || {
+        self.run(devt.map_or(Key::File(ino), Key::Open), move || {
             drop(handle);
+            if let Some(devt) = devt {
+                shared.claims.released(devt);
+            }
             if shared.releasing.fetch_sub(1, Ordering::SeqCst) == 1 {
                 shared.released.wake_up_all();
             }
             reply.ok();
         });
+    }
+
+    /// A descriptor was closed; the file may still be open.
+    pub(crate) fn closed(self: &Arc<Shared>, fh: FileHandle, reply: ReplyEmpty) {
+        match self.disk(fh).map(|disk| disk.devt()) {
+            Ok(devt) if self.claims.is_wanted(devt) => {
+                let shared = self.clone();
+                self.run(Key::Open(devt), move || {
+                    shared.claims.make(devt);
+                    reply.ok();
+                });
+            }
+            _ => reply.ok(),
+        }
     }
 
     pub(crate) fn disk(&self, fh: FileHandle) -> Result<Arc<OpenDisk>, Errno> {
@@ -136,18 +158,36 @@ impl Shared {
         let comm = Comm::of_process(pid);
         match attr.kind {
             Kind::Block(devt) => {
-                let holder =
+                let exclusive =
                     (flags.0 & OPEN_EXCLUSIVE != 0).then(|| format!("process {pid} of the host"));
+                let is_stranger = write && flags.0 & (OPEN_EXCLUSIVE | OPEN_REDIRECTED) == 0;
+                // Whoever has it alone needs no claim at a close.
+                let closes = match exclusive {
+                    Some(_) => direct,
+                    None => direct - FopenFlags::FOPEN_NOFLUSH,
+                };
                 let open = move |shared: &Shared| {
                     let (kernel, devices) = (shared.kernel, &shared.devices);
-                    OpenDisk::open(kernel, devices, devt, write, holder.as_deref(), comm)
+                    if is_stranger && holder(kernel, devt).is_some() {
+                        return Err(umc::Errno::EBUSY);
+                    }
+                    OpenDisk::open(kernel, devices, devt, write, exclusive.as_deref(), comm)
                 };
                 let answer = move |shared: &Shared, opened| match opened {
                     Ok(disk) => {
                         let fh = shared.handles.insert(Handle::Disk(Arc::new(disk)));
-                        reply.opened(fh, direct | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
+                        reply.opened(fh, closes | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
                     }
-                    Err(error) => reply.error(errno(error)),
+                    Err(error) => {
+                        if is_stranger && let Some(holder) = holder(shared.kernel, devt) {
+                            say!(
+                                shared.kernel,
+                                5,
+                                "umc: process {pid} may not write to a device of {holder}; under umc run it may"
+                            );
+                        }
+                        reply.error(errno(error));
+                    }
                 };
                 self.run(Key::Open(devt), move || match open(&shared) {
                     Err(umc::Errno::EBUSY) => {

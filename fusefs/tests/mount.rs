@@ -9,10 +9,11 @@
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -497,6 +498,74 @@ fn the_end_under_open_files() {
     node.end();
     assert!(file.write_all_at(b"x", 5).is_err());
     drop((file, listing));
+}
+
+/// A process in a mount namespace of its own, which has copies of all mounts of this moment. Killed when dropped.
+struct Elsewhere {
+    process: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Elsewhere {
+    /// Runs a shell script there, up to the first line that it prints.
+    fn start(script: &str) -> Elsewhere {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "unshare", "--mount", "sh", "-c", script]);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let mut elsewhere = Elsewhere { process, output };
+        elsewhere.line();
+        elsewhere
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Lets the script go on after its `read`: what it prints next.
+    fn go_on(&mut self) -> String {
+        self.process.stdin.take();
+        self.line()
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// A container that started meanwhile has a copy of every mount.
+#[test]
+fn the_end_under_a_copy_of_the_mount() {
+    let mut node = node("copied");
+    let device = node.path("dev/ram").display().to_string();
+    let script =
+        format!("exec 3<>{device}; echo ready; read _; head -c 1 <&3 2>&1; cat {device} 2>&1");
+    let mut elsewhere = Elsewhere::start(&script);
+    let file = node.ram();
+    node.end();
+    assert_eq!(errno(file.sync_all()), Some(libc::ENOTCONN));
+    for _ in 0..2 {
+        let line =
+            if elsewhere.process.stdin.is_some() { elsewhere.go_on() } else { elsewhere.line() };
+        assert!(line.contains("not connected") || line.contains("connection abort"), "{line}");
+    }
+}
+
+/// The mount is gone from where it was, by somebody else's hand, and lives on where it is used.
+#[test]
+fn the_end_after_a_foreign_unmount() {
+    let mut node = node("unmounted");
+    let file = node.ram();
+    let unmounted = Command::new("umount").arg("--lazy").arg(node.dir.path()).status().unwrap();
+    assert!(unmounted.success() && node.mount.as_ref().unwrap().is_alive());
+    file.write_all_at(b"x", 5).unwrap();
+    node.end();
+    assert!(file.write_all_at(b"x", 5).is_err());
 }
 
 #[test]

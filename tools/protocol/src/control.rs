@@ -140,6 +140,9 @@ pub struct Disk {
     /// Who claims it exclusively; empty when nobody does.
     #[serde(default)]
     pub holder: String,
+    /// Who on the host uses it, one phrase each, as far as the host tells. Only in the answer to [`Request::DiskLs`].
+    #[serde(default)]
+    pub users: Vec<String>,
 }
 
 /// A part of the kernel log.

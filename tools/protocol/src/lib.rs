@@ -45,6 +45,11 @@ pub mod genl {
 /// exclusive open of a name in the tree, and the tree opens the block device exclusively for it.
 pub const OPEN_EXCLUSIVE: i32 = 0o20000;
 
+/// The flag (O_NOATIME) that the redirector adds to each other open of a name in the tree for writing.
+/// Who opens the tree without it, the host's kernel for a loop device for example, may not write to a
+/// device that somebody claims.
+pub const OPEN_REDIRECTED: i32 = 0o1000000;
+
 /// Names in the node's FUSE tree, relative to `UMC_FS_ROOT`.
 pub mod tree {
     /// Symlink to the control socket.

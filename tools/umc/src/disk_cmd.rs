@@ -83,9 +83,12 @@ fn list(disks: &[Disk]) {
     };
     row(["NAME", "MAJ:MIN", "SIZE", "ACCESS", "OPENS", "BEHIND IT"]);
     for disk in disks {
-        let behind = match disk.holder.as_str() {
-            "" => disk.backing.clone(),
-            holder => format!("{} (held by {holder})", disk.backing),
+        let held = (!disk.holder.is_empty()).then(|| format!("held by {}", disk.holder));
+        let used = (!disk.users.is_empty()).then(|| format!("used by {}", disk.users.join(", ")));
+        let by: Vec<String> = held.into_iter().chain(used).collect();
+        let behind = match by.as_slice() {
+            [] => disk.backing.clone(),
+            by => format!("{} ({})", disk.backing, by.join("; ")),
         };
         row([
             &disk.name,
