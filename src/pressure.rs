@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What keeps a node going when the host runs out of memory.
 //!
 //! Memory that a file system on the node's devices has dirtied is freed by writing it, which is the node's work. An

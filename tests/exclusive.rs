@@ -135,7 +135,7 @@ fn a_mount_is_a_claim() {
     for _ in 0..5 {
         done(&cluster, node, &["mount", "/dev/drbd0", one]);
         refused(&cluster, node, &["mount", "/dev/drbd0", two], "/dev/drbd0 already mounted");
-        refused(&cluster, node, &["mkfs.ext4", "-q", "-F", "/dev/drbd0"], "in use");
+        refused(&cluster, node, &["mkfs.ext4", "-q", "-F", "/dev/drbd0"], "is mounted");
         let refused = cluster.try_adm(node, &["secondary", "r0"]);
         assert!(text(&refused).contains("held open"), "{}", text(&refused));
         let file = format!("echo hello > {one}/file && umount {one}");

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! A node whose memory is short while a file system on its device has all of it dirty.
 //!
 //! Goal: nobody waits for himself. Method: both nodes and a program that fills the file system share a memory cgroup that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Claims of the host's loop devices.
 //!
 //! A file system that the host mounts from a device of the node stands on a loop device, and has the device to itself,

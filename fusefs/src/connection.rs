@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Ending a connection, whoever has a copy of the mount.
 //!
 //! An unmount ends a connection only with the last copy of the mount, and every mount namespace that is made while a node

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! Who on the host uses a device of the node, as far as the host tells.
 //!
 //! Whatever opens the file of a device is told apart only later: a process that has opened it may give it to a loop

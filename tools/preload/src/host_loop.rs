@@ -2,23 +2,57 @@
 //! Loop devices of the host that stand before a device of the node.
 //!
 //! [`crate::mount`] puts one there, and mount tables name it: tools that grow or check a mounted file system open it by
-//! that name. Every other loop device of the host belongs to somebody else.
+//! that name. Every other loop device of the host belongs to somebody else. What is mounted has the loop device's number,
+//! where on a kernel it has the device's own.
 
 use core::ffi::CStr;
 
 use crate::map;
-use crate::raw;
 use crate::root::{Root, join};
+use crate::{ioctl, raw, stat};
+
+/// Loop devices have this major number.
+const MAJOR: u32 = 7;
+
+/// What stands behind a loop device, as far as it lies in the node's tree: its path, in `file`.
+fn behind<'a>(root: &Root, dir: &[&[u8]], file: &'a mut [u8; 4096]) -> Option<&'a CStr> {
+    let mut path = [0; 64];
+    let path = join(b"/sys/", dir, &mut path)?;
+    let len = raw::read_file(path, &mut file[..4095]).ok()?.len();
+    let len = if len > 0 && file[len - 1] == b'\n' { len - 1 } else { len };
+    file[len] = 0;
+    let file = CStr::from_bytes_until_nul(file).ok()?;
+    map::is_below(file.to_bytes(), root.path()).then_some(file)
+}
+
+/// `/dev/drbd0` for the name of a loop device that stands before it.
+pub fn device_name(root: &Root, name: &[u8]) -> Option<Vec<u8>> {
+    let device = name.strip_prefix(b"/dev/").filter(|device| is_loop(device))?;
+    let mut file = [0; 4096];
+    let file = behind(root, &[b"block/", device, b"/loop/backing_file"], &mut file)?;
+    let name = file.to_bytes().strip_prefix(root.path())?;
+    name.starts_with(b"/dev/").then(|| name.to_vec())
+}
+
+/// The number of the device for that of a loop device that stands before it.
+pub fn device_number(root: &Root, number: libc::dev_t) -> Option<(u32, u32)> {
+    if libc::major(number) != MAJOR {
+        return None;
+    }
+    let mut digits = [0; 10];
+    let minor = ioctl::decimal(libc::minor(number), &mut digits);
+    let mut file = [0; 4096];
+    let file = behind(root, &[b"dev/block/7:", minor, b"/loop/backing_file"], &mut file)?;
+    stat::device_of(&raw::fstatat(libc::AT_FDCWD, file.as_ptr(), 0).ok()?)
+}
 
 /// Whether `name` is that of a loop device of the host whose file lies in the node's tree.
 pub fn stands_before_a_device_of(root: &Root, name: &[u8]) -> bool {
     let Some(device) = name.strip_prefix(b"/dev/").filter(|device| is_loop(device)) else {
         return false;
     };
-    let (mut path, mut file) = ([0; 64], [0; 4096]);
-    join(b"/sys/block/", &[device, b"/loop/backing_file"], &mut path)
-        .and_then(|path: &CStr| raw::read_file(path, &mut file).ok())
-        .is_some_and(|file| map::is_below(file, root.path()))
+    let mut file = [0; 4096];
+    behind(root, &[b"block/", device, b"/loop/backing_file"], &mut file).is_some()
 }
 
 /// Whether this is `loop` and a number.

@@ -9,7 +9,7 @@
 //!   host name are the node's own; a listing of `/dev` ([`listing`]) shows its disks;
 //! - block devices ([`stat`], [`ioctl`]): the regular files under the tree's `/dev` look like block
 //!   special files and answer the block layer's ioctls; one that is mounted ([`mount`]) goes behind a
-//!   loop device of the host;
+//!   loop device of the host, which tables of mounts ([`mount_table`]) show under its name;
 //! - generic netlink ([`netlink`]): an AF_NETLINK socket is a connection to the node;
 //! - programs that load modules or end the machine ([`exec`], [`power`]): `modprobe drbd` and
 //!   `reboot -f` are run as `umc` and reach the node, and reboot(2) ends it; the host's kernel keeps
@@ -32,7 +32,7 @@
 //! Where the number of arguments is open (`execl`) the function is C.
 //! The library's own work uses system calls directly ([`raw`]), never a hooked function, keeps `errno`,
 //! and takes no lock: hooks run in signal handlers and between fork and exec. It allocates when the root is
-//! first looked up, and in functions that allocate themselves.
+//! first looked up, when a table of mounts is opened, and in functions that allocate themselves.
 
 #![cfg_attr(test, allow(dead_code, reason = "unexported, nothing calls the hooks"))]
 
@@ -55,6 +55,7 @@ mod ioctl;
 mod listing;
 mod map;
 mod mount;
+mod mount_table;
 mod names;
 mod netlink;
 mod paths;

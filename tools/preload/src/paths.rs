@@ -7,11 +7,12 @@ use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use core::ptr;
 
 use libc::{
-    AT_FDCWD, FILE, O_ASYNC, O_CREAT, O_EXCL, O_TRUNC, dev_t, gid_t, mode_t, off_t, size_t,
-    ssize_t, uid_t,
+    AT_FDCWD, FILE, O_ACCMODE, O_ASYNC, O_CREAT, O_EXCL, O_NOATIME, O_PATH, O_RDONLY, O_TRUNC,
+    dev_t, gid_t, mode_t, off_t, size_t, ssize_t, uid_t,
 };
 
 use crate::map;
+use crate::mount_table::Table;
 use crate::real::{self, fail};
 use crate::redirect::{Redirect, Room, Way, forget_working_directory, lead};
 use crate::root::Root;
@@ -21,10 +22,13 @@ use crate::root::Root;
 /// An open of a block device with O_EXCL (without O_CREAT) claims it. The kernel takes O_EXCL out of
 /// FUSE_OPEN (`fuse_send_open`), but passes O_ASYNC, which has no meaning at open(2) nor for a file
 /// without a fasync method: it carries the claim. O_TRUNC does nothing to a block device, nor to a
-/// file of /proc or /sys, while for a regular FUSE file it would become a truncation.
+/// file of /proc or /sys, while for a regular FUSE file it would become a truncation. O_NOATIME, which
+/// is allowed to a file's owner and means nothing in the tree, says of an open for writing that it is
+/// made by who sees a block device.
 pub fn open_flags(flags: c_int) -> c_int {
     let claim = flags & (O_EXCL | O_CREAT) == O_EXCL;
-    (flags & !O_TRUNC) | if claim { O_ASYNC } else { 0 }
+    let write = flags & O_ACCMODE != O_RDONLY && flags & O_PATH == 0;
+    (flags & !O_TRUNC) | if claim { O_ASYNC } else { 0 } | if write { O_NOATIME } else { 0 }
 }
 
 /// What an open with these flags does with the name.
@@ -63,7 +67,9 @@ macro_rules! open_hooks {
                     return fail(libc::EACCES);
                 }
                 let flags = if to.is_in_tree() { open_flags(flags) } else { flags };
-                real::$name($($dir,)? to.path(), flags $(, $mode)?)
+                let table = Table::instead_of(path);
+                let path = table.as_ref().map_or(to.path(), Table::path);
+                real::$name($($dir,)? path, flags $(, $mode)?)
             }
         )*}
     };
@@ -82,7 +88,7 @@ open_hooks! {
     fn __openat64_2(dir;);
 }
 
-/// The `fopen` family.
+/// The `fopen` family, with setmntent(3), which is fopen of a table of mounts.
 macro_rules! fopen_hooks {
     ($(fn $name:ident($($file:ident)?);)*) => {
         hooks! {$(
@@ -90,10 +96,12 @@ macro_rules! fopen_hooks {
                 let mut room = Room::new();
                 let flags = mode_flags(mode);
                 let to = lead!(room, AT_FDCWD, path, open_way(flags));
-                match to.is_refused(flags) {
-                    true => fail(libc::EACCES),
-                    false => real::$name(to.path(), mode $(, $file)?),
+                if to.is_refused(flags) {
+                    return fail(libc::EACCES);
                 }
+                let table = Table::instead_of(path);
+                let path = table.as_ref().map_or(to.path(), Table::path);
+                real::$name(path, mode $(, $file)?)
             }
         )*}
     };
@@ -102,6 +110,7 @@ macro_rules! fopen_hooks {
 fopen_hooks! {
     fn fopen();
     fn fopen64();
+    fn setmntent();
     fn freopen(file);
     fn freopen64(file);
 }

@@ -159,6 +159,46 @@ pub fn read_file<'a>(path: &CStr, out: &'a mut [u8]) -> Result<&'a [u8], c_int> 
     Ok(&out[..len?])
 }
 
+/// Everything that can be read from `path`.
+pub fn read_whole_file(path: &CStr) -> Result<Vec<u8>, c_int> {
+    let fd = open(path, libc::O_RDONLY)?;
+    let mut text = Vec::new();
+    let mut part = [0_u8; 4096];
+    let ended = loop {
+        // SAFETY: the kernel writes at most `part.len()` bytes.
+        let read =
+            unsafe { call(libc::SYS_read, [fd as usize, at(part.as_mut_ptr()), part.len()]) };
+        match read {
+            Ok(0) => break Ok(text),
+            Ok(len) => text.extend_from_slice(&part[..len]),
+            Err(libc::EINTR) => {}
+            Err(error) => break Err(error),
+        }
+    };
+    close(fd);
+    ended
+}
+
+/// A file without a directory entry, close-on-exec.
+pub fn memory_file(name: &CStr) -> Result<c_int, c_int> {
+    // SAFETY: `name` is a C string.
+    unsafe { call(libc::SYS_memfd_create, [at(name.as_ptr()), libc::MFD_CLOEXEC as usize]) }
+        .map(|fd| fd as c_int)
+}
+
+/// Whether all of `data` was written.
+pub fn write_all(fd: c_int, mut data: &[u8]) -> bool {
+    while !data.is_empty() {
+        // SAFETY: the kernel reads `data.len()` bytes.
+        match unsafe { call(libc::SYS_write, [fd as usize, at(data.as_ptr()), data.len()]) } {
+            Ok(len @ 1..) => data = &data[len..],
+            Err(libc::EINTR) => {}
+            Ok(0) | Err(_) => return false,
+        }
+    }
+    true
+}
+
 /// write(2); what comes of it is not looked at.
 pub fn write(fd: c_int, data: &[u8]) {
     // SAFETY: the kernel reads `data.len()` bytes.

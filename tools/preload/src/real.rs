@@ -148,6 +148,7 @@ real! {
     fn __openat64_2(dir: c_int, path: Path, flags: c_int) -> c_int;
     fn fopen(path: Path, mode: Path) -> *mut FILE;
     fn fopen64(path: Path, mode: Path) -> *mut FILE;
+    fn setmntent(path: Path, mode: Path) -> *mut FILE;
     fn freopen(path: Path, mode: Path, file: *mut FILE) -> *mut FILE;
     fn freopen64(path: Path, mode: Path, file: *mut FILE) -> *mut FILE;
 

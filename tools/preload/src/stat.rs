@@ -4,12 +4,14 @@
 //! A block special file would lead open(2) into the host's block layer, so the tree holds regular
 //! files. Each carries its device number in its inode number ([`device`]), and a regular file on
 //! the tree's mount with such a number is shown as a block special file: mode, `st_rdev`, size 0 as
-//! for every block device (BLKGETSIZE64 has the size).
+//! for every block device (BLKGETSIZE64 has the size). A file on a file system that is mounted from a
+//! device has the device's number, not that of the loop device between.
 
 use core::ffi::{CStr, c_char, c_int, c_uint};
 
 use libc::{AT_FDCWD, S_IFBLK, S_IFMT, S_IFREG};
 
+use crate::host_loop;
 use crate::map;
 use crate::raw;
 use crate::real::{self, keeping_errno};
@@ -48,8 +50,16 @@ pub unsafe fn shown(result: c_int, st: *mut libc::stat) -> c_int {
         st.st_rdev = libc::makedev(major, minor);
         st.st_size = 0;
         st.st_blocks = 0;
+    } else if let Some((major, minor)) = of_mounted(st.st_dev) {
+        st.st_dev = libc::makedev(major, minor);
     }
     result
+}
+
+/// The number that a file has on a file system that is mounted from a device of the node: the device's.
+fn of_mounted(dev: libc::dev_t) -> Option<(u32, u32)> {
+    let root = Root::get()?;
+    keeping_errno(|| host_loop::device_number(root, dev))
 }
 
 hooks! {
@@ -191,9 +201,14 @@ fn file_system_shown(name: &[u8], st: &mut libc::statfs) {
 }
 
 fn statx_shown(root: &Root, stx: &mut libc::statx) {
+    let dev = libc::makedev(stx.stx_dev_major, stx.stx_dev_minor);
+    if let Some((major, minor)) = of_mounted(dev) {
+        (stx.stx_dev_major, stx.stx_dev_minor) = (major, minor);
+        return;
+    }
     let regular = u32::from(stx.stx_mode) & S_IFMT == S_IFREG;
     let Some((major, minor)) = device(stx.stx_ino).filter(|_| regular) else { return };
-    if root.is_on_tree(libc::makedev(stx.stx_dev_major, stx.stx_dev_minor)) {
+    if root.is_on_tree(dev) {
         stx.stx_mode = (S_IFBLK | (u32::from(stx.stx_mode) & !S_IFMT)) as u16;
         stx.stx_rdev_major = major;
         stx.stx_rdev_minor = minor;
