@@ -310,7 +310,8 @@ mod tests {
         let started = ops().thread_start("one more", Box::new(|| unreachable!()));
         assert_eq!(started.unwrap_err().raw_os_error(), Some(libc::EMFILE));
 
-        #[allow(clippy::disallowed_methods)] // a thread of the host: the engine has none to give here
+        #[allow(clippy::disallowed_methods)]
+        // a thread of the host: the engine has none to give here
         let waker = std::thread::spawn(|| {
             WORD.store(1, SeqCst);
             ops().unpark(&WORD, 1);
