@@ -26,10 +26,12 @@ pub const SECTOR: usize = 512;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiskSpec {
-    #[serde(deserialize_with = "bounds::within::<1, 4096, _>")]
+    #[serde(deserialize_with = "bounds::within::<1, 4096, _, _>")]
     pub mib: u64,
+    #[serde(deserialize_with = "bounds::within::<0, 1_000_000, _, _>")]
     pub latency_us: u64,
     /// Up to so much is added, drawn for each request.
+    #[serde(deserialize_with = "bounds::within::<0, 1_000_000, _, _>")]
     pub jitter_us: u64,
     /// Is there a volatile cache?
     pub write_cache: bool,

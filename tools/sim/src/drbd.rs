@@ -89,7 +89,7 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Connection options.
+/// Connection options, within DRBD's own limits.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetSpec {
@@ -97,12 +97,16 @@ pub struct NetSpec {
     #[serde(deserialize_with = "bounds::protocol")]
     pub protocol: char,
     /// Tenths of a second.
+    #[serde(deserialize_with = "bounds::within::<1, 600, _, _>")]
     pub timeout: u32,
     /// Seconds.
+    #[serde(deserialize_with = "bounds::within::<1, 120, _, _>")]
     pub ping_int: u32,
     /// Seconds.
+    #[serde(deserialize_with = "bounds::within::<1, 120, _, _>")]
     pub connect_int: u32,
     /// KiB/s.
+    #[serde(deserialize_with = "bounds::within::<1, { 4 << 20 }, _, _>")]
     pub resync_rate: u32,
 }
 

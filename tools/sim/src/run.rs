@@ -230,7 +230,7 @@ impl<'a> World<'a> {
     fn trouble(&mut self) {
         let begin = self.sim.now_ns();
         let end = begin + self.scenario.duration_ms * MS;
-        let mut faults = self.scenario.faults.clone();
+        let mut faults: Vec<_> = self.scenario.faults.iter().map(|f| f.get_ref()).collect();
         faults.sort_by_key(|fault| std::cmp::Reverse(fault.at_ms));
         let mut commands: Vec<_> = self.scenario.commands.iter().map(|c| c.get_ref()).collect();
         // What stands first in the file comes first.

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 use crate::disk::DiskSpec;
 use crate::drbd::NetSpec;
-use bounds::within;
+use bounds::{MS_MAX, maybe_ms, ms, not_always, within};
 pub use check::Verb;
 
 /// A scenario. Times are virtual, and count from the moment when both replicas are good for the first time.
@@ -21,12 +21,13 @@ pub use check::Verb;
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Load and faults last so long.
+    #[serde(deserialize_with = "within::<1, MS_MAX, _, _>")]
     pub duration_ms: u64,
     /// Copy the whole disk at the beginning; otherwise both sides are declared equal.
     #[serde(default)]
     pub initial_sync: bool,
     /// Volumes of the resource, each with a disk and a load of its own.
-    #[serde(default = "one", deserialize_with = "within::<1, 8, _>")]
+    #[serde(default = "one", deserialize_with = "within::<1, 8, _, _>")]
     pub volumes: u64,
     #[serde(default)]
     pub disk: DiskSpec,
@@ -38,7 +39,7 @@ pub struct Scenario {
     pub load: LoadSpec,
     /// Faults at fixed times.
     #[serde(default, rename = "fault")]
-    pub faults: Vec<FaultSpec>,
+    pub faults: Vec<Spanned<FaultSpec>>,
     /// What the administrator does at fixed times.
     #[serde(default, rename = "command")]
     pub commands: Vec<Spanned<CommandSpec>>,
@@ -57,10 +58,14 @@ fn one() -> u64 {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinkSpec {
+    /// Each way. With the jitter, a round trip stays below DRBD's time for a ping.
+    #[serde(deserialize_with = "within::<0, 100_000, _, _>")]
     pub latency_us: u64,
+    #[serde(deserialize_with = "within::<0, 100_000, _, _>")]
     pub jitter_us: u64,
-    #[serde(deserialize_with = "within::<1, 1_000_000, _>")]
+    #[serde(deserialize_with = "within::<1, 1_000_000, _, _>")]
     pub mbit_per_s: u64,
+    #[serde(deserialize_with = "not_always")]
     pub loss_one_in: u32,
 }
 
@@ -88,12 +93,13 @@ pub struct LoadSpec {
     /// Writes in all; 0 for as many as fit into the duration.
     pub writes: u64,
     /// Writers, each with its own part of the volume and one write at a time.
-    #[serde(deserialize_with = "within::<1, 64, _>")]
+    #[serde(deserialize_with = "within::<1, 64, _, _>")]
     pub writers: u64,
     /// Mean time between two writes of a writer.
+    #[serde(deserialize_with = "within::<0, 60_000_000, _, _>")]
     pub pause_us: u64,
     /// Blocks of 4 KiB of the largest write.
-    #[serde(deserialize_with = "within::<1, 64, _>")]
+    #[serde(deserialize_with = "within::<1, 64, _, _>")]
     pub blocks_max: u64,
     /// One write in so many is followed by a flush.
     pub flush_one_in: u32,
@@ -141,10 +147,11 @@ pub enum FaultKind {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultSpec {
+    #[serde(deserialize_with = "ms")]
     pub at_ms: u64,
     pub kind: FaultKind,
     /// After this time what failed is whole again.
-    #[serde(default = "one_second")]
+    #[serde(default = "one_second", deserialize_with = "ms")]
     pub for_ms: u64,
 }
 
@@ -164,12 +171,14 @@ pub enum NodeName {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandSpec {
+    #[serde(deserialize_with = "ms")]
     pub at_ms: u64,
     pub node: NodeName,
     pub run: Verb,
     /// One volume; otherwise all of them.
     pub volume: Option<u32>,
     /// After this time the opposite is done.
+    #[serde(default, deserialize_with = "maybe_ms")]
     pub for_ms: Option<u64>,
     /// By how much `resize` makes the disks larger.
     pub mib: Option<std::num::NonZeroU8>,
@@ -180,9 +189,10 @@ pub struct CommandSpec {
 #[serde(deny_unknown_fields)]
 pub struct RandomSpec {
     /// Mean time between two of them.
-    #[serde(deserialize_with = "within::<1, { u64::MAX }, _>")]
+    #[serde(deserialize_with = "within::<1, MS_MAX, _, _>")]
     pub every_ms: u64,
     /// Longest time until what failed is whole again, or the opposite command is given.
+    #[serde(deserialize_with = "ms")]
     pub for_ms: u64,
     #[serde(default)]
     pub kinds: Vec<FaultKind>,
@@ -204,6 +214,7 @@ pub struct RandomCommand {
 #[serde(deny_unknown_fields, default)]
 pub struct PlantSpec {
     /// One wake-up in so many is lost.
+    #[serde(deserialize_with = "not_always")]
     pub lose_wakeup_one_in: u32,
     /// The disks of this node answer flushes without flushing.
     pub flush_lies: Option<NodeName>,
@@ -245,11 +256,38 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_is_one() {
+        for nonsense in ["0", "86400001", "9223372036854775807", "-1"] {
+            let cause = Scenario::parse(&format!("duration_ms = {nonsense}")).unwrap_err();
+            assert!(cause.contains("line 1"), "{nonsense}: {cause}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_line() {
         let command = |rest: &str| format!("[[command]]\nat_ms = 1\nnode = \"a\"\n{rest}");
         let random = |rest: &str| format!("[random]\nevery_ms = 5\nfor_ms = 5\n{rest}");
         for (text, line, says) in [
             ("lod = 3".into(), 2, "unknown field `lod`"),
+            ("[link]\nlatency_us = 18446744073709".into(), 3, "from 0 to 100000"),
+            ("[link]\njitter_us = 1000000".into(), 3, "from 0 to 100000"),
+            ("[link]\nloss_one_in = 1".into(), 3, "always"),
+            ("[disk]\nlatency_us = 2000000".into(), 3, "from 0 to 1000000"),
+            ("[disk]\njitter_us = 2000000".into(), 3, "from 0 to 1000000"),
+            ("[net]\ntimeout = 0".into(), 3, "from 1 to 600"),
+            ("[net]\nping_int = 121".into(), 3, "from 1 to 120"),
+            ("[net]\nconnect_int = 0".into(), 3, "from 1 to 120"),
+            ("[net]\nresync_rate = 0".into(), 3, "from 1 to 4194304"),
+            ("[load]\npause_us = 60000001".into(), 3, "from 0 to 60000000"),
+            ("[plant]\nlose_wakeup_one_in = 1".into(), 3, "always"),
+            ("[[fault]]\nat_ms = 11\nkind = \"reset\"".into(), 2, "after the end"),
+            (
+                "[[fault]]\nat_ms = 1\nkind = \"reset\"\nfor_ms = 86400001".into(),
+                5,
+                "from 0 to 86400000",
+            ),
+            (command("run = \"down\"\nfor_ms = 86400001"), 6, "from 0 to 86400000"),
+            (command("run = \"down\"").replace("= 1", "= 10"), 2, "after the end"),
             ("[disk]\nmib = 0".into(), 3, "from 1 to 4096"),
             ("[net]\nprotocol = \"D\"".into(), 3, "A, B or C"),
             ("[plant]\nflush_lies = \"c\"".into(), 3, "unknown variant `c`"),
@@ -263,7 +301,7 @@ mod tests {
             (random("kinds = []"), 2, "kinds and commands are both empty"),
             (random("commands = [{ node = \"a\", run = \"up\" }]"), 5, "down"),
         ] {
-            let cause = Scenario::parse(&format!("duration_ms = 1\n{text}")).unwrap_err();
+            let cause = Scenario::parse(&format!("duration_ms = 10\n{text}")).unwrap_err();
             assert!(cause.contains(&format!("line {line}")), "line {line}: {cause}");
             assert!(cause.contains(says), "{says}: {cause}");
         }

@@ -110,12 +110,27 @@ fn mistake(run: Verb, volume: Option<u32>, volumes: u64) -> Option<String> {
 }
 
 impl Scenario {
+    /// What is to happen after the end would not.
+    fn check_time(&self, at_ms: u64, line: usize) -> Result<(), String> {
+        if at_ms < self.duration_ms {
+            return Ok(());
+        }
+        Err(format!(
+            "line {line}: {at_ms} ms is after the end. Change at_ms, or duration_ms (which is {}).",
+            self.duration_ms
+        ))
+    }
+
     /// What the types do not say. The cause of a mistake names its line.
     pub(super) fn check(&self, text: &str) -> Result<(), String> {
+        for spanned in &self.faults {
+            self.check_time(spanned.get_ref().at_ms, line_of(text, spanned))?;
+        }
         for spanned in &self.commands {
             let at = format!("line {}", line_of(text, spanned));
             let command = spanned.get_ref();
             let name = command.run.name();
+            self.check_time(command.at_ms, line_of(text, spanned))?;
             if let Some(why) = mistake(command.run, command.volume, self.volumes) {
                 return Err(format!("{at}: {why}"));
             }
