@@ -15,9 +15,10 @@ use std::sync::atomic::Ordering;
 
 use crate::errno::{err_ptr, to_ret};
 use crate::gendisk::{self, DiskRecord};
-use crate::{Errno, Kernel, Result, fs, module, sys, tree};
+use crate::{Errno, Kernel, Result, fs, module, sys};
 
 mod io;
+mod path;
 
 pub use io::{Bdev, Io, IoDone, Limits, open};
 
@@ -274,37 +275,6 @@ pub(crate) fn users(record: &DiskRecord) -> Option<String> {
     Some(holder_name(record).unwrap_or_else(|| names.join(", ")))
 }
 
-/// The number of the disk that a path names. A path of the node's root directory names the same disk as inside it.
-fn look_up(kernel: &'static Kernel, path: &str) -> Result<u32> {
-    let root = kernel.config.fs_root.trim_end_matches('/');
-    let inside = match path.strip_prefix(root) {
-        Some(rest) if !root.is_empty() && rest.starts_with('/') => rest,
-        _ => path,
-    };
-    let error = match kernel.tree.resolve(inside) {
-        Ok(tree::Attr { kind: tree::Kind::Block(devt), .. }) => return Ok(devt),
-        Ok(_) => Errno::new(libc::ENOTBLK),
-        Err(_) => {
-            // A disk that is hidden has no node, but it has a name.
-            let name = inside.strip_prefix("/dev/");
-            if let Some(record) = name.and_then(|name| kernel.block.by_name(name)) {
-                return Ok(record.devt());
-            }
-            if name.is_some() { Errno::ENOENT } else { Errno::new(libc::ENOTBLK) }
-        }
-    };
-    let name = path.rsplit('/').next().unwrap_or(path);
-    gendisk::log(
-        3,
-        &format!(
-            "Cannot open {path}: no disk of node {} has this path. Disks of the node are /dev/NAME; add one with: umc \
-             disk add {name} HANDLER/CONFIG",
-            kernel.config.name
-        ),
-    );
-    Err(error)
-}
-
 fn by_devt(kernel: &'static Kernel, devt: u32) -> Result<Arc<DiskRecord>> {
     kernel.block.by_devt(devt).ok_or(Errno::ENXIO)
 }
@@ -456,7 +426,7 @@ pub unsafe extern "C" fn lookup_bdev(pathname: *const c_char, dev: *mut sys::dev
         return Errno::EINVAL.neg();
     }
     // SAFETY: the caller's contract.
-    to_ret(look_up(Kernel::current(), &path).map(|devt| unsafe { *dev = devt }))
+    to_ret(path::look_up(Kernel::current(), &path).map(|devt| unsafe { *dev = devt }))
 }
 
 /// Begins to claim a device.

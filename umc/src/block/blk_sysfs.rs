@@ -12,7 +12,7 @@ use crate::errno::from_ret;
 use crate::gendisk::{self, DiskRecord};
 use crate::{Kernel, Result, kobject, part_stat, sys, sysfs, tree};
 
-/// The directory of a disk.
+/// The directory of a disk with this name in sysfs.
 pub(crate) fn directory(name: &str) -> String {
     format!("/sys/devices/virtual/block/{name}")
 }
@@ -27,7 +27,7 @@ pub(crate) fn show(record: &DiskRecord) -> Result<()> {
 }
 
 fn add_all(record: &DiskRecord) -> Result<()> {
-    let (tree, name, devt) = (&record.kernel.tree, record.name(), record.devt());
+    let (tree, name, devt) = (&record.kernel.tree, record.sysfs_name(), record.devt());
     let dir = directory(&name);
     // SAFETY: the disk was initialized and named, and is kept by the caller; its groups are the driver's.
     unsafe {
@@ -52,16 +52,21 @@ fn add_all(record: &DiskRecord) -> Result<()> {
     let target = format!("../../devices/virtual/block/{name}");
     tree.add_symlink(&format!("/sys/class/block/{name}"), &target)?;
     tree.add_symlink(&format!("/sys/dev/block/{}", numbers(devt)), &target)?;
-    tree.add_block(&format!("/dev/{name}"), devt, 0o660)
+    tree.add_block(&format!("/dev/{}", record.name()), devt, 0o660)
 }
 
 /// Hides a disk; what is not there is skipped.
 pub(crate) fn hide(record: &DiskRecord) {
-    let (tree, name) = (&record.kernel.tree, record.name());
+    let (tree, name) = (&record.kernel.tree, record.sysfs_name());
     // SAFETY: as in `add_all`. Waits for attributes that are being read.
     unsafe { kobject::kobject_del((&raw mut (*record.bdev()).bd_device).cast()) };
+    let node = format!("/dev/{}", record.name());
+    // After an `add_all` that failed half way, what has this name may be another's: the directory of disks, say.
+    if tree.resolve(&node).is_ok_and(|attr| attr.kind == tree::Kind::Block(record.devt())) {
+        let _ = tree.remove(&node);
+        tree.prune(&node, "/dev");
+    }
     for path in [
-        format!("/dev/{name}"),
         format!("/sys/dev/block/{}", numbers(record.devt())),
         format!("/sys/class/block/{name}"),
         format!("/sys/block/{name}"),

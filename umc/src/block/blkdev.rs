@@ -304,21 +304,43 @@ pub(crate) fn unregister(record: &DiskRecord) {
     drop(gone);
 }
 
-/// Adds a disk below. `name` appears as `/dev/NAME`.
+/// Longest name of a disk below: what device-mapper allows, from where names come that are this long.
+pub const NAME_MAX: usize = 127;
+
+/// Looks at the name of a disk below: `r0`, or with directories `vg/lv`.
 ///
 /// # Errors
-/// `EEXIST` for a taken name, `EINVAL` for limits that make no sense or a name that is none.
+/// What is wrong with it.
+pub fn check_name(name: &str) -> core::result::Result<(), String> {
+    let part_fits = |part: &str| !part.is_empty() && !part.starts_with('.');
+    let why = if name.len() > NAME_MAX {
+        format!("it has {} bytes, and {NAME_MAX} is the most", name.len())
+    } else if let Some(rest) = name.strip_prefix("/dev/") {
+        format!("it is the name below /dev that is wanted, here {rest}")
+    } else if !name.split('/').all(part_fits) {
+        "each of its parts is a name that does not begin with a dot".to_owned()
+    } else if let Some(bad) = name.chars().find(|c| c.is_whitespace() || c.is_control()) {
+        format!("it holds {bad:?}")
+    } else if name.contains('!') {
+        // It stands for a slash there.
+        "it holds a !, which sysfs has another use for".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(format!("\"{name}\" cannot name a disk: {why}. Examples: r0, vg/lv"))
+}
+
+/// Adds a disk below. `name` appears as `/dev/NAME`; slashes are allowed, and are `!` in sysfs.
+///
+/// # Errors
+/// `EEXIST` for a taken name, `EINVAL` for limits that make no sense or a name that [`check_name`] refuses.
 pub fn add_disk(
     kernel: &'static Kernel,
     name: &str,
     disk: Arc<dyn Disk>,
     limits: DiskLimits,
 ) -> Result<()> {
-    let name_fits = (1..sys::DISK_NAME_LEN as usize).contains(&name.len());
-    let name_is_plain = !name.contains(['/', '\0', ' ']) && !name.starts_with('.');
-    if !name_fits || !name_is_plain {
-        return Err(Errno::EINVAL);
-    }
+    check_name(name).map_err(|_| Errno::EINVAL)?;
     if !limits.sectors.is_multiple_of(u64::from(limits.logical_block_size.max(512) / 512)) {
         return Err(Errno::EINVAL);
     }

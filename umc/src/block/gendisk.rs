@@ -10,7 +10,7 @@
 //! Beside this module: `blkdev` (who is who), `bdev` (opening), `blk_sysfs` (what is shown).
 
 use std::cell::UnsafeCell;
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -45,6 +45,10 @@ pub(crate) struct DiskRecord {
     stats: UnsafeCell<[Shard; SHARDS]>,
     pub(crate) kernel: &'static Kernel,
     disk: Option<Arc<dyn Disk>>,
+    /// The name of a disk without a driver, of which `disk_name` may have room for the beginning only.
+    full_name: OnceLock<String>,
+    /// The name in sysfs, where a slash is `!`; set when the disk is added.
+    sysfs_name: OnceLock<CString>,
     live: AtomicBool,
     /// The driver's, noted when the disk was added.
     free_disk: OnceLock<unsafe extern "C" fn(*mut sys::gendisk)>,
@@ -80,6 +84,8 @@ impl DiskRecord {
             stats: UnsafeCell::default(),
             kernel,
             disk,
+            full_name: OnceLock::new(),
+            sysfs_name: OnceLock::new(),
             live: AtomicBool::new(false),
             free_disk: OnceLock::new(),
             ext_minor: Mutex::new(None),
@@ -164,14 +170,24 @@ impl DiskRecord {
         self.live.load(Ordering::Acquire)
     }
 
+    /// Its name below `/dev`.
     pub(crate) fn name(&self) -> String {
+        if let Some(name) = self.full_name.get() {
+            return name.clone();
+        }
         // SAFETY: an array of the record, written before the disk was added.
         let name = unsafe { (&raw const (*self.gendisk()).disk_name).read() };
         let bytes: Vec<u8> = name.iter().map(|c| *c as u8).take_while(|byte| *byte != 0).collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Its name in sysfs.
+    pub(crate) fn sysfs_name(&self) -> String {
+        self.name().replace('/', "!")
+    }
+
     pub(crate) fn set_name(&self, name: &str) {
+        let _ = self.full_name.set(name.to_owned());
         // SAFETY: the disk is not added yet, so nobody reads it.
         let field = unsafe { &mut (*self.gendisk()).disk_name };
         let room = field.len() - 1;
@@ -223,7 +239,10 @@ impl DiskRecord {
     pub(crate) fn add(&self) -> Result<()> {
         self.number()?;
         let (disk, bdev) = (self.gendisk(), self.bdev());
-        // SAFETY: nobody but the owner has the disk yet.
+        let name = self.sysfs_name.get_or_init(|| {
+            CString::new(self.sysfs_name()).expect("a name ends before its first NUL")
+        });
+        // SAFETY: nobody but the owner has the disk yet. The name lives as long as the record.
         unsafe {
             (*bdev).bd_dev = (*disk).major as u32 * (1 << 20) + (*disk).first_minor as u32;
             (*bdev).bd_device.devt = (*bdev).bd_dev;
@@ -232,7 +251,7 @@ impl DiskRecord {
                 test_and_set_flag(bdev, sys::BD_HAS_SUBMIT_BIO);
             }
             device::device_initialize(&raw mut (*bdev).bd_device);
-            (*bdev).bd_device.kobj.name = (&raw const (*disk).disk_name).cast();
+            (*bdev).bd_device.kobj.name = name.as_ptr();
             apply_bdi(self.bdi.get(), &self.limits());
         }
         let hidden = self.flags() & sys::GENHD_FL_HIDDEN != 0;

@@ -21,7 +21,7 @@ fn link(lower: &DiskRecord, upper: &DiskRecord) -> Result<()> {
     if !lower.is_live() || !upper.is_live() {
         return Err(Errno::ENODEV);
     }
-    let (lower_name, upper_name) = (lower.name(), upper.name());
+    let (lower_name, upper_name) = (lower.sysfs_name(), upper.sysfs_name());
     let mut holders = lower.holders.lock();
     if let Some((_, count)) = holders.iter_mut().find(|(name, _)| *name == upper_name) {
         *count += 1;
@@ -44,7 +44,7 @@ fn paths(lower: &str, upper: &str) -> (String, String) {
 }
 
 fn unlink(lower: &DiskRecord, upper: &DiskRecord) -> Result<()> {
-    let (lower_name, upper_name) = (lower.name(), upper.name());
+    let (lower_name, upper_name) = (lower.sysfs_name(), upper.sysfs_name());
     let mut holders = lower.holders.lock();
     let at = holders.iter().position(|(name, _)| *name == upper_name).ok_or(Errno::ENOENT)?;
     holders[at].1 -= 1;

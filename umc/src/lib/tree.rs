@@ -269,6 +269,40 @@ impl Tree {
         Ok(())
     }
 
+    /// Removes the directories above a node that was removed, as far up as they are empty; `top` stays.
+    pub fn prune(&self, path: &str, top: &str) {
+        let mut path = path;
+        while let Some((above, _)) = path.rsplit_once('/')
+            && above.len() > top.len()
+        {
+            if !self.remove_empty(above).is_ok_and(|removed| removed) {
+                return;
+            }
+            path = above;
+        }
+    }
+
+    /// Removes a directory in which there is nothing; whether that was so.
+    fn remove_empty(&self, path: &str) -> Result<bool> {
+        let names = names(path)?;
+        let (name, above) = names.split_last().ok_or(Errno::EBUSY)?;
+        let parent = {
+            let mut nodes = self.nodes.lock();
+            let parent = walk(&nodes, above)?;
+            let ino = *nodes[&parent].children()?.get(*name).ok_or(Errno::ENOENT)?;
+            if !nodes[&ino].children()?.is_empty() {
+                return Ok(false);
+            }
+            unlink(&mut nodes, parent, name, ino, &mut Vec::new());
+            parent
+        };
+        let observer = self.observer.lock().clone();
+        if let Some(observer) = observer {
+            observer(parent, name);
+        }
+        Ok(true)
+    }
+
     /// Gives a node another place.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+use std::ffi::CString;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
@@ -71,7 +72,22 @@ fn paths_and_files() {
     assert_eq!(open(c"/srv/file", RW) as isize, -(libc::ENOTBLK as isize));
     assert_eq!(open(c"/proc/partitions", RW) as isize, -(libc::ENOTBLK as isize));
     assert_eq!(open(c"/dev/ro", RW) as isize, -(libc::EACCES as isize));
-    for path in [c"/dev/rw", c"/run/umc/test/dev/rw"] {
+    blkdev::add_disk(kernel, "vg/lv", RamDisk::new(8), able(8)).unwrap();
+    kernel.tree.add_symlink("/dev/by-id/there", "../rw").unwrap();
+    kernel.tree.add_symlink("/dev/loop", "loop").unwrap();
+    let host = std::env::temp_dir().join(format!("umc-path-{}", std::process::id()));
+    std::os::unix::fs::symlink("/dev/by-id/there", &host).unwrap();
+    let by_host = CString::new(host.to_str().unwrap()).unwrap();
+    assert_eq!(open(c"/dev/loop", RW) as isize, -(libc::ELOOP as isize));
+    for path in [
+        c"/dev/rw",
+        c"//dev/./rw",
+        c"/dev/vg/../rw",
+        c"/dev/by-id/there",
+        &by_host,
+        c"/run/umc/test/dev/rw",
+        c"/run/umc/test/dev/by-id/there",
+    ] {
         let file = open(path, RW);
         assert!(!fs::is_err_or_null(file));
         // SAFETY: an open block file, put once.
@@ -81,6 +97,7 @@ fn paths_and_files() {
             fs::fput(file);
         }
     }
+    std::fs::remove_file(host).unwrap();
     assert!(blkdev::disks(kernel).iter().all(|info| info.openers == 0));
 }
 

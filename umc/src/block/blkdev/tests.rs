@@ -132,7 +132,7 @@ fn a_disk_appears_and_goes_away() {
     let disk = RamDisk::new(64);
     add_disk(kernel, "a", disk.clone(), able(64)).unwrap();
     assert_eq!(add_disk(kernel, "a", disk.clone(), able(64)), Err(Errno::EEXIST));
-    assert_eq!(add_disk(kernel, "a/b", disk.clone(), able(64)), Err(Errno::EINVAL));
+    assert_eq!(add_disk(kernel, "a/b", disk.clone(), able(64)), Err(Errno::new(libc::ENOTDIR)));
 
     let infos = disks(kernel);
     assert_eq!(infos.len(), 1);
@@ -158,6 +158,49 @@ fn a_disk_appears_and_goes_away() {
     // Name and number are free again.
     add_disk(kernel, "a", RamDisk::new(8), able(8)).unwrap();
     assert_eq!(disks(kernel)[0].devt, 259 << 20);
+}
+
+#[test]
+fn names_as_volume_managers_make_them() {
+    let kernel = kernel();
+    let long = "l".repeat(NAME_MAX - 3);
+    let long = format!("vg/{long}");
+    let add = |name: &str| add_disk(kernel, name, RamDisk::new(8), able(8));
+    let is_shown = |path: &str| kernel.tree.resolve(path).is_ok();
+    add("vg/lv").unwrap();
+    add(&long).unwrap();
+    // The two sides of a slash belong together in sysfs.
+    for path in ["/dev/vg/lv", "/sys/block/vg!lv", "/sys/devices/virtual/block/vg!lv/size"] {
+        assert!(is_shown(path), "{path}");
+    }
+    assert!(is_shown(&format!("/dev/{long}")));
+    let infos: Vec<_> = disks(kernel).into_iter().map(|info| info.name).collect();
+    assert_eq!(infos, ["vg/lv", &long]);
+    // A directory of disks is no disk, and is left alone.
+    assert_eq!(add("vg"), Err(Errno::EEXIST));
+    assert!(is_shown("/dev/vg/lv") && !is_shown("/sys/block/vg"));
+    del_disk(kernel, "vg/lv").unwrap();
+    assert!(is_shown("/dev/vg") && !is_shown("/sys/block/vg!lv"));
+    del_disk(kernel, &long).unwrap();
+    assert!(!is_shown("/dev/vg"));
+    add("vg").unwrap();
+
+    let too_long = "x".repeat(NAME_MAX + 1);
+    for (name, why) in [
+        ("", "a name"),
+        ("a//b", "a name"),
+        ("/a", "a name"),
+        ("a/", "a name"),
+        ("../a", "a dot"),
+        ("a b", "holds ' '"),
+        ("a!b", "holds a !"),
+        ("/dev/a/b", "here a/b"),
+        (too_long.as_str(), "127 is the most"),
+    ] {
+        let cause = check_name(name).unwrap_err();
+        assert!(cause.contains(why), "{name}: {cause}");
+        assert_eq!(add(name), Err(Errno::EINVAL));
+    }
 }
 
 #[test]
