@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use cluster::netlink::{NLM_F_DUMP, Netlink, attribute, drbd_command, hex, seal};
 use cluster::{Cluster, Foreground, Layout, Start, bin_dir, text};
 
 /// Builds the driver that goes wrong, outside of the source tree.
@@ -225,4 +226,20 @@ fn callers_are_known_by_their_names() {
     }
     cluster.stop(cluster.a());
     assert_eq!(umcd.wait().0.code(), Some(0));
+}
+
+/// DRBD's own: see docs/simulator-findings.md, "A record that ends the machine".
+#[test]
+fn a_record_that_ends_the_node_is_shown() {
+    let (cluster, umcd) = node("record", &[]);
+    let mut link = Netlink::open(&cluster, cluster.a());
+    let family = link.family("drbd");
+    let mut record = drbd_command(family, 31, 0);
+    record[6..8].copy_from_slice(&NLM_F_DUMP.to_ne_bytes());
+    record.extend(attribute(0x8002, &attribute(0x4014, b"")));
+    seal(&mut record, 7);
+    link.send(&record);
+    let shown =
+        format!("It was serving a netlink record of {} bytes: {}", record.len(), hex(&record));
+    ends(umcd, 71, &["SIGSEGV", &shown, "drbd_adm_dump_devices", "ends with status 71"]);
 }

@@ -55,7 +55,8 @@ impl Netlink {
         link
     }
 
-    fn send(&self, record: &[u8]) {
+    /// Says something, and waits for no answer.
+    pub fn send(&self, record: &[u8]) {
         let parts = [IoSlice::new(record)];
         let sent = sendmsg::<()>(self.socket.as_raw_fd(), &parts, &[], MsgFlags::empty(), None);
         assert_eq!(sent, Ok(record.len()), "the node ended the connection");

@@ -23,7 +23,7 @@ use crate::netlink_dump::Dump;
 use crate::nla_policy::{Report, STRICT, parse};
 use crate::sched::{self, Creds};
 use crate::skbuff::Skb;
-use crate::{netlink, sys};
+use crate::{bug, netlink, sys};
 
 /// Bytes of a generic netlink header.
 pub(crate) const GENL_HEADER: usize = 4;
@@ -360,11 +360,24 @@ fn dispatch(
         return Err(Errno::EPERM);
     }
     let request = Request { client, skb, nlh, extack, header_len, family: &family, op: &op };
-    if dump {
-        crate::netlink_dump::start(&request)
-    } else {
-        genl.serialized(family.is_parallel(), || request.doit())
-    }
+    // SAFETY: the message is part of the datagram, which lives through the call.
+    let message = unsafe { message_bytes(nlh) };
+    bug::serving(RECORD, message, || match dump {
+        true => crate::netlink_dump::start(&request),
+        false => genl.serialized(family.is_parallel(), || request.doit()),
+    })
+}
+
+/// What a report calls a message.
+pub(crate) const RECORD: &str = "a netlink record";
+
+/// A message with its header.
+///
+/// # Safety
+/// It was received whole, and lives as long as what is done with it.
+pub(crate) unsafe fn message_bytes<'a>(nlh: *const sys::nlmsghdr) -> &'a [u8] {
+    // SAFETY: the caller's contract.
+    unsafe { std::slice::from_raw_parts(nlh.cast(), (*nlh).nlmsg_len as usize) }
 }
 
 /// A request that passed the checks of its header.

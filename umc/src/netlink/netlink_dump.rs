@@ -13,10 +13,10 @@ use std::ptr;
 use std::sync::Arc;
 
 use crate::errno::{Errno, Result};
-use crate::genetlink::{Client, Request};
+use crate::genetlink::{Client, RECORD, Request, message_bytes};
 use crate::kernel::Kernel;
 use crate::skbuff::Skb;
-use crate::{netlink, sys};
+use crate::{bug, netlink, sys};
 
 /// Room of one part: the receive buffer that the stock tools begin with.
 const PART_LEN: usize = 8192;
@@ -31,6 +31,8 @@ pub(crate) struct Dump {
     _attrs: Vec<*mut sys::nlattr>,
     /// The request; `cb.nlh` points into it.
     _request: Skb,
+    /// The request as it came; drivers write to theirs.
+    message: Vec<u8>,
     family: u16,
     parallel: bool,
     module: *mut sys::module,
@@ -79,6 +81,8 @@ fn prepare(request: &Request<'_>, module: *mut sys::module) -> Result<Box<Dump>>
         info: Box::new(sys::genl_dumpit_info { op: *request.op, info }),
         _attrs: attrs,
         _request: held,
+        // SAFETY: it is part of the request.
+        message: unsafe { message_bytes(request.nlh) }.to_vec(),
         family: request.family.id,
         parallel: request.family.is_parallel(),
         module,
@@ -137,8 +141,10 @@ fn call_dumpit(kernel: &'static Kernel, dump: &mut Dump, skb: &Skb) -> c_int {
     dump.cb.extack = &raw mut extack;
     dump.info.info.extack = &raw mut extack;
     let cb = &raw mut *dump.cb;
-    // SAFETY: the driver's own function; buffer, callback and acknowledgement live through the call.
-    let ret = kernel.genl.serialized(dump.parallel, || unsafe { dumpit(skb.as_ptr(), cb) });
+    let ret = bug::serving(RECORD, &dump.message, || {
+        // SAFETY: the driver's own function; buffer, callback and acknowledgement live through the call.
+        kernel.genl.serialized(dump.parallel, || unsafe { dumpit(skb.as_ptr(), cb) })
+    });
     dump.cb.extack = ptr::null_mut();
     dump.info.info.extack = ptr::null_mut();
     // A message that did not fit goes into the next part.

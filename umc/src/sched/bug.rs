@@ -10,6 +10,7 @@
 //! Used by DRBD for: `BUG_ON` (36 places), `WARN_ON`, and `panic` on `emergency` policies.
 
 mod fatal;
+mod request;
 pub(crate) mod stack;
 
 use std::ffi::{c_char, c_int};
@@ -17,6 +18,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 pub(crate) use fatal::prepare_thread;
+pub(crate) use request::serving;
 use stack::short;
 
 use crate::{Kernel, context, printk, sched, string};
@@ -73,8 +75,8 @@ fn warn_from(text: &str, marker: &'static str) {
     context::report::stack(task.kernel, 4, title, stack::Trace::here(), marker);
 }
 
-/// A line of the last report, past every lock and buffer.
-fn say(line: &str) {
+/// A line on standard error, past every lock and buffer; nothing when that cannot be written.
+pub(crate) fn say(line: &str) {
     let line = format!("{line}\n");
     // SAFETY: the text is valid.
     unsafe { libc::write(2, line.as_ptr().cast(), line.len()) };
@@ -118,6 +120,7 @@ pub(crate) fn die(text: &str, marker: &str) -> ! {
     mte::sim::fail(text);
     begin_report(EXIT_BUG);
     say(&format!("{text} [{}]", task_name()));
+    request::show();
     stack_lines(marker).iter().for_each(|line| say(line));
     end_report(EXIT_BUG)
 }

@@ -149,6 +149,7 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     }
     // From here on as well as it goes.
     say(&format!("{name}: {} [{}]", cause(signal, info), super::task_name()));
+    super::request::show();
     let lines = registers.frames().into_iter().flat_map(|(ip, exact)| stack::lines_of(ip, exact));
     lines.for_each(|line| say(&line));
     end_report(EXIT_SIGNAL)
