@@ -7,7 +7,8 @@ use clap::Parser;
 
 /// One emulated kernel that runs unmodified Linux block drivers: a node.
 ///
-/// Runs in the foreground and logs to standard error. SIGINT or SIGTERM takes down what the drivers have up and ends it
+/// Runs in the foreground and logs to standard error; when that cannot be written it goes on, and umc dmesg says what is
+/// missing. SIGINT or SIGTERM takes down what the drivers have up and ends it
 /// with exit status 0; while a device is open it says so and goes on. Exit status 1: it could not start or end. 70: BUG,
 /// panic or a failed assertion. 71: a fatal signal. Both are reported with backtrace and the last lines of the log. 72:
 /// reset or switched off from inside, by /proc/sysrq-trigger or reboot. With UMC_DEBUG_CHECKS in the environment the
@@ -26,6 +27,10 @@ pub struct Args {
     /// Directory for what the tools keep between starts (/var/lib/drbd and the like) [default: below the runtime directory]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+
+    /// Write the log into this file instead; it goes on anew at 4 MiB, and the one before is FILE.1
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 
     /// Load a module, and what it depends on, at start
     #[arg(long = "modprobe", value_name = "NAME[,PARAM=VALUE…]")]

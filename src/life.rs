@@ -8,8 +8,10 @@
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU32;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -18,7 +20,12 @@ use umc_protocol::node::{self as layout, NodeRecord};
 
 use crate::args::Args;
 use crate::control::Control;
+use crate::log::Log;
 use crate::node::{Node, StopFd};
+
+/// How long a lock that another has is waited for, and how often it is tried.
+const LOCK_NS_MAX: u64 = 2_000_000_000;
+const LOCK_TRY_NS: u64 = 10_000_000;
 
 /// Directories of a node, made and locked.
 struct Directories {
@@ -29,17 +36,32 @@ struct Directories {
     _locks: Vec<Flock<File>>,
 }
 
+/// Takes a lock of the node. One that was killed just now still has it, and so does, for a moment, who clears up after
+/// it: it is waited for within bounds.
 fn lock(path: &Path, what: &str) -> Result<Flock<File>> {
     let file = File::options().create(true).truncate(false).write(true).open(path);
-    let file = file.with_context(|| format!("Cannot open lock file {}", path.display()))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-        anyhow::anyhow!("{what} is in use by another node ({}: {errno}). See umc ls; stop that node, or choose another.", path.display())
-    })
+    let mut file = file.with_context(|| format!("Cannot open lock file {}", path.display()))?;
+    let ops = mte::current();
+    let deadline_ns = ops.now_ns() + LOCK_NS_MAX;
+    loop {
+        let errno = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((again, Errno::EWOULDBLOCK)) if ops.now_ns() < deadline_ns => {
+                file = again;
+                ops.park(&AtomicU32::new(0), 0, ops.now_ns() + LOCK_TRY_NS);
+                continue;
+            }
+            Err((_, errno)) => errno,
+        };
+        bail!(
+            "{what} is in use by another node ({}: {errno}). See umc ls; stop that node, or choose another.",
+            path.display()
+        );
+    }
 }
 
-fn directories(args: &Args) -> Result<Directories> {
-    let node = layout::node_dir(&args.name).map_err(anyhow::Error::msg)?;
-    fs::create_dir_all(&node).with_context(|| format!("Cannot create {}", node.display()))?;
+fn directories(args: &Args, log: &Log) -> Result<Directories> {
+    let node = layout::make_node_dir(&args.name).map_err(anyhow::Error::msg)?;
     let state = args.state.clone().unwrap_or_else(|| node.join(layout::STATE));
     for (name, _) in umc_protocol::tree::STATE_DIRS {
         let dir = state.join(name);
@@ -47,9 +69,12 @@ fn directories(args: &Args) -> Result<Directories> {
     }
     let state = state.canonicalize().with_context(|| format!("Cannot open {}", state.display()))?;
     let locks = vec![
-        lock(&node.join("node.lock"), &format!("Node name {}", args.name))?,
+        lock(&node.join(layout::ALIVE), &format!("Node name {}", args.name))?,
         lock(&state.join("state.lock"), &format!("State directory {}", state.display()))?,
     ];
+    if let Some(path) = &args.log {
+        log.move_to(path).with_context(|| format!("Cannot begin the log {}", path.display()))?;
+    }
     // A node that was killed leaves its mount: the path cannot even be looked at before that is gone.
     fusefs::clear_stale(&args.root)?;
     fs::create_dir_all(&args.root)
@@ -74,7 +99,7 @@ fn helper_env(root: &Path) -> Result<Vec<(String, String)>> {
 }
 
 /// Runs a node until it is told to stop.
-pub fn run(args: Args) -> Result<()> {
+pub fn run(args: Args, log: &Log) -> Result<()> {
     // Before any thread is started, so that all of them inherit the mask and only the signalfd sees these.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGINT);
@@ -83,7 +108,7 @@ pub fn run(args: Args) -> Result<()> {
     let signal_fd = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .context("Cannot make a signalfd")?;
 
-    let dirs = directories(&args)?;
+    let dirs = directories(&args, log)?;
     let kernel = Kernel::boot(Config {
         name: args.name.clone(),
         fs_root: dirs.root.display().to_string(),
@@ -91,6 +116,7 @@ pub fn run(args: Args) -> Result<()> {
         debug_checks: std::env::var_os("UMC_DEBUG_CHECKS").is_some(),
     });
     sched::attach(kernel, "umcd");
+    log.attach(kernel);
     umc::bug::install(kernel);
     let hung_tasks = umc::hung_task::watch_hung_tasks(kernel, args.hung_task_timeout)
         .context("Cannot start the watch for hung tasks")?;
@@ -122,9 +148,12 @@ pub fn run(args: Args) -> Result<()> {
     );
     let stop = StopFd::new()?;
     let node = Node::new(kernel, registry, record, stop.clone());
-    kernel.set_console(Box::new(|record| {
-        eprintln!("{record}");
-        node.ring_log_followers();
+    kernel.set_console(Box::new({
+        let log = log.clone();
+        move |record| {
+            log.line(&record.to_string());
+            node.ring_log_followers();
+        }
     }));
     for disk in &args.disks {
         node.add_disk(&disk.name, &disk.spec, disk.size)?;
@@ -145,6 +174,7 @@ pub fn run(args: Args) -> Result<()> {
         }
     };
     tracing::info!("node {} is up, root {}", args.name, dirs.root.display());
+    log.is_up();
 
     wait_for_end(node, &signal_fd, &stop);
 

@@ -3,13 +3,17 @@
 //!
 //! [`life`] brings the parts of a [`node`] up and takes them down in order; [`control`] is the node's socket, whose
 //! [`client`]s have two services, [`genl`] and [`requests`]; [`takedown`] ends what drivers still have up, and
-//! [`orphans`] what a life before left; [`pressure`] is about a host without memory.
+//! [`orphans`] what a life before left; [`pressure`] is about a host without memory. What all of them have to say goes to
+//! the [`log`].
+
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 
 mod args;
 mod client;
 mod control;
 mod genl;
 mod life;
+mod log;
 mod node;
 mod orphans;
 mod pressure;
@@ -23,9 +27,11 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
+    let log = log::Log::new();
+    let writer = log.clone();
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(move || writer.clone())
+        .with_ansi(args.log.is_none() && std::io::stderr().is_terminal())
         .with_target(false)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("UMC_LOG")
@@ -38,10 +44,10 @@ fn main() -> ExitCode {
              That takes CAP_SYS_RESOURCE"
         );
     }
-    match life::run(args) {
+    match life::run(args, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("umcd: {error:#}");
+            log.fail(&format!("umcd: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -6,6 +6,8 @@
 //! kbuild package; [`kbuild`] runs Kbuild and links each `NAME.ko` to a `NAME.so`; [`symbols`] is the ledger of what a
 //! module needs; [`manifest`] records where a module came from.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
+
 pub mod catalogue;
 pub mod imports;
 pub mod kbuild;

@@ -15,6 +15,8 @@
 //! `lanes`); there is no `poll` (one poll handler makes every io_uring request several times slower); the node never
 //! opens a file of its own mount but in `probe`.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};

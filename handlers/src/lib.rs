@@ -13,6 +13,8 @@
 //!
 //! The executable must export these symbols (`-rdynamic`): handlers are not linked to a library that has them.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
+
 pub mod cdb;
 mod command;
 pub mod device;

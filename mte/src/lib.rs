@@ -8,6 +8,8 @@
 //! A thread knows its provider: [`current`]. Threads started through a provider inherit it; any other thread gets
 //! the process-wide [`engine`].
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
+
 pub mod engine;
 pub mod ops;
 pub mod sim;

@@ -8,6 +8,8 @@
 //! Every exported C function bears its Linux name and is a thin layer over safe Rust. What may block ends in
 //! [`mte::Ops::park`] and nowhere else.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
+
 pub mod errno;
 pub mod kernel;
 

@@ -5,6 +5,8 @@
 //! was built for; the host recognises the older ones by the symbols they import. [`runner`] declares what a handler
 //! calls; [`queued`] is all that a handler in Rust needs.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
+
 pub mod queued;
 pub mod runner;
 

@@ -7,6 +7,8 @@
 //! All calls return before the I/O is done; completions come from the engine's thread ([`ring`]) or threads ([`pool`]).
 //! Through the page cache (`direct=off`), what the cache can serve at once is completed at once.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
+
 mod config;
 mod image;
 mod job;

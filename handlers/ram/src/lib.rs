@@ -7,6 +7,8 @@
 //! All calls are complete before they return and may come from any number of threads at a time. Two that overlap in
 //! place and time leave some mixture of both, as on any disk.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
+
 use std::ffi::CStr;
 use std::ptr::null_mut;
 

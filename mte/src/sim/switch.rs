@@ -5,6 +5,7 @@
 //! let its baton go, wait for the own one. A thread that ended is joined by the next one before that does anything,
 //! so that the destructors of thread-local variables are part of the order too.
 
+use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -257,7 +258,8 @@ impl Core {
                 let (seed, mut state) = (self.seed, self.lock());
                 let running = state.running;
                 let name = state.tasks.get_mut(&running).map_or("?", |task| &task.name);
-                eprintln!(
+                let _ = writeln!(
+                    std::io::stderr(),
                     "mte: simulation of seed {seed}: task {name} has not called the table for {seconds} s: \
                      it computes, or is blocked by a lock of the host that another task holds"
                 );

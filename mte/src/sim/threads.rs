@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::ffi::{CString, c_int, c_void};
+use std::io::Write;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -122,7 +123,10 @@ pub(super) fn refuse(core: &'static Core, does: &str) -> ! {
     let name = thread.name().unwrap_or("?");
     let (seed, who) =
         (core.seed, if ME.get().is_some() { "a task of another one" } else { "no task" });
-    eprintln!("mte: thread {name} {does} (seed {seed}), but it is {who} of it");
+    let _ = writeln!(
+        std::io::stderr(),
+        "mte: thread {name} {does} (seed {seed}), but it is {who} of it"
+    );
     std::process::abort();
 }
 

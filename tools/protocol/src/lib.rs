@@ -12,6 +12,8 @@
 //!
 //! A client is judged by the kernel's SO_PEERCRED of its connection.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
+
 pub mod control;
 pub mod disk;
 pub mod node;

@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, setsockopt, socket,
     sockopt,
@@ -13,6 +13,18 @@ use serde::de::DeserializeOwned;
 use umc_protocol::control::{Reply, Request};
 use umc_protocol::node::NodeRecord;
 use umc_protocol::{HELLO_CONTROL, RECORD_MAX};
+
+/// The node's own answer was no.
+#[derive(Debug)]
+pub struct Refusal(String);
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 /// Asks one node.
 pub struct Client {
@@ -44,7 +56,7 @@ impl Client {
         Ok(self)
     }
 
-    /// Send a request and take its reply. The node's own refusal is the error as it words it.
+    /// Send a request and take its reply. The node's own [`Refusal`] is the error as it words it.
     pub fn request<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
         self.start(request)?;
         self.reply()
@@ -72,7 +84,7 @@ impl Client {
             format!("Node {} gave an answer that this umc does not know", self.node)
         })? {
             Reply::Ok(value) => Ok(value),
-            Reply::Error(text) => Err(anyhow!(text)),
+            Reply::Error(text) => Err(Refusal(text).into()),
         }
     }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The nodes of this user on this host, and which one a command means.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, umount2};
 use umc_protocol::node::{self, NodeRecord};
 
@@ -109,15 +111,30 @@ fn is_same(a: &Path, b: &Path) -> bool {
     a.components().eq(b.components())
 }
 
-/// Take away what a node that died left: its mount, its socket, its record.
-pub fn clean_up(record: &NodeRecord) -> Result<()> {
+/// Take away what a node that died left: its mount, its socket, its record. While a node of this name lives, nothing is
+/// touched, whatever was read of its record before.
+pub fn clean_up(name: &str) -> Result<()> {
+    let dir = directory(name)?;
+    let cannot = |path: &Path| format!("Cannot clear up after node {name}: {}", path.display());
+    node::check_dir(&dir).map_err(|text| anyhow!(text))?;
+    let path = dir.join(node::ALIVE);
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| cannot(&path))?;
+    // A node holds it from its first step to its last.
+    let _lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((_, Errno::EWOULDBLOCK)) => {
+            bail!("Node {name} had died, and is being started again just now. See umc ls.")
+        }
+        Err((_, error)) => return Err(error).with_context(|| cannot(&path)),
+    };
+    // Another may have done it meanwhile.
+    let Some(record) = load(&dir)? else { return Ok(()) };
     unmount(&record.root)?;
-    for file in [record.control.clone(), directory(&record.name)?.join(node::RECORD)] {
+    for file in [dir.join(node::CONTROL), dir.join(node::RECORD)] {
         match fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| {
-                    format!("Cannot clean up after node {}: remove {}", record.name, file.display())
-                });
+                return Err(error).with_context(|| cannot(&file));
             }
             _ => {}
         }

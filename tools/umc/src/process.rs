@@ -12,11 +12,11 @@ use umc_protocol::node::NodeRecord;
 pub struct Process(OwnedFd);
 
 impl Process {
-    /// The process of a node; None when it is gone.
+    /// The process of a node, be it dead but not gone; None when it is gone.
     pub fn of_node(record: &NodeRecord) -> nix::Result<Option<Process>> {
         match Process::open(record.pid) {
             // Opened first, checked then: the descriptor is that of the process which was checked.
-            Ok(process) if record.is_alive() => Ok(Some(process)),
+            Ok(process) if record.has_process() => Ok(Some(process)),
             Ok(_) | Err(Errno::ESRCH) => Ok(None),
             Err(error) => Err(error),
         }

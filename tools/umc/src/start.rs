@@ -2,23 +2,24 @@
 //! `umc start` and `umc stop`.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use umc_protocol::control::{Request, Status};
 use umc_protocol::node::{self, NodeRecord};
 
-use crate::client::Client;
+use crate::client::{Client, Refusal};
 use crate::netns::NetNs;
 use crate::nodes;
 use crate::on_node::NamedNode;
@@ -28,6 +29,11 @@ use crate::redirect;
 /// How much of a log is shown when a node does not come up.
 const TAIL_BYTES: u64 = 4096;
 const TAIL_LINES: usize = 20;
+/// How long a node is asked whether it runs, and one that does not answer is given to end.
+const ANSWER_SECONDS: i64 = 2;
+const DEATH_MS: u16 = 10_000;
+/// How long a node that was told to stop is waited for without a word.
+const STOP_MS: u16 = 10_000;
 
 /// `umc start`: a node, and the options of umcd.
 #[derive(Args)]
@@ -88,6 +94,7 @@ impl Start {
         option("--name", self.node().as_ref());
         option("--root", self.root.clone().unwrap_or_else(|| dir.join(node::ROOT)).as_os_str());
         option("--state", self.state.clone().unwrap_or_else(|| dir.join(node::STATE)).as_os_str());
+        option("--log", dir.join(node::LOG).as_os_str());
         self.handler_dir.iter().for_each(|dir| option("--handler-dir", dir.as_os_str()));
         self.disk.iter().for_each(|disk| option("--disk", disk.as_ref()));
         self.modprobe.iter().for_each(|module| option("--modprobe", module));
@@ -100,18 +107,18 @@ impl Start {
     /// Start the node and return when it answers.
     pub fn run(&self) -> Result<()> {
         let name = self.node();
-        let dir = nodes::directory(name)?;
-        fs::create_dir_all(&dir)
-            .with_context(|| format!("Cannot start node {name}: make {}", dir.display()))?;
+        let dir = node::make_node_dir(name)
+            .map_err(|text| anyhow!(text))
+            .with_context(|| format!("Cannot start node {name}"))?;
         let _lock = lock(name, &dir)?;
         if let Some(record) = nodes::record(name)? {
-            if record.is_alive() {
+            if runs(&record)? {
                 bail!(
                     "Node {name} is running already (process {}). To stop it: umc stop {name}",
                     record.pid
                 );
             }
-            nodes::clean_up(&record)?;
+            nodes::clean_up(name)?;
         }
         // Before the node exists, so that its record cannot appear unseen.
         let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
@@ -119,7 +126,10 @@ impl Start {
         watch
             .add_watch(&dir, AddWatchFlags::IN_MOVED_TO)
             .with_context(|| format!("Cannot start node {name}: watch {}", dir.display()))?;
-        let mut child = self.spawn(&dir)?;
+        let cannot = || format!("Cannot start node {name}");
+        // A file without a name: what umcd says before it has a log, or when that cannot be written.
+        let said = memfd_create(c"umcd", MFdFlags::MFD_CLOEXEC).with_context(cannot)?;
+        let mut child = self.spawn(&dir, said.try_clone().with_context(cannot)?)?;
         match wait_until_up(&mut child, &watch, &dir)? {
             Some(record) => {
                 println!("Node {name} is up, root {}", record.root.display());
@@ -130,7 +140,9 @@ impl Start {
                 let status =
                     child.wait().with_context(|| format!("Cannot wait for node {name}"))?;
                 let log = dir.join(node::LOG);
-                eprint!("{}", tail(&log).unwrap_or_default());
+                let shown = File::open(&log).and_then(tail).unwrap_or_default();
+                let said = tail(said.into()).unwrap_or_default();
+                eprint!("{shown}{}", if shown.ends_with(&said) { "" } else { &said });
                 bail!(
                     "Node {name} did not come up: umcd ended with {status}. Its log is {}",
                     log.display()
@@ -139,20 +151,11 @@ impl Start {
         }
     }
 
-    fn spawn(&self, dir: &Path) -> Result<Child> {
+    fn spawn(&self, dir: &Path, stderr: OwnedFd) -> Result<Child> {
         let name = self.node();
         let umcd = redirect::beside("umcd")?;
-        let log = dir.join(node::LOG);
-        if log.exists() {
-            let _ = fs::rename(&log, log.with_extension("1"));
-        }
-        let output = File::create(&log)
-            .with_context(|| format!("Cannot start node {name}: create {}", log.display()))?;
-        let again = output
-            .try_clone()
-            .with_context(|| format!("Cannot start node {name}: duplicate a descriptor"))?;
         let mut command = Command::new(&umcd);
-        command.args(self.arguments(dir)).stdin(Stdio::null()).stdout(output).stderr(again);
+        command.args(self.arguments(dir)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         // A node started from `umc run` is not to see another node.
         redirect::leave(&mut command);
         let netns = self.netns.as_deref().map(NetNs::open).transpose()?;
@@ -220,9 +223,20 @@ fn wait_until_up(child: &mut Child, watch: &Inotify, dir: &Path) -> Result<Optio
     }
 }
 
+/// Whether the node answers, or does not end either. One that was killed just now is waited for: what it has open is
+/// its own until the host has taken it apart.
+fn runs(record: &NodeRecord) -> Result<bool> {
+    let cannot = || format!("Cannot watch process {} of node {}", record.pid, record.name);
+    let Some(process) = Process::of_node(record).with_context(cannot)? else { return Ok(false) };
+    let answers = || {
+        let client = Client::connect(record)?.with_patience(ANSWER_SECONDS)?;
+        client.request::<Status>(&Request::Status {})
+    };
+    Ok(answers().is_ok() || !process.wait(DEATH_MS.into()).with_context(cannot)?)
+}
+
 /// The last lines of a log.
-fn tail(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
+fn tail(mut file: File) -> std::io::Result<String> {
     let len = file.metadata()?.len();
     file.seek(SeekFrom::Start(len.saturating_sub(TAIL_BYTES)))?;
     let mut text = vec![];
@@ -238,21 +252,28 @@ pub fn stop(name: &str) -> Result<()> {
     let Some(record) = nodes::record(name)? else {
         bail!("Node {name} is not running. umc ls lists nodes.");
     };
-    let process = Process::of_node(&record)
-        .with_context(|| format!("Cannot watch process {} of node {name}", record.pid))?;
-    let Some(process) = process else {
-        nodes::clean_up(&record)?;
-        println!("Node {name} had died; what it left is cleaned up.");
-        return Ok(());
+    let cannot_watch = || format!("Cannot watch process {} of node {name}", record.pid);
+    let process = Process::of_node(&record).with_context(cannot_watch)?;
+    let wait = |timeout| match &process {
+        Some(process) => process.wait(timeout).with_context(cannot_watch),
+        None => Ok(true),
     };
-    Client::connect(&record)?.request::<()>(&Request::Stop {})?;
-    let patience = PollTimeout::from(10_000u16);
-    let wait = |timeout| {
-        process
-            .wait(timeout)
-            .with_context(|| format!("Cannot wait for process {} of node {name}", record.pid))
+    let asked = match record.is_alive() {
+        true => Client::connect(&record).and_then(|client| client.request(&Request::Stop {})),
+        false => Err(anyhow!("Node {name} is dead, but its process {} does not end", record.pid)),
     };
-    if !wait(patience)? {
+    match asked {
+        Ok(()) => {}
+        Err(error) if error.is::<Refusal>() => return Err(error),
+        // Killed, perhaps just now.
+        Err(error) if !wait(DEATH_MS.into())? => return Err(error),
+        Err(_) => {
+            nodes::clean_up(name)?;
+            println!("Node {name} had died; what it left is cleaned up.");
+            return Ok(());
+        }
+    }
+    if !wait(STOP_MS.into())? {
         let log = nodes::directory(name)?.join(node::LOG);
         eprintln!("Node {name} takes its time to end; still waiting. Its log is {}", log.display());
         wait(PollTimeout::NONE)?;
@@ -268,9 +289,9 @@ mod tests {
     fn the_tail_is_the_last_lines() {
         let path = std::env::temp_dir().join(format!("umc-tail-{}", std::process::id()));
         let text: String = (0..2000).map(|line| format!("line {line}\n")).collect();
-        fs::write(&path, text).unwrap();
-        let tail = tail(&path).unwrap();
-        fs::remove_file(&path).unwrap();
+        std::fs::write(&path, text).unwrap();
+        let tail = tail(File::open(&path).unwrap()).unwrap();
+        std::fs::remove_file(&path).unwrap();
         assert_eq!(tail.lines().count(), TAIL_LINES);
         assert!(tail.starts_with("line 1980\n") && tail.ends_with("line 1999\n"));
     }

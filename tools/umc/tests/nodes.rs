@@ -15,14 +15,18 @@ use cluster::Start;
 use tempfile::TempDir;
 
 const UMCD: &str = r#"#!/usr/bin/env python3
-import json, os, socket, sys
+import fcntl, json, os, socket, sys
 a = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 name, base = a['--name'], os.environ['UMC_RUNTIME_DIR'] + '/' + a['--name']
 if a.get('--disk') == 'd=fail/':
     print('\n'.join(f'line {n}' for n in range(50)), 'the disk is on fire', sep='\n', file=sys.stderr)
     sys.exit(3)
-assert 'UMC_FS_ROOT' not in os.environ and 'umc_preload' not in os.environ.get('LD_PRELOAD', '')
 os.makedirs(a['--root'], exist_ok=True)
+alive = open(base + '/node.lock', 'w'); fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+open(a['--log'], 'w').write('begun')
+# What the host takes its time to take apart, when it dies.
+ballast = bytearray(b'x') * (300 << 20) if a.get('--disk') == 'large' else None
+assert 'UMC_FS_ROOT' not in os.environ and 'umc_preload' not in os.environ.get('LD_PRELOAD', '')
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.bind(base + '/control'); s.listen(8)
 stat = open('/proc/self/stat').read(); start = int(stat[stat.rindex(')'):].split()[20])
@@ -159,6 +163,51 @@ fn a_killed_node_is_dead_until_it_is_started_again() {
         host.ok(remedy);
     }
     assert_eq!(host.ok("ls").lines().count(), 1);
+}
+
+#[test]
+fn a_nodes_directory_is_no_link() {
+    let host = Host::new();
+    let elsewhere = host.dir.path().join("elsewhere");
+    fs::create_dir_all(&elsewhere).unwrap();
+    fs::create_dir_all(host.run_dir()).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, host.run_dir().join("alpha")).unwrap();
+    let refused = host.fails("start alpha");
+    assert!(refused.contains("alpha for a node: it is no directory of its own"), "{refused}");
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+}
+
+#[test]
+fn a_node_that_dies_just_now_is_waited_for() {
+    let host = Host::new();
+    for remedy in ["start alpha --disk large", "stop alpha"] {
+        if remedy != "stop alpha" {
+            host.ok(remedy);
+        }
+        let pid = nix::unistd::Pid::from_raw(host.pid("alpha"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+        host.ok(remedy);
+    }
+    assert_eq!(host.ok("ls").lines().count(), 1);
+}
+
+#[test]
+fn a_dead_node_is_not_cleared_up_under_its_successor() {
+    let host = Host::new();
+    host.ok("start alpha");
+    let pid = nix::unistd::Pid::from_raw(host.pid("alpha"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    while !host.ok("ls").contains(" dead ") {}
+    // One that is about to come up: it listens, and has not written its record yet.
+    let dir = host.run_dir().join("alpha");
+    let lock = fs::File::options().write(true).open(dir.join("node.lock")).unwrap();
+    let successor =
+        nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).map_err(drop).unwrap();
+    assert!(host.fails("stop alpha").contains("is being started again"));
+    assert!(dir.join("node.json").exists() && dir.join("control").exists());
+    drop(successor);
+    assert!(host.ok("stop alpha").contains("is cleaned up"));
+    assert!(!dir.join("node.json").exists() && !dir.join("control").exists());
 }
 
 #[test]

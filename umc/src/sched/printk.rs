@@ -21,7 +21,7 @@ use mte::NEVER;
 use mte::sim::lock::{Mutex, RwLock};
 
 use crate::kernel::Kernel;
-use crate::{jiffies, ratelimit, sched, string};
+use crate::{bug, jiffies, ratelimit, sched, string};
 
 /// Records that a log holds; older ones are dropped.
 pub const CAPACITY: usize = 16384;
@@ -314,7 +314,10 @@ pub unsafe extern "C" fn umc_printk_emit(text: *const c_char, len: usize) {
     match sched::try_current() {
         Some(task) => message(task.kernel, &text),
         // A thread of no kernel: there is no log to write to, and silence would hide the fault.
-        None => eprintln!("printk on a thread of no kernel: {}", split_header(&text).1.trim_end()),
+        None => bug::say(&format!(
+            "printk on a thread of no kernel: {}",
+            split_header(&text).1.trim_end()
+        )),
     }
 }
 
