@@ -22,6 +22,7 @@ use crate::args::Args;
 use crate::control::Control;
 use crate::log::Log;
 use crate::node::{Node, StopFd};
+use crate::udev::Udev;
 
 /// How long a lock that another has is waited for, and how often it is tried.
 const LOCK_NS_MAX: u64 = 2_000_000_000;
@@ -164,10 +165,12 @@ pub fn run(args: Args, log: &Log) -> Result<()> {
         ("state".to_owned(), dirs.state.clone()),
     ];
     node.mounted(fusefs::mount(kernel, &dirs.root, extra)?);
+    let udev = Udev::start(kernel)?;
     let control = match serve(node, &args, &control_path, &dirs.node) {
         Ok(control) => control,
         Err(error) => {
             let _ = node.unload_modules();
+            udev.close();
             node.close_disks();
             let _ = node.unmount();
             return Err(error);
@@ -181,6 +184,7 @@ pub fn run(args: Args, log: &Log) -> Result<()> {
     tracing::info!("node {} goes down", args.name);
     let _ = fs::remove_file(dirs.node.join(layout::RECORD));
     control.close();
+    udev.close();
     node.close_disks();
     node.unmount().context("Cannot unmount the node's root")?;
     umc::umh::shutdown(kernel);

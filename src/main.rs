@@ -2,14 +2,15 @@
 //! `umcd`: one emulated kernel, one node, in the foreground.
 //!
 //! [`life`] brings the parts of a [`node`] up and takes them down in order; [`control`] is the node's socket, whose
-//! [`client`]s have two services, [`genl`] and [`requests`]; [`takedown`] ends what drivers still have up, and
-//! [`orphans`] what a life before left; [`pressure`] is about a host without memory. What all of them have to say goes to
-//! the [`log`].
+//! [`client`]s have two services, [`genl`] and [`requests`]; [`udev`] names its devices, [`takedown`] ends what drivers
+//! still have up, and [`orphans`] what a life before left; [`pressure`] is about a host without memory. What all of them
+//! have to say goes to the [`log`].
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 
 mod args;
 mod client;
+mod command;
 mod control;
 mod genl;
 mod life;
@@ -19,6 +20,7 @@ mod orphans;
 mod pressure;
 mod requests;
 mod takedown;
+mod udev;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -89,6 +89,7 @@ impl Node {
 
     /// Adds a disk from `HANDLER/CONFIG`.
     pub fn add_disk(&self, name: &str, spec: &str, size: Option<u64>) -> Result<()> {
+        umc::blkdev::check_name(name).map_err(anyhow::Error::msg)?;
         handlers::open_disk(self.kernel, &self.registry, name, spec, size)?;
         self.disks.lock().push((name.into(), spec.into()));
         Ok(())

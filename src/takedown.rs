@@ -5,23 +5,14 @@
 //! (`cdrivers::catalogue::TakeDown`). Nothing is touched while a device of a driver is open: a node that cannot end goes
 //! on whole.
 
-use std::fs::File;
-use std::io::{Read, Seek};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
 use anyhow::{Context, Result, bail};
 use cdrivers::catalogue::{self, TakeDown};
-use mte::Wake;
 use umc::Kernel;
 
-/// What the search path of a command is, besides that of umcd.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// A command that takes longer is killed.
-const COMMAND_NS_MAX: u64 = 20_000_000_000;
+use crate::command;
 
 /// Takes down everything of every loaded driver. May sleep.
 ///
@@ -65,7 +56,8 @@ fn refuse_open_devices(kernel: &'static Kernel) -> Result<()> {
         .filter(|disk| !disk.driver.is_empty() && disk.openers > 0)
         // One that another driver stands on is released when that one is taken down.
         .filter(|disk| {
-            names(kernel, &format!("/sys/devices/virtual/block/{}/holders", disk.name)).is_empty()
+            let name = disk.name.replace('/', "!");
+            names(kernel, &format!("/sys/devices/virtual/block/{name}/holders")).is_empty()
         })
         .map(|disk| {
             let by = if disk.holder.is_empty() {
@@ -119,70 +111,10 @@ fn take_down(kernel: &'static Kernel, rule: &TakeDown) -> Result<()> {
 /// Runs the command for one name, as a helper of the node.
 fn run(kernel: &'static Kernel, rule: &TakeDown, name: &str) -> Result<()> {
     let words: Vec<String> = rule.command.iter().map(|word| word.replace("{}", name)).collect();
-    let shown = words.join(" ");
-    let failed = || format!("Cannot take down {name}: {shown}");
-    let mut output = memory_file().with_context(failed)?;
-    let own = std::env::var("PATH").unwrap_or_default();
-    let mut child = Command::new(&words[0])
-        .args(&words[1..])
-        .env("PATH", [own.as_str(), PATH].join(":"))
-        .envs(kernel.config.helper_env.iter().map(|(name, value)| (name, value)))
-        .current_dir("/")
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(output.try_clone().with_context(failed)?)
-        .stderr(output.try_clone().with_context(failed)?)
-        .spawn()
-        .with_context(failed)?;
-    let in_time = ended_in_time(&child);
-    if !in_time {
-        // SAFETY: plain values; the child is not reaped yet, so the group is its own.
-        unsafe { libc::kill(-(child.id() as libc::pid_t), libc::SIGKILL) };
-    }
-    let status = child.wait().with_context(failed)?;
-    let mut text = String::new();
-    let _ = output.rewind().and_then(|()| output.read_to_string(&mut text));
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if !in_time {
-        bail!(
-            "{}: it did not end within {} s, and was killed. {text}",
-            failed(),
-            COMMAND_NS_MAX / 1_000_000_000
-        );
-    }
-    if !status.success() {
-        bail!("{}: {status}. {text}", failed());
+    let failed = || format!("Cannot take down {name}: {}", words.join(" "));
+    let said = command::run(kernel, &words, &AtomicU32::new(0)).with_context(failed)?;
+    if !said.status.success() {
+        bail!("{}: {}. {}", failed(), said.status, said.on_one_line());
     }
     Ok(())
-}
-
-/// A file without a name: a command never waits for somebody to read it.
-fn memory_file() -> std::io::Result<File> {
-    // SAFETY: a literal, and plain values.
-    let fd = unsafe { libc::memfd_create(c"umcd-output".as_ptr(), libc::MFD_CLOEXEC) };
-    if fd < 0 {
-        return Err(std::io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is fresh and ours.
-    Ok(unsafe { File::from_raw_fd(fd) })
-}
-
-/// Waits for the end of a child, within bounds. Without a pidfd it is waited for as long as it takes.
-fn ended_in_time(child: &Child) -> bool {
-    // SAFETY: plain values.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id() as libc::pid_t, 0) };
-    if fd < 0 {
-        return true;
-    }
-    // SAFETY: the descriptor is fresh and ours.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-    let ops = mte::current();
-    let (word, deadline_ns) = (AtomicU32::new(0), ops.now_ns() + COMMAND_NS_MAX);
-    loop {
-        match ops.fd_wait(pidfd.as_raw_fd(), libc::POLLIN as u32, &word, 0, deadline_ns) {
-            Wake::Ready => return true,
-            Wake::TimedOut => return false,
-            Wake::Unparked => {}
-        }
-    }
 }

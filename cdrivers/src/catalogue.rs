@@ -23,6 +23,30 @@ pub struct Driver {
     pub modules: &'static [(&'static str, &'static str)],
     /// How a node that ends takes down what the driver has up; `None` when unloading it is enough.
     pub take_down: Option<TakeDown>,
+    /// What the udev rules of its tools do for its devices.
+    pub udev: Option<Udev>,
+}
+
+/// Where the further names of a driver's devices come from.
+pub struct Udev {
+    /// The stock command that prints `VARIABLE=value` for a device: program and arguments, `{}` stands for the minor
+    /// number.
+    pub command: &'static [&'static str],
+    /// Links below `/dev`. Of each list those are made whose variable is set, of the first entry in which one is.
+    pub links: &'static [&'static [&'static [Link]]],
+}
+
+/// A link, or several with spaces between, that a variable stands for.
+pub struct Link {
+    pub variable: &'static str,
+    /// The directory below `/dev`, with a slash at its end; or empty.
+    pub dir: &'static str,
+    /// How the value begins; others are passed over.
+    pub prefix: &'static str,
+}
+
+const fn link(variable: &'static str, dir: &'static str, prefix: &'static str) -> Link {
+    Link { variable, dir, prefix }
 }
 
 /// The way to take down what a driver has up, one by one.
@@ -65,6 +89,18 @@ const DRBD: Driver = Driver {
         each_in: "/sys/kernel/debug/drbd/resources",
         command: &["drbdsetup", "down", "{}"],
     }),
+    // 65-drbd.rules of drbd-utils; which variables there are depends on its version.
+    udev: Some(Udev {
+        command: &["drbdadm", "sh-udev", "minor-{}"],
+        links: &[
+            &[
+                &[link("SYMLINK_BY_DISK", "", ""), link("SYMLINK_BY_RES", "", "")],
+                &[link("SYMLINK", "", "")],
+                &[link("DISK", "drbd/by-disk/", ""), link("RESOURCE", "drbd/by-res/", "")],
+            ],
+            &[&[link("DEVICE", "", "drbd_")]],
+        ],
+    }),
 };
 
 const BRD: Driver = Driver {
@@ -75,6 +111,7 @@ const BRD: Driver = Driver {
     kbuild: &[("Kbuild", include_str!("../brd/Kbuild"))],
     modules: &[("brd", "drivers/block/brd")],
     take_down: None,
+    udev: None,
 };
 
 /// The driver of that name.

@@ -12,6 +12,8 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use mte::sim::lock::RwLock;
+
 use crate::{Kernel, sys};
 
 pub mod debugfs;
@@ -39,6 +41,7 @@ pub(crate) struct State {
     proc: OnceLock<Arc<Node>>,
     debug: OnceLock<Arc<Node>>,
     pub(crate) kernel_kobj: OnceLock<crate::kobject::KernelKobj>,
+    pub(crate) uevents: RwLock<Option<Arc<crate::kobject::UeventListener>>>,
 }
 
 impl State {

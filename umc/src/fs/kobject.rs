@@ -4,11 +4,12 @@
 //! C header: `include/linux/kobject.h` (API of 6.12).
 //! Guarantees kept: the last put removes the directory, calls the type's release and frees the name; a child holds its
 //! parent.
-//! Differs from Linux: no namespaces, and a kset is only a parent and a filter. A uevent reaches nobody but the kernel log,
-//! at debug level: no udev listens to a node.
+//! Differs from Linux: no namespaces, and a kset is only a parent and a filter. A uevent reaches the kernel log, at debug
+//! level, and one listener inside of the process, which stands for udev: no netlink socket carries it.
 //! Used by DRBD for: `kobject_uevent` of its disks when their size changed (`drbd_nl.c`).
 
 use std::ffi::{CStr, c_char, c_int};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::errno::to_ret;
@@ -17,6 +18,27 @@ use crate::{Errno, Kernel, Result, printk, slab, sys};
 
 #[cfg(test)]
 mod tests;
+
+/// What happened to an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uevent {
+    /// `add`, `change`, `remove` …
+    pub action: &'static str,
+    /// The object's path below `/sys`, with a slash in front.
+    pub path: String,
+    /// What the driver says of it, `NAME=value`.
+    pub env: Vec<String>,
+}
+
+/// Is given every uevent, in order for one object. Called by whoever causes it; must not sleep.
+pub type UeventListener = dyn Fn(&Uevent) + Send + Sync;
+
+impl Kernel {
+    /// Hands uevents to `listener` from now on, or to nobody.
+    pub fn set_uevent_listener(&self, listener: Option<Arc<UeventListener>>) {
+        *self.fs.uevents.write() = listener;
+    }
+}
 
 const ACTIONS: [&str; 8] =
     ["add", "remove", "change", "move", "online", "offline", "bind", "unbind"];
@@ -371,16 +393,22 @@ pub unsafe extern "C" fn kobject_uevent_env(
         return 0;
     }
     // SAFETY: the caller's contract.
-    let mut text = format!("uevent {action}@{}", unsafe { path_of(kobj) });
+    let path = unsafe { path_of(kobj) };
+    let mut event = Uevent { action, path, env: Vec::new() };
     let mut at = envp;
     // SAFETY: the array ends with NULL.
     while !at.is_null() && !unsafe { *at }.is_null() {
-        text.push(' ');
         // SAFETY: each entry is a C string.
-        text.push_str(&unsafe { CStr::from_ptr(*at) }.to_string_lossy());
+        event.env.push(unsafe { CStr::from_ptr(*at) }.to_string_lossy().into_owned());
         at = at.wrapping_add(1);
     }
-    printk::emit(Kernel::current(), 7, &text);
+    let kernel = Kernel::current();
+    let env: String = event.env.iter().map(|entry| format!(" {entry}")).collect();
+    printk::emit(kernel, 7, &format!("uevent {action}@{}{env}", event.path));
+    let listener = kernel.fs.uevents.read().clone();
+    if let Some(listener) = listener {
+        listener(&event);
+    }
     0
 }
 
