@@ -4,6 +4,8 @@
 //! C header: `include/linux/rbtree.h`, `include/linux/rbtree_augmented.h` (API of 6.12).
 //! Guarantees kept: a tree of n nodes is at most 2·log2(n+1) deep; the callbacks of an augmented tree see a
 //! consistent tree, and every value is right when a function returns.
+//! In a simulation others may run before each change of a tree and in the middle of `rb_erase_augmented`, so that a
+//! driver which does not lock its tree is found.
 //! Differs from Linux: a reader without the writer's lock may miss nodes during a rotation, as on Linux, and gets no
 //! order of stores beyond that of `rb_link_node_rcu`.
 //! Used by DRBD for: the trees of requests and peer requests by interval (`drbd_interval.c`, augmented), the rate of
@@ -11,6 +13,8 @@
 
 use std::ffi::c_void;
 use std::ptr;
+
+use mte::sim::preempt_point;
 
 use crate::sys;
 
@@ -326,6 +330,7 @@ struct Unlinked {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rb_insert_color(node: *mut sys::rb_node, root: *mut sys::rb_root) {
+    preempt_point();
     // SAFETY: the caller's contract.
     unsafe { Tree::new(root, None) }.insert_fixup(Node(node));
 }
@@ -340,6 +345,7 @@ pub unsafe extern "C" fn __rb_insert_augmented(
     root: *mut sys::rb_root,
     augment_rotate: Option<unsafe extern "C" fn(*mut sys::rb_node, *mut sys::rb_node)>,
 ) {
+    preempt_point();
     // SAFETY: the caller's contract.
     unsafe { Tree::new(root, augment_rotate) }.insert_fixup(Node(node));
 }
@@ -350,6 +356,7 @@ pub unsafe extern "C" fn __rb_insert_augmented(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rb_erase(node: *mut sys::rb_node, root: *mut sys::rb_root) {
+    preempt_point();
     // SAFETY: the caller's contract.
     let tree = unsafe { Tree::new(root, None) };
     let unlinked = tree.unlink(Node(node));
@@ -366,6 +373,7 @@ pub unsafe extern "C" fn __rb_erase_augmented(
     root: *mut sys::rb_root,
     augment: *const sys::rb_augment_callbacks,
 ) -> *mut sys::rb_node {
+    preempt_point();
     // SAFETY: the caller's contract.
     let (tree, augment) = unsafe { (Tree::new(root, None), &*augment) };
     let Unlinked { missing, changed, heir } = tree.unlink(Node(node));
@@ -395,6 +403,7 @@ pub unsafe extern "C" fn __rb_erase_color(
     root: *mut sys::rb_root,
     augment_rotate: Option<unsafe extern "C" fn(*mut sys::rb_node, *mut sys::rb_node)>,
 ) {
+    preempt_point();
     // SAFETY: the caller's contract.
     unsafe { Tree::new(root, augment_rotate) }.erase_fixup(Node(parent));
 }
