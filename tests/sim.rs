@@ -115,6 +115,22 @@ fn the_administrator_finds_each_command() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
+/// Otherwise both nodes would have data that the other one has not, and rightly refuse each other for ever.
+#[test]
+fn a_primary_that_lost_its_disk_waits_for_the_peer() {
+    let output = sim("administrator-disk-error.toml", &["--seed", "1"]);
+    let shown = text(&output);
+    assert!(output.status.success(), "{shown}");
+    for wanted in [
+        "b: down for 3000 ms: done",
+        "a: primary: not done: the data of the other node may be newer",
+        "a becomes Primary",
+        "the replicas are equal, and nothing is lost",
+    ] {
+        assert!(shown.contains(wanted), "\"{wanted}\" is not in: {shown}");
+    }
+}
+
 /// A sweep finds the fault, and the command that it prints shows it again. One fault may fail in more ways than the one
 /// that is asked for: a disk that lies loses DRBD's metadata in some runs.
 fn is_found_and_replayed(file: &str, says: &str) {
@@ -175,6 +191,30 @@ fn volumes_that_share_an_epoch_break_the_connection() {
         shown.contains("BAD! BarrierAck") && shown.contains("Connected -> ProtocolError")
     };
     assert!((1..=5).any(is_broken), "no seed shows it");
+}
+
+#[test]
+fn two_primaries_that_write_the_same_blocks_lose_each_other_or_hang() {
+    let output = sim("two-primaries.toml", &["--seeds", "0..24", "-j", "2", "--keep-going"]);
+    let shown = text(&output);
+    for wanted in ["have lost each other", "virtual time of the run is used up"] {
+        assert!(shown.contains(wanted), "\"{wanted}\" is not in: {shown}");
+    }
+    // The writes are what they have to be in the runs that get through.
+    assert!(!shown.contains("24 failed"), "{shown}");
+    for wrong in ["data is lost", "differ", "wrong data"] {
+        assert!(!shown.contains(wrong), "\"{wrong}\" is in: {shown}");
+    }
+}
+
+#[test]
+fn a_thin_resync_counts_its_acknowledgements_too_late() {
+    let is_seen = |seed: u32| {
+        let shown = text(&sim("thin-resync.toml", &["--seed", &seed.to_string()]));
+        assert!(shown.contains("the replicas are equal"), "{shown}");
+        shown.contains("ASSERTION __dec_unacked(device) >= 0 FAILED in e_end_resync_block")
+    };
+    assert!((1..=5).any(is_seen), "no seed shows it");
 }
 
 #[test]

@@ -35,11 +35,14 @@ pub struct DiskSpec {
     pub jitter_us: u64,
     /// Is there a volatile cache?
     pub write_cache: bool,
+    /// Unit of discards; 0 if it takes none.
+    #[serde(deserialize_with = "bounds::within::<0, 1024, _, _>")]
+    pub discard_kib: u64,
 }
 
 impl Default for DiskSpec {
     fn default() -> DiskSpec {
-        DiskSpec { mib: 8, latency_us: 80, jitter_us: 100, write_cache: true }
+        DiskSpec { mib: 8, latency_us: 80, jitter_us: 100, write_cache: true, discard_kib: 0 }
     }
 }
 
@@ -138,6 +141,11 @@ impl SimDisk {
         self.state.lock().seen.len()
     }
 
+    /// Bytes of the unit of discards; 0 if it takes none.
+    pub fn discard_unit(&self) -> u32 {
+        (self.spec.discard_kib * 1024) as u32
+    }
+
     /// Reads past the simulated time, as an offline tool.
     pub fn read(&self, offset: usize, len: usize) -> Vec<u8> {
         self.state.lock().seen[offset..offset + len].to_vec()
@@ -202,6 +210,8 @@ impl SimDisk {
             sectors: (self.len() / SECTOR) as u64,
             write_cache: self.spec.write_cache,
             fua: self.spec.write_cache,
+            discard: self.spec.discard_kib > 0,
+            discard_granularity: self.discard_unit(),
             ..Default::default()
         };
         let plugged = Plugged { kernel, disk: Arc::clone(self) };
@@ -262,10 +272,13 @@ impl Disk for Plugged {
         let work = match op {
             _ if state.failing || !is_inside => None,
             bio::Op::Read => Some(Work::Read { offset }),
-            bio::Op::Write if size > 0 => {
+            bio::Op::Write | bio::Op::Discard if size > 0 => {
+                // What was discarded reads as zeroes.
                 let mut data = vec![0; size];
-                // SAFETY: as above; a write carries `size` bytes.
-                unsafe { copy(bio, &mut data, false) };
+                if matches!(op, bio::Op::Write) {
+                    // SAFETY: as above; a write carries `size` bytes.
+                    unsafe { copy(bio, &mut data, false) };
+                }
                 let number = state.take_number();
                 state.started.push((number, offset, data));
                 let is_durable = flags & sys::REQ_FUA != 0 && !state.flush_lies;

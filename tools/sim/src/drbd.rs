@@ -108,11 +108,20 @@ pub struct NetSpec {
     /// KiB/s.
     #[serde(deserialize_with = "bounds::within::<1, { 4 << 20 }, _, _>")]
     pub resync_rate: u32,
+    /// Both nodes are Primary.
+    pub allow_two_primaries: bool,
 }
 
 impl Default for NetSpec {
     fn default() -> NetSpec {
-        NetSpec { protocol: 'C', timeout: 20, ping_int: 3, connect_int: 3, resync_rate: 1 << 20 }
+        NetSpec {
+            protocol: 'C',
+            timeout: 20,
+            ping_int: 3,
+            connect_int: 3,
+            resync_rate: 1 << 20,
+            allow_two_primaries: false,
+        }
     }
 }
 
@@ -195,14 +204,21 @@ impl Client {
         Ok(u64::from_ne_bytes(sectors) * 512)
     }
 
-    /// `attach`, with internal metadata.
-    pub fn attach(&self, volume: u32, disk: &str, net: &NetSpec) -> Result<(), Refused> {
+    /// `attach`, with internal metadata. A resync discards zeroes in units of so many bytes; 0 for not at all.
+    pub fn attach(
+        &self,
+        volume: u32,
+        disk: &str,
+        net: &NetSpec,
+        discard_unit: u32,
+    ) -> Result<(), Refused> {
         let conf = Attrs::default()
             .text(1, disk)
             .text(2, disk)
             .u32(3, -1_i32 as u32)
             .u32(8, net.resync_rate)
-            .u32(11, 0);
+            .u32(11, 0)
+            .u32(25, discard_unit);
         let attrs = self.context().nest(tla::DISK_CONF, conf);
         self.send(Command::Attach, volume, attrs).map(drop)
     }
@@ -229,7 +245,8 @@ impl Client {
             .u32(6, protocol)
             .u32(7, net.connect_int)
             .u32(8, net.timeout)
-            .u32(9, net.ping_int);
+            .u32(9, net.ping_int)
+            .flag(24, net.allow_two_primaries);
         let path = Attrs::default()
             .text(2, RESOURCE)
             .bytes(3, &raw_address(mine))

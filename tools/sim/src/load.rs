@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The applications on the Primary.
+//! The applications on a Primary.
 
 mod model;
 
@@ -75,6 +75,10 @@ impl Load {
                 };
                 let host = mte::sim::host();
                 let share = model.len() / spec.writers as usize;
+                let part = |index: usize| match spec.shared_blocks as usize {
+                    0 => index * share..(index + 1) * share,
+                    shared => 0..shared.min(model.len()),
+                };
                 let writers: Vec<_> = (0..spec.writers as usize)
                     .map(|index| {
                         let writer = Writer {
@@ -83,7 +87,7 @@ impl Load {
                             device: Arc::clone(&device),
                             stop: Arc::clone(&stop),
                             spec: spec.clone(),
-                            blocks: index * share..(index + 1) * share,
+                            blocks: part(index),
                             rng: sim.rng(&format!("writer {index} of {volume} in life {life}")),
                         };
                         sim.spawn(host, "writer", move || {
@@ -98,9 +102,14 @@ impl Load {
         Load { tasks: models.iter().enumerate().map(start).collect(), stop, sim }
     }
 
+    /// The writers begin nothing new.
+    pub fn finish(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+
     /// Ends the writers and waits for what they wait for.
     pub fn stop(self) {
-        self.stop.store(true, Ordering::SeqCst);
+        self.finish();
         self.tasks.into_iter().for_each(|task| self.sim.join(task));
     }
 }
@@ -125,21 +134,23 @@ impl Writer {
         let first = self.blocks.start + self.rng.below(span - count + 1) as usize;
         let (count, offset) = (count as usize, (first * BLOCK) as u64);
         let fua = self.rng.one_in(self.spec.fua_one_in);
-        let Some(data) = self.model.issue(first, count) else { return };
+        let Some((write, data)) = self.model.issue(first, count) else { return };
         let len = count * BLOCK;
         let result = transfer(&self.device, Io::Write { offset, data, len, fua });
-        self.model.answered(first, count, fua, result.is_ok());
+        self.model.answered(&write, fua, result.is_ok());
         if self.rng.one_in(self.spec.flush_one_in) {
             let acked = self.model.acked();
             if transfer(&self.device, Io::Flush).is_ok() {
                 self.model.flushed(&acked);
             }
         }
-        if self.rng.one_in(self.spec.read_one_in)
-            && let Ok(IoDone::Read(data)) = transfer(&self.device, Io::Read { offset, len })
-        {
+        if self.rng.one_in(self.spec.read_one_in) {
+            let lowest = self.model.lowest(first, count, true);
+            let Ok(IoDone::Read(data)) = transfer(&self.device, Io::Read { offset, len }) else {
+                return;
+            };
             self.model.reads.fetch_add(1, Ordering::Relaxed);
-            if let Err(why) = self.model.check(first, &data.as_slice()[..len], true) {
+            if let Err(why) = self.model.check(first, &data.as_slice()[..len], &lowest) {
                 mte::sim::fail(&format!("a read returned wrong data: {why}"));
             }
         }

@@ -167,8 +167,10 @@ impl Node {
 
     /// `attach`.
     pub fn attach(&self, volume: u32) -> Option<Result<(), Refused>> {
-        let net = self.setup.net.clone();
-        self.command(move |drbd| drbd.attach(volume, &format!("/dev/d{volume}"), &net))
+        let (net, discard_unit) = (self.setup.net.clone(), self.disk(volume).discard_unit());
+        self.command(move |drbd| {
+            drbd.attach(volume, &format!("/dev/d{volume}"), &net, discard_unit)
+        })
     }
 
     /// `connect`.

@@ -89,17 +89,18 @@ struct World<'a> {
     nodes: [Arc<Node>; 2],
     /// What the applications know of each volume.
     models: Vec<Arc<Model>>,
-    load: Option<Load>,
+    /// The applications of each node.
+    loads: [Option<Load>; 2],
     lives: u32,
     crashes: u32,
-    /// The node whose data the applications see: the Primary, or the last one.
+    /// The node whose data the applications see: the Primary, or the last one. Where two are allowed, the first one.
     primary: usize,
     /// Whether it shall be Primary.
     is_primary_wanted: bool,
     /// Whether the other node had all answered writes when the Primary lost power.
     may_fail_over: bool,
-    /// A disk failed or was taken away, and the replicas were not good since.
-    is_degraded: bool,
+    /// Whether a disk of each node failed or was taken away, and the replicas were not good since.
+    is_degraded: [bool; 2],
     wanted: [Wanted; 2],
     active: Vec<Active>,
     undo: Vec<Undo>,
@@ -136,13 +137,13 @@ impl<'a> World<'a> {
             scenario,
             models: nodes[0].disks.iter().map(|disk| Model::new(blocks(disk))).collect(),
             nodes,
-            load: None,
+            loads: [None, None],
             lives: 0,
             crashes: 0,
             primary: 0,
             is_primary_wanted: true,
             may_fail_over: false,
-            is_degraded: false,
+            is_degraded: [false; 2],
             wanted: Default::default(),
             active: Vec::new(),
             undo: Vec::new(),
@@ -255,6 +256,13 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Ends all applications and waits for what they wait for.
+    fn stop_loads(&mut self) {
+        // All at once: where one of them waits for ever, the others do not go on until the run's time is over.
+        self.loads.iter().flatten().for_each(Load::finish);
+        self.loads.iter_mut().filter_map(Option::take).for_each(Load::stop);
+    }
+
     fn draw_time(&mut self) -> u64 {
         let random = self.scenario.random.as_ref();
         let every = random.map_or(0, |random| random.get_ref().every_ms * MS);
@@ -302,9 +310,7 @@ impl<'a> World<'a> {
             }
             self.sim.sleep(TICK_NS);
         }
-        if let Some(load) = self.load.take() {
-            load.stop();
-        }
+        self.stop_loads();
         self.wait("stay in sync", Self::is_healthy);
         // What was answered has been written on both sides; the last answers of the peer may be on their way.
         self.sim.sleep(1000 * MS);

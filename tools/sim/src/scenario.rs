@@ -86,7 +86,7 @@ impl LinkSpec {
     }
 }
 
-/// What the applications on the Primary do with each volume.
+/// What the applications on a Primary do with each volume.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoadSpec {
@@ -95,6 +95,9 @@ pub struct LoadSpec {
     /// Writers, each with its own part of the volume and one write at a time.
     #[serde(deserialize_with = "within::<1, 64, _, _>")]
     pub writers: u64,
+    /// All writers share the first so many blocks instead; 0 for parts of their own.
+    #[serde(deserialize_with = "within::<0, { 1 << 20 }, _, _>")]
+    pub shared_blocks: u64,
     /// Mean time between two writes of a writer.
     #[serde(deserialize_with = "within::<0, 60_000_000, _, _>")]
     pub pause_us: u64,
@@ -114,6 +117,7 @@ impl Default for LoadSpec {
         LoadSpec {
             writes: 0,
             writers: 4,
+            shared_blocks: 0,
             pause_us: 20_000,
             blocks_max: 4,
             flush_one_in: 8,
@@ -267,6 +271,7 @@ mod tests {
     fn mistakes_are_named_with_their_line() {
         let command = |rest: &str| format!("[[command]]\nat_ms = 1\nnode = \"a\"\n{rest}");
         let random = |rest: &str| format!("[random]\nevery_ms = 5\nfor_ms = 5\n{rest}");
+        let two_primaries = |rest: &str| format!("net.allow_two_primaries = true\n{rest}");
         for (text, line, says) in [
             ("lod = 3".into(), 2, "unknown field `lod`"),
             ("[link]\nlatency_us = 18446744073709".into(), 3, "from 0 to 100000"),
@@ -297,6 +302,9 @@ mod tests {
             (command("run = \"down\"\nvolume = 0"), 2, "whole resource"),
             (command("run = \"verify\"\nfor_ms = 5"), 2, "no opposite"),
             (command("run = \"attach\"\nmib = 5"), 2, "only for resize"),
+            ("[net]\nprotocol = \"A\"\nallow_two_primaries = true".into(), 4, "protocol C"),
+            (two_primaries("[[fault]]\nat_ms = 1\nkind = \"reset\""), 2, "no faults"),
+            (two_primaries(&command("run = \"down\"")), 2, "no commands"),
             (random("every_ms = 1"), 5, "duplicate key"),
             (random("kinds = []"), 2, "kinds and commands are both empty"),
             (random("commands = [{ node = \"a\", run = \"up\" }]"), 5, "down"),

@@ -68,10 +68,10 @@ fn lose_power(seed: u64, lies: bool) -> Outcome {
                         let share = blocks / WRITERS;
                         let first = place * share + rng.below(share as u64) as usize;
                         let (offset, fua) = ((first * BLOCK) as u64, rng.one_in(4));
-                        let data = model.issue(first, 1).expect("memory");
+                        let (issued, data) = model.issue(first, 1).expect("memory");
                         let write = Io::Write { offset, data, len: BLOCK, fua };
                         let is_ok = transfer(&device, write).is_ok();
-                        model.answered(first, 1, fua, is_ok);
+                        model.answered(&issued, fua, is_ok);
                         let acked = model.acked();
                         if rng.one_in(4) && transfer(&device, Io::Flush).is_ok() {
                             model.flushed(&acked);
@@ -85,7 +85,9 @@ fn lose_power(seed: u64, lies: bool) -> Outcome {
         disk.crash();
         model.crashed();
         let flushes = model.flushes.load(std::sync::atomic::Ordering::Relaxed);
-        if let Err(why) = model.check(0, &disk.read(0, disk.len()), true) {
+        if let Err(why) =
+            model.check(0, &disk.read(0, disk.len()), &model.lowest(0, model.len(), true))
+        {
             mte::sim::fail(&format!("after {flushes} flushes: {why}"));
         }
     })

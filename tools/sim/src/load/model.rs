@@ -15,16 +15,35 @@ use crate::disk::SECTOR;
 
 /// Bytes of a block.
 pub const BLOCK: usize = 4096;
-/// What is known of a block. Numbers of writes; 0 is how the device began.
-#[derive(Clone, Copy, Default)]
+
+/// What is known of a block. Numbers of writes; 0 is how the device began. Writes that were under way at the same time
+/// may come in either order, whatever their numbers.
+#[derive(Clone, Default)]
 struct Block {
     issued: u64,
+    /// Writes without an answer.
+    under_way: Vec<u64>,
+    /// The block is not older than this: what came before was answered when a write began that is answered now.
     acked: u64,
+    /// The same of what is durable.
     durable: u64,
-    /// Reads must see exactly `acked`: nothing failed, and no crash came since.
+    /// Reads must not see less than `acked`: nothing failed, and no crash came since.
     is_certain: bool,
     /// It began as what the lower disk held there, instead of zeroes.
     was_used: bool,
+}
+
+impl Block {
+    /// The oldest write that a read may return.
+    fn lowest(&self, exact: bool) -> u64 {
+        if exact && self.is_certain { self.acked } else { self.durable }
+    }
+}
+
+/// A write under way, and for each of its blocks the number of the write and the oldest one that it may come before.
+pub struct Issued {
+    first: usize,
+    numbers: Vec<(u64, u64)>,
 }
 
 /// What is known of the device.
@@ -94,17 +113,24 @@ impl Model {
         for block in self.blocks.lock().iter_mut() {
             block.is_certain = block.is_certain && block.issued == block.durable;
             block.acked = block.durable;
+            block.under_way.clear();
         }
     }
 
-    /// Compares `data`, read from block `first` on. With `exact`, certain blocks must hold their last write.
-    pub fn check(&self, first: usize, data: &[u8], exact: bool) -> Result<(), String> {
+    /// The oldest write of each of some blocks that a read which begins now may return. With `exact`, certain blocks
+    /// hold what was answered.
+    pub fn lowest(&self, first: usize, count: usize, exact: bool) -> Vec<u64> {
+        let blocks = self.blocks.lock();
+        blocks[first..first + count].iter().map(|block| block.lowest(exact)).collect()
+    }
+
+    /// Compares `data`, read from block `first` on, with `lowest` of when the read began.
+    pub fn check(&self, first: usize, data: &[u8], lowest: &[u64]) -> Result<(), String> {
         let blocks = self.blocks.lock();
         for (offset, sector) in data.chunks_exact(SECTOR).enumerate() {
-            let at = first + offset / (BLOCK / SECTOR);
+            let at = offset / (BLOCK / SECTOR);
             let index = (first * BLOCK / SECTOR + offset) as u64;
-            let block = blocks[at];
-            let lowest = if exact && block.is_certain { block.acked } else { block.durable };
+            let (block, lowest) = (&blocks[first + at], lowest[at]);
             let Some(number) = number_of(sector, index) else {
                 if block.was_used && lowest == 0 {
                     continue;
@@ -123,7 +149,7 @@ impl Model {
     }
 
     /// The data of the next write of some blocks.
-    pub fn issue(&self, first: usize, count: usize) -> Option<PageBuf> {
+    pub fn issue(&self, first: usize, count: usize) -> Option<(Issued, PageBuf)> {
         let mut data = PageBuf::new(count * BLOCK).ok()?;
         let mut blocks = self.blocks.lock();
         for (offset, sector) in
@@ -133,18 +159,26 @@ impl Model {
             block.issued += u64::from(offset.is_multiple_of(BLOCK / SECTOR));
             fill_sector(sector, (first * BLOCK / SECTOR + offset) as u64, block.issued);
         }
-        Some(data)
+        let begin = |block: &mut Block| {
+            block.under_way.push(block.issued);
+            (block.issued, block.under_way[0])
+        };
+        let numbers = blocks[first..first + count].iter_mut().map(begin).collect();
+        Some((Issued { first, numbers }, data))
     }
 
     /// A write was answered.
-    pub fn answered(&self, first: usize, count: usize, fua: bool, is_ok: bool) {
-        for block in &mut self.blocks.lock()[first..first + count] {
+    pub fn answered(&self, write: &Issued, fua: bool, is_ok: bool) {
+        let mut blocks = self.blocks.lock();
+        for (block, (number, oldest)) in blocks[write.first..].iter_mut().zip(&write.numbers) {
+            block.under_way.retain(|other| other != number);
             if is_ok {
-                block.acked = block.issued;
-                block.durable = if fua { block.issued } else { block.durable };
+                block.acked = block.acked.max(*oldest);
+                block.durable = if fua { block.durable.max(*oldest) } else { block.durable };
             }
-            block.is_certain = is_ok;
+            block.is_certain = is_ok && (block.is_certain || block.under_way.is_empty());
         }
+        drop(blocks);
         let counter = if is_ok { &self.writes } else { &self.errors };
         counter.fetch_add(1, Ordering::Relaxed);
         self.fua.fetch_add(u64::from(is_ok && fua), Ordering::Relaxed);
@@ -172,39 +206,60 @@ mod tests {
     fn written_twice(fua: bool) -> (Arc<Model>, [Vec<u8>; 2]) {
         let model = Model::new(4);
         let data = [false, fua].map(|fua| {
-            let data = model.issue(1, 1).unwrap().as_slice()[..BLOCK].to_vec();
-            model.answered(1, 1, fua, true);
-            data
+            let (write, data) = model.issue(1, 1).unwrap();
+            model.answered(&write, fua, true);
+            data.as_slice()[..BLOCK].to_vec()
         });
         (model, data)
+    }
+
+    /// Compares what a read returns that began now.
+    fn check(model: &Model, first: usize, data: &[u8]) -> Result<(), String> {
+        model.check(first, data, &model.lowest(first, data.len() / BLOCK, true))
     }
 
     #[test]
     fn reads_see_the_last_write() {
         let (model, [first, second]) = written_twice(false);
-        assert!(model.check(1, &second, true).is_ok());
-        assert!(model.check(1, &first, true).unwrap_err().contains("holds write 1"));
-        assert!(model.check(2, &second, true).unwrap_err().contains("never written"));
+        assert!(check(&model, 1, &second).is_ok());
+        assert!(check(&model, 1, &first).unwrap_err().contains("holds write 1"));
+        assert!(check(&model, 2, &second).unwrap_err().contains("never written"));
+    }
+
+    #[test]
+    fn writes_at_the_same_time_come_in_either_order_and_before_later_ones() {
+        let model = Model::new(1);
+        let (older, first) = model.issue(0, 1).unwrap();
+        let (newer, second) = model.issue(0, 1).unwrap();
+        model.answered(&newer, true, true);
+        model.answered(&older, true, true);
+        let is_good = |data: &PageBuf| check(&model, 0, &data.as_slice()[..BLOCK]).is_ok();
+        assert!(is_good(&first) && is_good(&second));
+        assert!(check(&model, 0, &[0; BLOCK]).is_err(), "both were answered");
+        let (last, third) = model.issue(0, 1).unwrap();
+        assert!(is_good(&first) && is_good(&second) && is_good(&third));
+        let began = model.lowest(0, 1, true);
+        model.answered(&last, false, true);
+        assert!(!is_good(&first) && !is_good(&second) && is_good(&third));
+        assert!(model.check(0, &first.as_slice()[..BLOCK], &began).is_ok(), "a read from before");
     }
 
     #[test]
     fn new_blocks_hold_anything_until_they_are_written() {
         let (model, _) = written_twice(false);
         model.grow(5);
-        assert!(model.check(4, &[7; BLOCK], true).is_ok());
-        let data = model.issue(4, 1).unwrap();
-        model.answered(4, 1, false, true);
-        assert!(model.check(4, &data.as_slice()[..BLOCK], true).is_ok());
-        assert!(model.check(4, &[7; BLOCK], true).unwrap_err().contains("never written"));
+        assert!(check(&model, 4, &[7; BLOCK]).is_ok());
+        let (write, data) = model.issue(4, 1).unwrap();
+        model.answered(&write, false, true);
+        assert!(check(&model, 4, &data.as_slice()[..BLOCK]).is_ok());
+        assert!(check(&model, 4, &[7; BLOCK]).unwrap_err().contains("never written"));
     }
 
     #[test]
     fn a_crash_excuses_what_was_not_flushed() {
         let (model, [first, second]) = written_twice(false);
         model.crashed();
-        assert!(
-            [vec![0; BLOCK], first, second].iter().all(|data| model.check(1, data, true).is_ok())
-        );
+        assert!([vec![0; BLOCK], first, second].iter().all(|data| check(&model, 1, data).is_ok()));
     }
 
     #[test]
@@ -215,8 +270,8 @@ mod tests {
                 model.flushed(&model.acked());
             }
             model.crashed();
-            assert!(model.check(1, &second, true).is_ok());
-            assert!(model.check(1, &first, true).unwrap_err().contains("2 flushed"));
+            assert!(check(&model, 1, &second).is_ok());
+            assert!(check(&model, 1, &first).unwrap_err().contains("2 flushed"));
         }
     }
 }

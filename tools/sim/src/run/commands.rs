@@ -2,7 +2,8 @@
 //! What the administrator of a scenario does.
 //!
 //! DRBD may refuse, which is an event like others. Only what would excuse a loss of data is not asked of it: a node
-//! becomes Primary when it is connected to the last one, or that one lost power and this one has all its writes.
+//! becomes Primary when it is connected to its peer, or has all writes for certain. It has, when it was the last Primary
+//! and kept its disks, or when that one lost power and both replicas were good.
 
 use std::sync::Arc;
 
@@ -131,14 +132,14 @@ impl World<'_> {
                 said(node.attach(volume))
             }
             Verb::Detach => {
-                self.is_degraded = true;
+                self.is_degraded[place] = true;
                 said(node.command(move |drbd| drbd.detach(volume)))?;
                 self.wanted[place].detached.insert(volume);
                 Ok(())
             }
             Verb::Verify => said(node.command(move |drbd| drbd.verify(volume))),
             Verb::Invalidate => {
-                self.is_degraded = true;
+                self.is_degraded[place] = true;
                 said(node.command(move |drbd| drbd.invalidate(volume)))
             }
             Verb::PauseSync => {
@@ -162,9 +163,7 @@ impl World<'_> {
             return;
         }
         self.is_primary_wanted = false;
-        if let Some(load) = self.load.take() {
-            load.stop();
-        }
+        self.stop_loads();
     }
 
     fn make_primary(&mut self, place: usize) -> Result<(), String> {
@@ -174,8 +173,11 @@ impl World<'_> {
             all.into_iter().all(|status| status.conn() >= drbd::CONN_CONNECTED)
         };
         let is_fail_over = self.may_fail_over && self.nodes[1 - place].running().is_none();
-        if place != self.primary && !is_connected() && !is_fail_over {
-            return Err("the data of the last Primary may be newer".into());
+        let has_all = place == self.primary && !self.is_degraded[place];
+        if !has_all && !is_connected() && !is_fail_over {
+            // The manager does it as soon as they are connected.
+            self.is_primary_wanted |= place == self.primary;
+            return Err("the data of the other node may be newer".into());
         }
         if let Err(why) = said(node.set_role(true)) {
             // Not one volume here and another one there.
@@ -209,9 +211,7 @@ impl World<'_> {
         });
         self.models[volume as usize].grow(bytes / BLOCK);
         // The applications are started again on the larger device.
-        if let Some(load) = self.load.take() {
-            load.stop();
-        }
+        self.stop_loads();
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ impl World<'_> {
     /// Whether no data may be lost if this happens now too. While one disk is bad, the other one is the only good copy.
     pub fn is_excusable(&self, kind: FaultKind) -> bool {
         match kind {
-            FaultKind::CrashA | FaultKind::CrashB => !self.is_degraded,
+            FaultKind::CrashA | FaultKind::CrashB => self.is_degraded == [false; 2],
             FaultKind::DiskErrorA | FaultKind::DiskErrorB => self.is_calm(),
             _ => true,
         }
@@ -24,7 +24,7 @@ impl World<'_> {
 
     /// Whether both replicas are good and nothing is wrong.
     pub fn is_calm(&self) -> bool {
-        !self.is_degraded && self.active.is_empty() && self.is_healthy()
+        self.is_degraded == [false; 2] && self.active.is_empty() && self.is_healthy()
     }
 
     /// Whether a fault of this kind has not ended.
@@ -47,11 +47,11 @@ impl World<'_> {
             FaultKind::DiskErrorA => self.set_failing(0, true),
             FaultKind::DiskErrorB => self.set_failing(1, true),
         }
-        self.is_degraded |= matches!(kind, FaultKind::DiskErrorA | FaultKind::DiskErrorB);
         self.active.push(Active { kind, until_ns: self.sim.now_ns() + for_ns });
     }
 
-    fn set_failing(&self, place: usize, failing: bool) {
+    fn set_failing(&mut self, place: usize, failing: bool) {
+        self.is_degraded[place] |= failing;
         self.nodes[place].disks.iter().for_each(|disk| disk.set_failing(failing));
     }
 
@@ -59,7 +59,7 @@ impl World<'_> {
         let is_primary = place == self.primary;
         if is_primary {
             self.may_fail_over = self.scenario.net.protocol == 'C' && self.is_healthy();
-            self.load = None;
+            self.loads[place] = None;
         }
         // Where the Primary has no good disk of its own, its applications work with the peer's.
         let own = self.nodes[self.primary].statuses().unwrap_or_default();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The outside world's hand: it ends faults, powers nodes on again, attaches disks that work again, reconnects, and
 //! makes the Primary's node Primary again once its data is known to be good. There is one Primary at a time, so that
-//! a single fault never excuses a loss of data.
+//! a single fault never excuses a loss of data. Where two are allowed nothing goes wrong from outside, and they must not
+//! lose each other.
 
 use std::collections::BTreeSet;
 
-use super::World;
+use super::{World, fail};
 use crate::drbd::{self, Status};
 use crate::load::Load;
 use crate::meta;
@@ -39,15 +40,31 @@ impl World<'_> {
             self.order(&undo.order, None);
         }
         let seen = [0, 1].map(|place| self.nodes[place].statuses().unwrap_or_default());
+        if self.loads.iter().all(Option::is_some) {
+            self.are_together(&seen);
+        }
         self.repair(0, &seen[0]);
         self.repair(1, &seen[1]);
         let is_healthy =
             |all: &Vec<Status>| !all.is_empty() && all.iter().all(|status| status.is_healthy());
         if self.active.is_empty() && seen.iter().all(is_healthy) {
-            self.is_degraded = false;
+            self.is_degraded = [false; 2];
         }
         if self.is_primary_wanted {
-            self.serve(&seen[self.primary]);
+            self.serve(self.primary, &seen[self.primary]);
+            if self.scenario.net.allow_two_primaries {
+                self.serve(1 - self.primary, &seen[1 - self.primary]);
+            }
+        }
+    }
+
+    /// Two Primaries at work must see each other: from then on each has writes that the other one has not.
+    fn are_together(&mut self, seen: &[Vec<Status>; 2]) {
+        let lost = seen.iter().flatten().find(|status| status.conn() < drbd::CONN_CONNECTED);
+        if let Some(status) = lost {
+            // Every write has to end nevertheless.
+            self.stop_loads();
+            fail(&format!("the two Primaries have lost each other: {status}"));
         }
     }
 
@@ -70,8 +87,8 @@ impl World<'_> {
     }
 
     /// Makes the node Primary that is to be, if its data are good, and starts the applications of a Primary.
-    fn serve(&mut self, seen: &[Status]) {
-        let node = self.node(self.primary);
+    fn serve(&mut self, place: usize, seen: &[Status]) {
+        let node = self.node(place);
         let is_primary = !seen.is_empty() && seen.iter().all(|status| status.is_primary());
         let is_good = |status: &Status| {
             status.conn() >= drbd::CONN_CONNECTED && status.disk() == drbd::DISK_UP_TO_DATE
@@ -81,12 +98,13 @@ impl World<'_> {
             self.say(&format!("{} becomes Primary: {result:?}", node.name));
         }
         if is_primary
-            && self.load.is_none()
+            && self.loads[place].is_none()
             && let Some(running) = node.running()
         {
             self.lives += 1;
             let spec = &self.scenario.load;
-            self.load = Some(Load::start(&node, &running, &self.models, spec, self.lives));
+            let load = Load::start(&node, &running, &self.models, spec, self.lives);
+            self.loads[place] = Some(load);
         }
     }
 

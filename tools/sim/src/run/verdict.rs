@@ -48,7 +48,8 @@ impl World<'_> {
             fail(&format!("the replicas are UpToDate and differ, first in block {block}{of}"));
         }
         let model = &self.models[volume as usize];
-        if let Err(why) = model.check(0, &a[..len / BLOCK * BLOCK], true) {
+        let lowest = model.lowest(0, len / BLOCK, true);
+        if let Err(why) = model.check(0, &a[..len / BLOCK * BLOCK], &lowest) {
             fail(&format!("data is lost: {why}{of}"));
         }
     }

@@ -121,8 +121,27 @@ impl Scenario {
         ))
     }
 
+    /// What does not go with two Primaries, whose data rightly differ as soon as they lose each other.
+    fn mistake_of_two_primaries(&self) -> Option<String> {
+        let is_calm = self.faults.is_empty() && self.commands.is_empty() && self.random.is_none();
+        match self.net.protocol {
+            'C' if is_calm => None,
+            'C' => {
+                Some("there are no faults and no commands with two Primaries. Remove them.".into())
+            }
+            other => Some(format!("two Primaries need protocol C, and it is {other}. Change it.")),
+        }
+    }
+
     /// What the types do not say. The cause of a mistake names its line.
     pub(super) fn check(&self, text: &str) -> Result<(), String> {
+        if self.net.allow_two_primaries
+            && let Some(why) = self.mistake_of_two_primaries()
+        {
+            let is_key = |line: &str| line.contains("allow_two_primaries");
+            let line = 1 + text.lines().position(is_key).unwrap_or_default();
+            return Err(format!("line {line}: {why}"));
+        }
         for spanned in &self.faults {
             self.check_time(spanned.get_ref().at_ms, line_of(text, spanned))?;
         }
