@@ -132,6 +132,7 @@ pub fn run(args: Args, log: &Log) -> Result<()> {
             }),
         )
         .context("Cannot make /proc/sys/kernel/hostname")?;
+    umc::kmsg::install(kernel).context("Cannot make /dev/kmsg")?;
     umc::sysrq::install(kernel).context("Cannot make /proc/sysrq-trigger")?;
 
     let control_path = dirs.node.join(layout::CONTROL);

@@ -20,6 +20,7 @@ pub mod debugfs;
 pub mod device;
 pub(crate) mod gate;
 pub mod hung_task;
+pub mod kmsg;
 pub mod kobject;
 pub(crate) mod miscdevice;
 pub(crate) mod node;

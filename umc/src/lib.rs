@@ -39,7 +39,7 @@ pub use block::{
     bdev, bio, bio_alloc, bio_iter, bio_split, blk_lib, blkdev, gendisk, holder, limits, part_stat,
     plug, submit,
 };
-pub use fs::{debugfs, device, hung_task, kobject, proc_fs, seq_file, sysfs, sysrq};
+pub use fs::{debugfs, device, hung_task, kmsg, kobject, proc_fs, seq_file, sysfs, sysrq};
 pub use lib::{bitmap, crc32c, rbtree, string, tree};
 pub use mm::{crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};
 pub use module::umh;
