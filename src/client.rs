@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! One client of the control socket.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mte::{NEVER, Wake};
 use nix::sys::socket::{
-    MsgFlags, Shutdown, UnixCredentials, getsockopt, recv, send, shutdown, sockopt,
+    ControlMessageOwned, MsgFlags, Shutdown, UnixCredentials, getsockopt, recvmsg, send, shutdown,
+    sockopt,
 };
 
 /// A client's connection. Shared by its thread and by whoever sends to it.
@@ -61,10 +63,32 @@ impl Client {
     /// # Errors
     /// EMSGSIZE for a record that is longer than `buf`, which holds its beginning.
     pub fn try_receive<'a>(&self, buf: &'a mut [u8]) -> nix::Result<&'a [u8]> {
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
-        match recv(self.fd.as_raw_fd(), buf, flags)? {
+        self.try_receive_with(buf).map(|(record, _)| record)
+    }
+
+    /// The same, with the descriptor that comes with the record, if one does.
+    ///
+    /// # Errors
+    /// As [`Client::try_receive`].
+    pub fn try_receive_with<'a>(
+        &self,
+        buf: &'a mut [u8],
+    ) -> nix::Result<(&'a [u8], Option<OwnedFd>)> {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC | MsgFlags::MSG_CMSG_CLOEXEC;
+        let mut control = nix::cmsg_space!(RawFd);
+        let mut parts = [IoSliceMut::new(buf)];
+        let received = recvmsg::<()>(self.fd.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+        let len = received.bytes;
+        let mut fds = vec![];
+        for message in received.cmsgs().into_iter().flatten() {
+            if let ControlMessageOwned::ScmRights(received) = message {
+                // SAFETY: the kernel has just made them for this message, and nobody else knows them.
+                fds.extend(received.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }));
+            }
+        }
+        match len {
             len if len > buf.len() => Err(nix::Error::EMSGSIZE),
-            len => Ok(&buf[..len]),
+            len => Ok((&buf[..len], fds.pop())),
         }
     }
 

@@ -34,6 +34,8 @@ const HELLO: &[u8; 8] = b"UMCgenl\0";
 const JOIN_GROUP: u16 = 0x0f01;
 /// Client to node: leave it.
 const LEAVE_GROUP: u16 = 0x0f02;
+/// Client to node: only the answer is wanted.
+const WHO_AM_I: u16 = 0x0f03;
 /// Node to client: messages were dropped.
 const OVERRUN: u16 = 0x0fff;
 
@@ -63,7 +65,7 @@ hooks! {
             // The port id is the node's to choose; groups below 33 may be joined here.
             Some(name) => (0..32)
                 .filter(|bit| name.nl_groups & 1 << bit != 0)
-                .map(|bit| membership(fd, JOIN_GROUP, bit + 1))
+                .map(|bit| done(ask(fd, JOIN_GROUP, bit + 1)))
                 .find(|&result| result != 0)
                 .unwrap_or(0),
             None => fail(libc::EINVAL),
@@ -83,7 +85,10 @@ hooks! {
         if !fds::contains(fd) {
             return real::getsockname(fd, addr, len);
         }
-        put_name(addr, len, libc::getpid() as u32)
+        match ask(fd, WHO_AM_I, 0) {
+            Ok(port) => put_name(addr, len, port),
+            Err(error) => fail(error),
+        }
     }
     fn getpeername(fd: c_int, addr: *mut sockaddr, len: *mut socklen_t) -> c_int {
         if !fds::contains(fd) {
@@ -111,7 +116,7 @@ hooks! {
         if value.is_null() || (len as usize) < size_of::<u32>() {
             return fail(libc::EINVAL);
         }
-        membership(fd, kind, ptr::read_unaligned(value.cast::<u32>()))
+        done(ask(fd, kind, ptr::read_unaligned(value.cast::<u32>())))
     }
     fn getsockopt(
         fd: c_int,
@@ -378,9 +383,43 @@ fn complain(root: &Root, error: c_int) {
     ]);
 }
 
-/// Send a membership record, in order with the data.
-fn membership(fd: c_int, kind: u16, group: u32) -> c_int {
-    let record = Membership {
+fn done(answer: Result<u32, c_int>) -> c_int {
+    match answer {
+        Ok(_) => 0,
+        Err(error) => fail(error),
+    }
+}
+
+/// Ask the node something, in order with the data: its error, or the port id of the socket. The answer comes on a
+/// socket of its own, for messages may stand before it here.
+fn ask(fd: c_int, kind: u16, group: u32) -> Result<u32, c_int> {
+    let mut pair = [-1; 2];
+    // SAFETY: `pair` has room for two.
+    if unsafe { libc::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.as_mut_ptr()) } < 0
+    {
+        return Err(errno());
+    }
+    let [answers, theirs] = pair;
+    let asked = send_question(fd, kind, group, theirs);
+    // Theirs is the node's alone from now on: when that ends, so does the wait.
+    raw::close(theirs);
+    let answer = asked.and_then(|()| receive_answer(answers));
+    raw::close(answers);
+    answer
+}
+
+/// Sends a question with the socket for its answer.
+fn send_question(fd: c_int, kind: u16, group: u32, reply_to: c_int) -> Result<(), c_int> {
+    /// A control message with one descriptor, as `CMSG_SPACE` pads it.
+    #[repr(C)]
+    struct Rights {
+        len: size_t,
+        level: c_int,
+        kind: c_int,
+        fd: c_int,
+        padding: c_int,
+    }
+    let mut record = Membership {
         len: size_of::<Membership>() as u32,
         kind,
         flags: libc::NLM_F_REQUEST as u16,
@@ -388,13 +427,52 @@ fn membership(fd: c_int, kind: u16, group: u32) -> c_int {
         pid: 0,
         group,
     };
-    // SAFETY: `record` has that many bytes, none of them padding.
-    let result = unsafe {
-        real::send(fd, ptr::from_ref(&record).cast(), size_of::<Membership>(), MSG_NOSIGNAL)
+    let mut rights = Rights {
+        len: size_of::<Rights>() - size_of::<c_int>(),
+        level: SOL_SOCKET,
+        kind: libc::SCM_RIGHTS,
+        fd: reply_to,
+        padding: 0,
     };
-    match sent(result) {
-        -1 => -1,
-        _ => 0,
+    let mut part = iovec { iov_base: (&raw mut record).cast(), iov_len: size_of::<Membership>() };
+    let mut msg = message(&mut part);
+    msg.msg_control = (&raw mut rights).cast();
+    msg.msg_controllen = size_of::<Rights>() as _;
+    loop {
+        // SAFETY: `msg` describes the record and the control message, which live through the call.
+        if sent(unsafe { real::sendmsg(fd, &msg, MSG_NOSIGNAL) }) >= 0 {
+            return Ok(());
+        }
+        match errno() {
+            libc::EINTR => {}
+            // A call on a socket option does not fail for want of room.
+            libc::EAGAIN => {
+                let mut ready = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+                // SAFETY: one pollfd.
+                unsafe { libc::poll(&mut ready, 1, -1) };
+            }
+            error => return Err(error),
+        }
+    }
+}
+
+fn receive_answer(fd: c_int) -> Result<u32, c_int> {
+    let mut answer = [0_u8; 8];
+    loop {
+        // SAFETY: `answer` has that many bytes.
+        let len = unsafe { real::recv(fd, answer.as_mut_ptr().cast(), answer.len(), 0) };
+        match len {
+            8 => break,
+            -1 if errno() == libc::EINTR => {}
+            // The node is gone.
+            _ => return Err(libc::ECONNREFUSED),
+        }
+    }
+    let [error, port] =
+        [0, 4].map(|at| [answer[at], answer[at + 1], answer[at + 2], answer[at + 3]]);
+    match i32::from_ne_bytes(error) {
+        0 => Ok(u32::from_ne_bytes(port)),
+        error => Err(error),
     }
 }
 

@@ -32,11 +32,17 @@ pub const RECORD_MAX: usize = 128 * 1024;
 /// In-band records of the netlink service: netlink headers whose type no netlink family can own
 /// (below `NLMSG_MIN_TYPE` 0x10 are control messages, from there families are numbered up).
 pub mod genl {
-    /// Client to node: join the multicast group whose u32 id (native endian) is the body. Not
-    /// answered. Takes effect before the next record of the same client is looked at.
+    /// Client to node: join the multicast group whose u32 id (native endian) is the body. Takes effect before the next
+    /// record of the same client is looked at. Answered as [`ANSWER_LEN`] says.
     pub const JOIN_GROUP: u16 = 0x0f01;
-    /// Client to node: leave the group. Body and order as [`JOIN_GROUP`].
+    /// Client to node: leave the group. Body, order and answer as [`JOIN_GROUP`].
     pub const LEAVE_GROUP: u16 = 0x0f02;
+    /// Client to node, no body: only the answer is wanted.
+    pub const WHO_AM_I: u16 = 0x0f03;
+    /// A socket that comes with one of these records (SCM_RIGHTS) gets an answer of as many bytes: an i32, which is 0 or
+    /// an error as from setsockopt(2), and the client's port id, a u32. The connection itself carries no answers, since
+    /// messages of the driver may stand before them.
+    pub const ANSWER_LEN: usize = 8;
     /// Node to client, no body: messages were dropped because the client read too slowly. The
     /// client's next receive fails once with ENOBUFS, as on a real netlink socket.
     pub const OVERRUN: u16 = 0x0fff;

@@ -47,8 +47,10 @@ fn serve(path: &Path, answer: impl Fn(&[u8]) -> Option<Vec<Vec<u8>>> + Send + 's
             }
             // SAFETY: as above.
             let client = unsafe { OwnedFd::from_raw_fd(fd) };
-            while let Some(record) = receive(&client) {
+            while let Some((record, reply_to)) = receive(&client) {
                 let replies = answer(&record);
+                // One group is nobody's to join.
+                let refused = record.len() > 16 && record[16..] == FORBIDDEN.to_ne_bytes();
                 if send.send(record).is_err() {
                     return;
                 }
@@ -59,20 +61,43 @@ fn serve(path: &Path, answer: impl Fn(&[u8]) -> Option<Vec<Vec<u8>>> + Send + 's
                         libc::send(fd, reply.as_ptr().cast(), reply.len(), libc::MSG_NOSIGNAL)
                     };
                 }
+                if let Some(reply_to) = reply_to {
+                    let error = if refused { libc::EPERM } else { 0 };
+                    let bytes = [error.to_ne_bytes(), PORT.to_ne_bytes()].concat();
+                    // SAFETY: as many bytes.
+                    unsafe {
+                        libc::send(reply_to.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0)
+                    };
+                }
             }
         }
     });
     seen
 }
 
-fn receive(client: &OwnedFd) -> Option<Vec<u8>> {
-    let mut record = vec![0; 65536];
-    // SAFETY: `record` has that many bytes.
-    let len =
-        unsafe { libc::recv(client.as_raw_fd(), record.as_mut_ptr().cast(), record.len(), 0) };
+/// The port id that every client gets.
+const PORT: u32 = 4242;
+const FORBIDDEN: u32 = 99;
+
+/// A record, and the socket for its answer.
+fn receive(client: &OwnedFd) -> Option<(Vec<u8>, Option<OwnedFd>)> {
+    let mut record = vec![0_u8; 65536];
+    let mut control = [0_u64; 3];
+    let mut part = libc::iovec { iov_base: record.as_mut_ptr().cast(), iov_len: record.len() };
+    // SAFETY: zero is a msghdr without anything.
+    let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
+    msg.msg_iov = &raw mut part;
+    msg.msg_iovlen = 1;
+    msg.msg_control = control.as_mut_ptr().cast();
+    msg.msg_controllen = size_of_val(&control);
+    // SAFETY: `msg` describes room that lives through the call.
+    let len = unsafe { libc::recvmsg(client.as_raw_fd(), &raw mut msg, 0) };
     assert!(len >= 0, "{}", io::Error::last_os_error());
     record.truncate(len as usize);
-    (len > 0).then_some(record)
+    // The third word of a control message is its first descriptor.
+    let fd = (msg.msg_controllen > 0).then(|| control[2] as u32 as i32);
+    // SAFETY: the kernel has just made it.
+    (len > 0).then(|| (record, fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })))
 }
 
 fn message(kind: u16, flags: u16, seq: u32, body: &[u8]) -> Vec<u8> {
@@ -141,6 +166,8 @@ fn drbdsetup_asks_the_node() {
     let output = root.command("drbdsetup").arg("status").output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
     assert_eq!(seen.recv().unwrap(), HELLO);
+    // drbdsetup asks for its own address.
+    assert_eq!(kind(&seen.recv().unwrap()), 0x0f03);
     let lookup = seen.recv().unwrap();
     assert_eq!((kind(&lookup), lookup.len()), (0x10, 32));
     assert!(lookup.windows(5).any(|bytes| bytes == b"drbd\0"));
@@ -161,9 +188,9 @@ fn events_joins_its_groups_before_it_asks_for_the_state() {
     assert_ne!(output.status.code(), Some(141), "SIGPIPE: {}", both(&output));
     let records: Vec<_> = seen.try_iter().skip(1).collect();
     let kinds: Vec<_> = records.iter().map(|record| kind(record)).collect();
-    assert_eq!(kinds, [0x10, 0x0f01, 0x0f01, DRBD], "{}", both(&output));
-    assert_eq!(records[1][16..], 16u32.to_ne_bytes());
-    assert_eq!(records[2][16..], 77u32.to_ne_bytes());
+    assert_eq!(kinds, [0x0f03, 0x10, 0x0f01, 0x0f01, DRBD], "{}", both(&output));
+    assert_eq!(records[2][16..], 16u32.to_ne_bytes());
+    assert_eq!(records[3][16..], 77u32.to_ne_bytes());
 }
 
 fn python(root: &FakeRoot, script: &str) -> Command {
@@ -183,7 +210,7 @@ fn any_client_sees_netlink_addresses_and_whole_datagrams() {
     let _seen = serve(&control(&root), move |record| {
         Some(if record == HELLO { vec![] } else { vec![long.clone()] })
     });
-    let script = "assert s.getsockname() == (os.getpid(), 0), s.getsockname()
+    let script = "assert s.getsockname() == (4242, 0), s.getsockname()
 assert s.getpeername() == (0, 0)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
 s.setsockopt(270, 11, 1)
@@ -194,13 +221,30 @@ assert len(s.recv(0, socket.MSG_PEEK)) == 0
 d, name = s.recvfrom(8192)
 assert len(d) == 3016 and name == (0, 0), (len(d), name)
 t = socket.socket(fileno=os.dup(s.fileno()))
-assert t.family == socket.AF_NETLINK and t.getsockname() == (os.getpid(), 0)
+assert t.family == socket.AF_NETLINK and t.getsockname() == (4242, 0)
 s.close(); t.send(b'y' * 20); assert len(t.recv(8192)) == 3016
 f = t.fileno(); t.close(); u = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 assert u.fileno() <= f and u.getsockname() in ('', b''), u.getsockname()
 r = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); r.bind((0, 0)); print('route', r.getsockname()[1])
 print('done')";
     assert_eq!(said(&mut python(&root, script)), "route 0\ndone\n");
+}
+
+#[test]
+fn a_membership_is_answered_while_messages_wait() {
+    let root = FakeRoot::new();
+    // A message of the driver stands before every answer.
+    let _seen = serve(&control(&root), |record| {
+        Some(if record == HELLO { vec![] } else { vec![message(DRBD, 0, 7, &[0; 8])] })
+    });
+    let script = "s.setblocking(False)
+for option, group in (1, 5), (1, 99), (2, 99), (2, 5):
+    try: s.setsockopt(270, option, group); print('ok')
+    except OSError as e: print(errno.errorcode[e.errno])
+try: s.bind((0, 1 << 4)); print('bound')
+except OSError as e: print(errno.errorcode[e.errno])
+print(sum(len(s.recv(100)) for _ in range(5)))";
+    assert_eq!(said(&mut python(&root, script)), "ok\nEPERM\nEPERM\nok\nbound\n120\n");
 }
 
 #[test]
