@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! What a generic netlink client sees of its socket, with a script in the place of a stock tool.
 
 use cluster::{Cluster, Layout, text};
@@ -20,5 +21,5 @@ for option, group in (1, 16), (1, 9999), (1, 0), (2, 16):
     try: s.setsockopt(270, option, group); print('ok')
     except OSError as e: print(errno.errorcode[e.errno])";
     let output = cluster.on(cluster.a(), &["python3", "-c", script]);
-    assert_eq!(text(&output), "ok\nEINVAL\nEINVAL\nok\n");
+    assert_eq!(text(&output), "exit status: 0\nok\nEINVAL\nEINVAL\nok\n");
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The node's kernel log through the stock programs: `/dev/kmsg` and dmesg(1).
 
 use std::process::Command;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 //! The kernel log as a device: `/dev/kmsg`.
 //!
 //! C header: none; the format is that of Linux, `LEVEL,NUMBER,MICROSECONDS,-;TEXT`, one record a read.
