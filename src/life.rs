@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicU32;
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use umc::{Config, Kernel, sched};
@@ -99,6 +100,14 @@ fn helper_env(root: &Path) -> Result<Vec<(String, String)>> {
     ])
 }
 
+/// Takes as many descriptors as the host allows: every connection, image and kernel thread has one, and the usual soft
+/// limit is for programs that use select(2). What is refused is not needed yet.
+fn raise_descriptor_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 /// Runs a node until it is told to stop.
 pub fn run(args: Args, log: &Log) -> Result<()> {
     // Before any thread is started, so that all of them inherit the mask and only the signalfd sees these.
@@ -109,6 +118,8 @@ pub fn run(args: Args, log: &Log) -> Result<()> {
     let signal_fd = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .context("Cannot make a signalfd")?;
 
+    raise_descriptor_limit();
+    mte::engine::start().context("Cannot start the event threads")?;
     let dirs = directories(&args, log)?;
     let kernel = Kernel::boot(Config {
         name: args.name.clone(),

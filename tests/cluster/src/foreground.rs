@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::{Cluster, PATIENCE, Start};
 
+/// A part of the line that says so.
+const IS_UP: &str = " is up, root ";
+
 #[derive(Default)]
 struct Log {
     lines: Mutex<(Vec<String>, bool)>,
@@ -25,7 +28,27 @@ pub struct Foreground {
 impl Foreground {
     /// Starts `program` (umcd, or something that runs it) as a node of the cluster with DRBD and its first disk, and
     /// waits until it is up.
-    pub fn start(cluster: &Cluster, node: &str, mut program: Command, args: &[&str]) -> Foreground {
+    pub fn start(cluster: &Cluster, node: &str, program: Command, args: &[&str]) -> Foreground {
+        let foreground = Foreground::spawn(cluster, node, program, args);
+        foreground.await_line(IS_UP);
+        foreground
+    }
+
+    /// The same for one that may refuse: its status and its log.
+    pub fn try_start(
+        cluster: &Cluster,
+        node: &str,
+        program: Command,
+        args: &[&str],
+    ) -> Result<Foreground, (ExitStatus, String)> {
+        let foreground = Foreground::spawn(cluster, node, program, args);
+        match foreground.find_line(IS_UP) {
+            Ok(_) => Ok(foreground),
+            Err(_) => Err(foreground.wait()),
+        }
+    }
+
+    fn spawn(cluster: &Cluster, node: &str, mut program: Command, args: &[&str]) -> Foreground {
         let dir = cluster.dir.join("run").join(node);
         let disk = cluster.disk_spec(node, 0);
         let mut child = program
@@ -55,9 +78,7 @@ impl Foreground {
                 log.changed.notify_all();
             }
         });
-        let foreground = Foreground { child: Some(child), log, reader: Some(reader) };
-        foreground.await_line(" is up, root ");
-        foreground
+        Foreground { child: Some(child), log, reader: Some(reader) }
     }
 
     pub fn pid(&self) -> u32 {
@@ -66,6 +87,12 @@ impl Foreground {
 
     /// Waits until a line of the log holds the text.
     pub fn await_line(&self, wanted: &str) -> String {
+        self.find_line(wanted)
+            .unwrap_or_else(|log| panic!("no line \"{wanted}\" in the log:\n{log}"))
+    }
+
+    /// The same; without such a line, the log up to its end.
+    fn find_line(&self, wanted: &str) -> Result<String, String> {
         let guard = self.log.lines.lock().unwrap();
         let found = |lines: &[String]| lines.iter().find(|line| line.contains(wanted)).cloned();
         // A node under a tool is slow.
@@ -76,8 +103,7 @@ impl Foreground {
                 found(lines).is_none() && !*ended
             })
             .unwrap();
-        found(&guard.0)
-            .unwrap_or_else(|| panic!("no line \"{wanted}\" in the log:\n{}", guard.0.join("\n")))
+        found(&guard.0).ok_or_else(|| guard.0.join("\n"))
     }
 
     /// Sends a signal by its name.

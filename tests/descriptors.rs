@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A host without file descriptors: a node does not start, and says why; or it lives on without what it cannot have.
+//!
+//! Method: `umcd` is started with one limit after the other, from the smallest with which it can be loaded, so that each
+//! descriptor of its start is once the one that is missing; and a node of a running pair is left with those that it has,
+//! while its peer goes and comes.
+
+use std::fs;
+use std::process::Command;
+
+use cluster::{Cluster, Foreground, Layout, Start, bin_dir, text};
+
+/// The least that the loader needs.
+const LIMIT_MIN: u32 = 5;
+/// So many limits are tried with which the node comes up.
+const ENOUGH: u32 = 6;
+
+fn set_limit(pid: u32, limit: &str) {
+    let output = Command::new("prlimit")
+        .args(["--pid", &pid.to_string(), &format!("--nofile={limit}")])
+        .run()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+/// The lowest number that the process could give to a descriptor now.
+fn lowest_free(pid: u32) -> u32 {
+    let is_free = |number: &u32| fs::symlink_metadata(format!("/proc/{pid}/fd/{number}")).is_err();
+    (0..).find(is_free).unwrap()
+}
+
+fn umcd_with(limit: u32) -> Command {
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--nofile={limit}")).arg(bin_dir().join("umcd"));
+    command
+}
+
+/// Each descriptor of the start is missing once. The node then ends with a message, or comes up and ends as told.
+#[test]
+fn each_descriptor_of_the_start_is_missing_once() {
+    let cluster = Cluster::new("few", Layout { disk_mib: 16, ..Layout::default() });
+    cluster.stop(cluster.b());
+    cluster.stop(cluster.a());
+    let (mut refused, mut came_up) = (0, 0);
+    for limit in LIMIT_MIN.. {
+        match Foreground::try_start(&cluster, cluster.a(), umcd_with(limit), &[]) {
+            Err((status, log)) => {
+                assert_eq!(status.code(), Some(1), "limit {limit}: {status}\n{log}");
+                assert!(log.contains("Too many open files"), "limit {limit}: no reason:\n{log}");
+                refused += 1;
+            }
+            Ok(umcd) => {
+                // Whether there is one for these is not said: the node is there afterwards.
+                cluster.umc(&["dmesg", cluster.a()]);
+                cluster.try_adm(cluster.a(), &["create-md", "--force", "r0"]);
+                cluster.try_adm(cluster.a(), &["up", "r0"]);
+                cluster.try_adm(cluster.a(), &["down", "r0"]);
+                umcd.signal("TERM");
+                let (status, log) = umcd.wait();
+                assert_eq!(status.code(), Some(0), "limit {limit}: {status}\n{log}");
+                came_up += 1;
+                if came_up == ENOUGH {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(refused > 3, "{refused}");
+}
+
+/// A node that has no descriptor left loses its connection, and nothing else: with descriptors it connects again.
+#[test]
+fn a_node_outlives_a_time_without_descriptors() {
+    let cluster = Cluster::in_sync("none", Layout { disk_mib: 16, ..Layout::default() });
+    let pid = cluster.pid(cluster.b()).unwrap();
+    set_limit(pid, &format!("{}:", lowest_free(pid)));
+    let refused = cluster.try_adm(cluster.b(), &["cstate", "r0"]);
+    assert!(!refused.status.success(), "a client is served: {}", text(&refused));
+    // Its receiver, which ran already, looks for the peer again, and the peer for it.
+    cluster.adm(cluster.a(), &["disconnect", "r0"]);
+    cluster.adm(cluster.a(), &["connect", "r0"]);
+    let shown = fs::read_to_string(cluster.root(cluster.b()).join("proc/drbd")).unwrap();
+    assert!(shown.contains("ds:UpToDate"), "{shown}");
+
+    set_limit(pid, "4096:");
+    assert_eq!(cluster.pid(cluster.b()), Some(pid));
+    // It may have given up.
+    cluster.try_adm(cluster.b(), &["connect", "r0"]);
+    cluster.await_connected(cluster.b());
+}
