@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,12 +19,15 @@ use crate::Error;
 
 const DEV_FUSE: &str = "/dev/fuse";
 const FSTYPE: &str = "fuse.umc";
+const TABLE: &str = "/proc/self/mountinfo";
 
 /// A directory with our connection on it.
 pub(crate) struct MountPoint {
     path: PathBuf,
     /// The device number of our tree, to tell it from another one that stands there later.
     dev: u64,
+    /// The host's table of mounts, kept open: the tree can be taken away when no descriptor is left.
+    table: File,
 }
 
 /// One line of the host's table of mounts.
@@ -44,7 +47,10 @@ impl MountPoint {
             let text = format!("Cannot mount the tree at {}: {cause}. {next}", root.display());
             Error::new(text, source)
         };
-        let path = usable(kernel, root, &fail)?;
+        let table = File::open(TABLE).map_err(|error| {
+            fail(&format!("{TABLE}: {error}"), "Is /proc mounted?", Some(error))
+        })?;
+        let path = usable(kernel, &table, root, &fail)?;
         let fd = match connect(kernel, &path) {
             Ok(fd) => fd,
             Err(error) => {
@@ -58,8 +64,8 @@ impl MountPoint {
                 return Err(fail(&error.to_string(), next, Some(error)));
             }
         };
-        let dev = mounted_at(&path).map_or(0, |mounted| mounted.dev);
-        Ok((MountPoint { path, dev }, fd))
+        let dev = mounted_at(&table, &path).map_or(0, |mounted| mounted.dev);
+        Ok((MountPoint { path, dev, table }, fd))
     }
 
     /// The directory, absolute and without links.
@@ -73,7 +79,7 @@ impl MountPoint {
 
     /// Whether our tree still stands there.
     pub(crate) fn is_ours(&self) -> bool {
-        mounted_at(&self.path).is_some_and(|mounted| mounted.dev == self.dev)
+        mounted_at(&self.table, &self.path).is_some_and(|mounted| mounted.dev == self.dev)
     }
 
     /// Unmounts properly; false when somebody uses the tree.
@@ -128,6 +134,7 @@ pub fn clear_stale(root: &Path) -> Result<bool, Error> {
 /// The absolute path of a directory that can be mounted on.
 fn usable(
     kernel: &'static Kernel,
+    table: &File,
     root: &Path,
     fail: &dyn Fn(&str, &str, Option<io::Error>) -> Error,
 ) -> Result<PathBuf, Error> {
@@ -149,7 +156,7 @@ fn usable(
     let path = absolute
         .canonicalize()
         .map_err(|error| fail(&error.to_string(), "Unmount it by hand.", Some(error)))?;
-    match mounted_at(&path) {
+    match mounted_at(table, &path) {
         Some(mounted) if mounted.fstype == FSTYPE => {
             let node = mounted.source.trim_start_matches("umc:");
             let cause = format!("node {node} is running there");
@@ -174,9 +181,18 @@ fn usable(
 }
 
 /// What is mounted at exactly this path, the topmost.
-fn mounted_at(path: &Path) -> Option<Mounted> {
-    let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    table.lines().filter_map(|line| parse_mount(line, path)).next_back()
+fn mounted_at(table: &File, path: &Path) -> Option<Mounted> {
+    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        match table.read_at(&mut piece, bytes.len() as u64) {
+            Ok(0) => break,
+            Ok(len) => bytes.extend_from_slice(&piece[..len]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().filter_map(|line| parse_mount(line, path)).next_back()
 }
 
 fn parse_mount(line: &str, path: &Path) -> Option<Mounted> {
