@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, OsStr, c_int};
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -70,12 +71,13 @@ impl Registry {
     /// The handler of a subtype, loaded if need be.
     ///
     /// # Errors
-    /// When no file in the directories registers it, with what was wrong with those that could not be loaded.
+    /// When no file in the directories registers it, with what was wrong with those that could not be loaded; and when a
+    /// directory cannot be read, for what is in it comes before what is in the next.
     ///
     /// # Context
     /// May block: runs the handlers' initialisation.
     pub fn find(&self, subtype: &str) -> Result<&'static Handler, Error> {
-        let mut files = self.files();
+        let mut files = self.files()?;
         let registered_by = |path: &Path| {
             let found = load(path)?.into_iter().find(|found| self::subtype(found) == subtype);
             Ok::<_, Error>(found)
@@ -114,7 +116,11 @@ impl Registry {
     /// May block: loads all of them.
     pub fn list(&self) -> (Vec<Listed>, Vec<Error>) {
         let (mut listed, mut errors) = (Vec::new(), Vec::new());
-        for path in self.files() {
+        let files = self.files().unwrap_or_else(|error| {
+            errors.push(error);
+            Vec::new()
+        });
+        for path in files {
             match load(&path) {
                 Ok(handlers) => listed.extend(handlers.iter().map(|handler| Listed {
                     subtype: subtype(handler).to_owned(),
@@ -140,10 +146,23 @@ impl Registry {
     }
 
     /// The handler files, directory by directory; of several with one name the first counts.
-    fn files(&self) -> Vec<PathBuf> {
+    fn files(&self) -> Result<Vec<PathBuf>, Error> {
         let mut files: Vec<PathBuf> = Vec::new();
         for dir in &self.dirs {
-            let Ok(entries) = fs::read_dir(dir) else { continue };
+            let entries = match fs::read_dir(dir) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    let (object, next) = (dir.display().to_string(), "See --handler-dir.");
+                    return Err(Error::new(
+                        Kind::Unreadable,
+                        "look for handlers in",
+                        object,
+                        error.to_string(),
+                        next,
+                    ));
+                }
+            };
             let mut here: Vec<PathBuf> = entries
                 .filter_map(|entry| fs::canonicalize(entry.ok()?.path()).ok())
                 .filter(|path| stem(path).is_some())
@@ -156,7 +175,7 @@ impl Registry {
                 }
             }
         }
-        files
+        Ok(files)
     }
 }
 
