@@ -51,9 +51,9 @@ pub enum Error {
     )]
     NoSuchFile { path: PathBuf },
     #[error(
-        "{path} has no record of where it came from ({record} is missing or unreadable). Build it again with umc build."
+        "{path} has no record of where it came from ({record}: {cause}). Build it again with umc build."
     )]
-    NoManifest { path: PathBuf, record: PathBuf },
+    NoManifest { path: PathBuf, record: PathBuf, cause: String },
 }
 
 /// The result of everything here.

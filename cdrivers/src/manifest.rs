@@ -41,8 +41,8 @@ impl Manifest {
     pub fn read(module: &Path) -> Result<Manifest> {
         let record = Manifest::path(module);
         fs::read_to_string(&record)
-            .ok()
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .ok_or_else(|| Error::NoManifest { path: module.into(), record })
+            .map_err(|error| error.to_string())
+            .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()))
+            .map_err(|cause| Error::NoManifest { path: module.into(), record, cause })
     }
 }
