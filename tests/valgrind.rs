@@ -78,7 +78,7 @@ fn nothing_is_lost() {
     }
     cluster.adm(a, &["up", "r0"]);
     // What `drbdadm up` notes for its own later calls as a helper.
-    let notes = cluster.root(b).join(".umc/state/lib-drbd/drbd-minor-0.conf");
+    let notes = cluster.root(b).join(".umc/state/run-drbd/drbd-minor-0.conf");
     std::os::unix::fs::symlink(cluster.conf(), notes).unwrap();
     patiently(&cluster, b, "up");
     cluster.await_connected(a);
