@@ -54,6 +54,8 @@ impl Control {
             .with_context(|| format!("Cannot protect the control socket {}", path.display()))?;
         listen(&listener, Backlog::new(64).unwrap_or(Backlog::MAXCONN))
             .context("Cannot listen on the control socket")?;
+        // Without it from the start, a client too many would wait for ever.
+        let spare = File::open("/dev/null").context("Cannot keep a file descriptor in reserve")?;
         let shared = Arc::new(Shared {
             node,
             listener,
@@ -62,7 +64,7 @@ impl Control {
         });
         let accept = umc::kthread::spawn(node.kernel, "control", {
             let shared = Arc::clone(&shared);
-            Box::new(move || accept_loop(&shared))
+            Box::new(move || accept_loop(&shared, spare))
         })
         .map_err(|errno| anyhow::anyhow!("Cannot start the control thread: {errno}"))?;
         Ok(Control { shared, accept })
@@ -93,10 +95,10 @@ fn pause(closing: &AtomicU32) {
     ops.park(closing, 0, ops.now_ns() + 50_000_000);
 }
 
-fn accept_loop(shared: &Arc<Shared>) {
+fn accept_loop(shared: &Arc<Shared>, spare: File) {
     let ops = mte::current();
     let mut number = 0;
-    let mut spare = File::open("/dev/null").ok();
+    let mut spare = Some(spare);
     loop {
         let wake = ops.fd_wait(
             shared.listener.as_raw_fd(),

@@ -99,7 +99,9 @@ mod tests {
     #[test]
     fn what_a_page_names_is_looked_for() {
         let dir = tempfile::tempdir().expect("a directory");
-        std::fs::create_dir_all(dir.path().join("umc/src")).expect("a directory");
+        for folder in ["umc/src", "docs"] {
+            std::fs::create_dir_all(dir.path().join(folder)).expect("a directory");
+        }
         std::fs::write(dir.path().join("umc/src/bio.rs"), "fn bio_endio() {}").expect("a file");
         let page = |text: &str| {
             let files = [

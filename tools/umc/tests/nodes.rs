@@ -25,7 +25,7 @@ os.makedirs(a['--root'], exist_ok=True)
 alive = open(base + '/node.lock', 'w'); fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
 open(a['--log'], 'w').write('begun')
 # What the host takes its time to take apart, when it dies.
-ballast = bytearray(b'x') * (300 << 20) if a.get('--disk') == 'large' else None
+ballast = bytearray(b'x') * (300 << 20) if a.get('--disk') == 'large=ram/,size=1M' else None
 assert 'UMC_FS_ROOT' not in os.environ and 'umc_preload' not in os.environ.get('LD_PRELOAD', '')
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.bind(base + '/control'); s.listen(8)
@@ -180,7 +180,7 @@ fn a_nodes_directory_is_no_link() {
 #[test]
 fn a_node_that_dies_just_now_is_waited_for() {
     let host = Host::new();
-    for remedy in ["start alpha --disk large", "stop alpha"] {
+    for remedy in ["start alpha --disk large=ram/,size=1M", "stop alpha"] {
         if remedy != "stop alpha" {
             host.ok(remedy);
         }

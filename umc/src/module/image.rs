@@ -11,7 +11,6 @@ use dlopen2::raw::Library;
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 
 use super::Error;
-use crate::bug;
 
 /// Names that mean the same in libc and in Linux: a driver's call may land in libc. Any other name that only libc has
 /// is a missing symbol.
@@ -170,7 +169,6 @@ impl Image {
         let flags = libc::RTLD_NOW | libc::RTLD_LOCAL;
         let library =
             Library::open_with_flags(&name, Some(flags)).map_err(|error| refuse(&error))?;
-        bug::stack::objects_changed();
         // SAFETY: the symbol is an object; only its address is used here.
         let this_module = unsafe { library.symbol::<*const c_void>("__this_module") }
             .map_err(|error| refuse(&error))?;

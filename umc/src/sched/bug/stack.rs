@@ -90,12 +90,6 @@ pub(super) fn short(file: &Path) -> String {
     parts[parts.len().saturating_sub(3)..].join("/")
 }
 
-/// An object was loaded: what is looked up from now on may lie in it. The list of objects is otherwise read once, so code
-/// that came after the first stack with names would have none.
-pub(crate) fn objects_changed() {
-    backtrace::clear_symbol_cache();
-}
-
 /// One line for each function at an address, inlined ones first: `  function [module] (file:line)`. `exact` says that
 /// the address is of the instruction itself, not of the one behind a call.
 pub(super) fn lines_of(address: usize, exact: bool) -> Vec<String> {
