@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use cluster::{Cluster, Layout, Start, text};
+use cluster::{Cluster, Layout, text};
 use support::{LoopDevice, Mount, compile, refused, run, sparse};
 
 const MIB: u64 = 1 << 20;
@@ -199,9 +199,8 @@ fn through_drbd_without_write_same() {
     }
     assert!(is_filled(&device, 0, 4 * MIB, 0x5a) && is_filled(&device, 4 * MIB, 12 * MIB, 0));
     // What has to read as zeroes cannot be asked for as a hole.
-    let mut hole = Command::new("fallocate");
-    hole.args(["--punch-hole", "-l", "1M"]).arg(cluster.root(a).join("dev/low0"));
-    refused(&hole.run().expect("fallocate runs"), &["supported"]);
+    let hole = ["run", a, "--", "fallocate", "--punch-hole", "-l", "1M", "/dev/low0"];
+    refused(&cluster.umc(&hole), &["supported"]);
     cluster.down();
 }
 
