@@ -108,8 +108,8 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Runs a node until it is told to stop.
-pub fn run(args: Args, log: &Log) -> Result<()> {
+/// Runs a node until it is told to stop. `prepared` is what came of the preparation for a host without memory.
+pub fn run(args: Args, log: &Log, prepared: std::io::Result<()>) -> Result<()> {
     // Before any thread is started, so that all of them inherit the mask and only the signalfd sees these.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGINT);
@@ -188,6 +188,12 @@ pub fn run(args: Args, log: &Log) -> Result<()> {
             return Err(error);
         }
     };
+    if let Err(error) = prepared {
+        tracing::info!(
+            "not prepared for a lack of memory ({error}): a file system on this node's devices may stand still then. \
+             That takes CAP_SYS_RESOURCE"
+        );
+    }
     tracing::info!("node {} is up, root {}", args.name, dirs.root.display());
     log.is_up();
 

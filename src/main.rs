@@ -40,13 +40,7 @@ fn main() -> ExitCode {
                 .unwrap_or_else(|_| "info".into()),
         )
         .init();
-    if let Err(error) = pressure::prepare() {
-        tracing::info!(
-            "not prepared for a lack of memory ({error}): a file system on this node's devices may stand still then. \
-             That takes CAP_SYS_RESOURCE"
-        );
-    }
-    match life::run(args, &log) {
+    match life::run(args, &log, pressure::prepare()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log.fail(&format!("umcd: {error:#}"));
