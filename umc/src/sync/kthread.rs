@@ -131,6 +131,9 @@ fn create(kernel: &'static Kernel, name: &str, main: Main) -> Result<TaskRef> {
     match kernel.ops.thread_start(name, Box::new(move || run(own))) {
         Ok(_) => Ok(task),
         Err(error) => {
+            // What it holds ends now: the task itself goes after a grace period, which may need a thread as well.
+            let main = kthread_of(&task).main.lock().take();
+            drop(main);
             Task::exit(task);
             Err(error.into())
         }
