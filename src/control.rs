@@ -13,9 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use mte::{NEVER, Wake};
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, listen, socket,
-};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, accept4, listen, socket};
 use umc::sched::{Comm, Creds, with_comm};
 use umc_protocol::{HELLO_CONTROL, HELLO_GENL, RECORD_MAX};
 
@@ -46,9 +44,7 @@ impl Control {
             None,
         )
         .context("Cannot make the control socket")?;
-        let address = UnixAddr::new(path)
-            .with_context(|| format!("Cannot make the control socket: the path {} is too long. Use a shorter UMC_RUNTIME_DIR", path.display()))?;
-        bind(listener.as_raw_fd(), &address)
+        umc_protocol::address::bind_to(&listener, path)
             .with_context(|| format!("Cannot make the control socket {}", path.display()))?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))
             .with_context(|| format!("Cannot protect the control socket {}", path.display()))?;

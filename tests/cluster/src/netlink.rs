@@ -5,8 +5,7 @@ use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, sendmsg, setsockopt,
-    socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, recv, sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 use umc_protocol::RECORD_MAX;
@@ -47,7 +46,7 @@ impl Netlink {
         let flags = SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).unwrap();
         let control = cluster.root(node).with_file_name("control");
-        connect(socket.as_raw_fd(), &UnixAddr::new(&control).unwrap()).unwrap();
+        umc_protocol::address::connect_to(&socket, &control).unwrap();
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(10, 0)).unwrap();
         setsockopt(&socket, sockopt::SndBufForce, &(4 * RECORD_MAX)).unwrap();
         let link = Netlink { socket, buf: vec![0; 1 << 20] };

@@ -14,6 +14,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 
+pub mod address;
 pub mod control;
 pub mod disk;
 pub mod node;

@@ -5,8 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, setsockopt, socket,
-    sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, recv, send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 use serde::de::DeserializeOwned;
@@ -104,11 +103,6 @@ impl Client {
 
 fn open(record: &NodeRecord) -> nix::Result<OwnedFd> {
     let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
-    let address = UnixAddr::new(&record.control)?;
-    loop {
-        match connect(fd.as_raw_fd(), &address) {
-            Err(nix::Error::EINTR) => {}
-            other => return other.map(|()| fd),
-        }
-    }
+    umc_protocol::address::connect_to(&fd, &record.control)?;
+    Ok(fd)
 }
