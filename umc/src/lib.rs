@@ -20,6 +20,7 @@ pub mod kernel;
 pub mod lib {
     pub mod bitmap;
     pub mod crc32c;
+    pub mod math;
     pub mod rbtree;
     pub mod string;
     pub mod tree;
@@ -40,7 +41,7 @@ pub use block::{
     plug, submit,
 };
 pub use fs::{debugfs, device, hung_task, kmsg, kobject, proc_fs, seq_file, sysfs, sysrq};
-pub use lib::{bitmap, crc32c, rbtree, string, tree};
+pub use lib::{bitmap, crc32c, math, rbtree, string, tree};
 pub use mm::{crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};
 pub use module::umh;
 pub use net::{inet, skbuff};

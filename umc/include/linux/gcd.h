@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Greatest common divisor (API of 6.12). Rust owner: `string.rs`. */
+/* Greatest common divisor (API of 6.12). Rust owner: `math.rs`. */
 #ifndef UMC_LINUX_GCD_H
 #define UMC_LINUX_GCD_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Least common multiple (API of 6.12). Rust owner: `string.rs`. */
+/* Least common multiple (API of 6.12). Rust owner: `math.rs`. */
 #ifndef UMC_LINUX_LCM_H
 #define UMC_LINUX_LCM_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Rounding, division, absolute values (API of 6.12).
- * Rust owner: `string.rs` (`int_pow`, `int_sqrt`, `gcd`, `lcm`).
+ * Rust owner: `math.rs` (`int_pow`, `int_sqrt`, `gcd`, `lcm`).
  */
 #ifndef UMC_LINUX_MATH_H
 #define UMC_LINUX_MATH_H

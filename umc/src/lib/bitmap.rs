@@ -122,6 +122,10 @@ unsafe fn store(map: *mut c_ulong, words: &[u32]) {
     }
 }
 
+/// Reads the first line of `buf`, groups of hexadecimal digits, into `dst`; -EINVAL for other
+/// characters, -EOVERFLOW for bits beyond `nbits`. An error leaves `dst` as it was, where Linux may
+/// have changed it.
+///
 /// # Safety
 /// `buf` are `buflen` valid bytes, or a string when that is sooner at its end; `dst` is a map of `nbits`.
 /// # Context
@@ -142,6 +146,9 @@ pub unsafe extern "C" fn bitmap_parse(
     }))
 }
 
+/// Reads a list of numbers and ranges into `dst`; -EINVAL when it is none, -ERANGE for bits beyond
+/// `nbits`. An error leaves `dst` as it was.
+///
 /// # Safety
 /// `buf` is a valid string; `dst` is a map of `nbits`.
 /// # Context
@@ -160,6 +167,9 @@ pub unsafe extern "C" fn bitmap_parselist(
     }))
 }
 
+/// Writes `map` as a list or in hexadecimal, with a newline, as far as the page of `buf` goes;
+/// gives the number of bytes without the final zero.
+///
 /// # Safety
 /// `buf` points into a page and may be written up to its end; `map` is a map of `nbits`.
 /// # Context
@@ -180,6 +190,10 @@ pub unsafe extern "C" fn bitmap_print_to_pagebuf(
     unsafe { string::store(buf, room, text.as_bytes()) as c_int }
 }
 
+/// The first place from `start` on where `nr` bits are zero and which, plus `align_offset`, has no
+/// bit of `align_mask`; a number above `size` when there is none. It reserves nothing: the caller
+/// sets the bits under a lock.
+///
 /// # Safety
 /// `map` is a map of `size` bits.
 /// # Context

@@ -62,6 +62,8 @@ unsafe fn bytes<'a>(address: *const c_void, length: usize) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(address.cast(), length) }
 }
 
+/// Carries the CRC32C `crc` on over `length` bytes, without an inversion on either side.
+///
 /// # Safety
 /// `address` is readable for `length` bytes.
 /// # Context
@@ -72,6 +74,8 @@ pub unsafe extern "C" fn crc32c(crc: u32, address: *const c_void, length: c_uint
     update(crc, unsafe { bytes(address, length as usize) })
 }
 
+/// The name of the implementation, for logs: always the same here, whatever the processor has.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -81,6 +85,9 @@ pub unsafe extern "C" fn crc32c_impl() -> *const c_char {
     c"crc32c-umc".as_ptr()
 }
 
+/// Carries a CRC32 on over `len` bytes, least significant bit first, without an inversion on either
+/// side.
+///
 /// # Safety
 /// `p` is readable for `len` bytes.
 /// # Context
@@ -91,6 +98,9 @@ pub unsafe extern "C" fn crc32_le(crc: u32, p: *const c_uchar, len: usize) -> u3
     crc32_le_update(crc, unsafe { bytes(p.cast(), len) })
 }
 
+/// Carries a CRC32 on over `len` bytes, most significant bit first, without an inversion on either
+/// side.
+///
 /// # Safety
 /// `p` is readable for `len` bytes.
 /// # Context

@@ -324,6 +324,8 @@ struct Unlinked {
     heir: Node,
 }
 
+/// Balances the tree after `node` was linked as a leaf.
+///
 /// # Safety
 /// `node` was linked by `rb_link_node` to the tree of `root`; the caller has the tree exclusively.
 /// # Context
@@ -335,6 +337,9 @@ pub unsafe extern "C" fn rb_insert_color(node: *mut sys::rb_node, root: *mut sys
     unsafe { Tree::new(root, None) }.insert_fixup(Node(node));
 }
 
+/// Balances an augmented tree after `node` was linked and the values above it are right; each
+/// rotation tells `augment_rotate`.
+///
 /// # Safety
 /// As for [`rb_insert_color`]; `augment_rotate` may be called on the nodes of the tree.
 /// # Context
@@ -350,6 +355,9 @@ pub unsafe extern "C" fn __rb_insert_augmented(
     unsafe { Tree::new(root, augment_rotate) }.insert_fixup(Node(node));
 }
 
+/// Takes `node` off its tree and balances it; `node` itself stays as it is, so it looks linked
+/// until it is cleared.
+///
 /// # Safety
 /// `node` is on the tree of `root`; the caller has the tree exclusively.
 /// # Context
@@ -363,6 +371,9 @@ pub unsafe extern "C" fn rb_erase(node: *mut sys::rb_node, root: *mut sys::rb_ro
     tree.erase_fixup(unlinked.missing);
 }
 
+/// Takes `node` off an augmented tree and brings the values up to date; gives the node from where
+/// [`__rb_erase_color`] has to balance, or NULL when nothing is left to do.
+///
 /// # Safety
 /// As for [`rb_erase`]; the functions of `augment` may be called on the nodes of the tree.
 /// # Context
@@ -393,6 +404,9 @@ pub unsafe extern "C" fn __rb_erase_augmented(
     missing.0
 }
 
+/// Balances an augmented tree below `parent` after a node was erased; each rotation tells
+/// `augment_rotate`.
+///
 /// # Safety
 /// `parent` is what [`__rb_erase_augmented`] gave, not NULL; the rest as for it.
 /// # Context
@@ -413,6 +427,8 @@ fn is_cleared(node: *const sys::rb_node) -> bool {
     Node(node.cast_mut()).parent_color() == node.cast::<c_void>() as usize
 }
 
+/// The node that sorts behind `node`; NULL at the end, and for a cleared node.
+///
 /// # Safety
 /// `node` is on a tree that does not change, or cleared.
 /// # Context
@@ -425,6 +441,8 @@ pub unsafe extern "C" fn rb_next(node: *const sys::rb_node) -> *mut sys::rb_node
     Node(node.cast_mut()).neighbour(Side::Right).0
 }
 
+/// The node that sorts before `node`; NULL at the beginning, and for a cleared node.
+///
 /// # Safety
 /// As for [`rb_next`].
 /// # Context
@@ -437,6 +455,8 @@ pub unsafe extern "C" fn rb_prev(node: *const sys::rb_node) -> *mut sys::rb_node
     Node(node.cast_mut()).neighbour(Side::Left).0
 }
 
+/// The node that sorts first; NULL when the tree is empty.
+///
 /// # Safety
 /// The tree of `root` does not change.
 /// # Context
@@ -447,6 +467,8 @@ pub unsafe extern "C" fn rb_first(root: *const sys::rb_root) -> *mut sys::rb_nod
     Node(unsafe { (*root).rb_node }).outermost(Side::Left).0
 }
 
+/// The node that sorts last; NULL when the tree is empty.
+///
 /// # Safety
 /// As for [`rb_first`].
 /// # Context
@@ -457,6 +479,8 @@ pub unsafe extern "C" fn rb_last(root: *const sys::rb_root) -> *mut sys::rb_node
     Node(unsafe { (*root).rb_node }).outermost(Side::Right).0
 }
 
+/// The first node of a walk that meets children before their parents; NULL when the tree is empty.
+///
 /// # Safety
 /// As for [`rb_first`].
 /// # Context
@@ -468,6 +492,8 @@ pub unsafe extern "C" fn rb_first_postorder(root: *const sys::rb_root) -> *mut s
     if top.is_none() { ptr::null_mut() } else { top.deepest().0 }
 }
 
+/// The node behind `node` in a walk that meets children before their parents; NULL behind the root.
+///
 /// # Safety
 /// As for [`rb_next`]; NULL is allowed. What is below `node` may be gone already.
 /// # Context
@@ -488,6 +514,8 @@ pub unsafe extern "C" fn rb_next_postorder(node: *const sys::rb_node) -> *mut sy
     parent.0
 }
 
+/// Puts `replacement` into the place of `victim`, without balancing; `victim` stays as it is.
+///
 /// # Safety
 /// `victim` is on the tree of `root`, `replacement` on none; it must sort to the same place.
 /// # Context

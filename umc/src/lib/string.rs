@@ -76,13 +76,16 @@ unsafe fn copy(dst: *mut c_char, src: *const c_char, size: usize) -> Result<usiz
     if size == 0 || size > c_int::MAX as usize {
         return Err(0);
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `src` is a string or `size` bytes, and no more than that is read.
     let text = unsafe { bytes(src, size) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `dst` has room for `size`; callers keep it apart from `src`.
     let len = unsafe { store(dst, size, text) };
     if text.len() == size { Err(len) } else { Ok(len) }
 }
 
+/// Copies a string as far as it fits, always terminated unless `size` is 0; gives its length, or
+/// -E2BIG when it was cut. Nothing is read behind its end.
+///
 /// # Safety
 /// `src` is a valid string or `size` valid bytes; `dst` has room for `size`; they do not overlap.
 /// # Context
@@ -93,6 +96,8 @@ pub unsafe extern "C" fn sized_strscpy(dst: *mut c_char, src: *const c_char, siz
     unsafe { copy(dst, src, size) }.map_or(Errno::E2BIG.neg() as isize, |len| len as isize)
 }
 
+/// [`sized_strscpy`] that fills the rest of `dst` with zeros.
+///
 /// # Safety
 /// As for [`sized_strscpy`].
 /// # Context
@@ -114,6 +119,9 @@ pub unsafe extern "C" fn umc_strscpy_pad(
     }
 }
 
+/// Appends as much of `src` as fits, terminated; gives the length that was wanted, so `size` or
+/// more says that it was cut.
+///
 /// # Safety
 /// `dst` has room for `size` bytes and holds a string; `src` is a valid string.
 /// # Context
@@ -138,6 +146,9 @@ unsafe fn find(s: *const c_char, n: usize, matches: impl Fn(u8) -> bool) -> Opti
     Some(unsafe { s.add(at) }.cast_mut())
 }
 
+/// The first `c` among at most `n` characters of a string, the final zero included; NULL when there
+/// is none.
+///
 /// # Safety
 /// `s` is a valid string or `n` valid bytes.
 /// # Context
@@ -145,9 +156,17 @@ unsafe fn find(s: *const c_char, n: usize, matches: impl Fn(u8) -> bool) -> Opti
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strnchr(s: *const c_char, n: usize, c: c_int) -> *mut c_char {
     // SAFETY: the caller's contract.
-    unsafe { find(s, n, |byte| byte == c as u8) }.unwrap_or(ptr::null_mut())
+    let text = unsafe { bytes(s, n) };
+    let is_wanted = |byte: &u8| *byte == c as u8;
+    // The zero that ends the string is one of its characters, unless `n` ends it sooner.
+    let end = (c as u8 == 0 && text.len() < n).then_some(text.len());
+    let at = text.iter().position(is_wanted).or(end);
+    // SAFETY: within the string, or its end.
+    at.map_or(ptr::null_mut(), |at| unsafe { s.add(at) }.cast_mut())
 }
 
+/// The first `c` among at most `n` characters of a string; the end of them when there is none.
+///
 /// # Safety
 /// `s` is a valid string or `n` valid bytes.
 /// # Context
@@ -160,6 +179,9 @@ pub unsafe extern "C" fn strnchrnul(s: *const c_char, n: usize, c: c_int) -> *mu
     found.unwrap_or_else(|| unsafe { s.add(bytes(s, n).len()) }.cast_mut())
 }
 
+/// The first place of `needle` within the first `n` characters of a string; NULL when there is
+/// none.
+///
 /// # Safety
 /// `s` is a valid string or `n` valid bytes; `needle` is a valid string.
 /// # Context
@@ -181,6 +203,8 @@ pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r' | 0xa0)
 }
 
+/// The first character of a string that is no white space, or its end.
+///
 /// # Safety
 /// `s` is a valid string.
 /// # Context
@@ -193,6 +217,9 @@ pub unsafe extern "C" fn skip_spaces(s: *const c_char) -> *mut c_char {
     unsafe { s.add(spaces) }.cast_mut()
 }
 
+/// Cuts the white space off the end of a string, in place, and gives its first character that is
+/// none.
+///
 /// # Safety
 /// `s` is a valid string that may be written.
 /// # Context
@@ -208,6 +235,8 @@ pub unsafe extern "C" fn strim(s: *mut c_char) -> *mut c_char {
     unsafe { skip_spaces(s) }
 }
 
+/// Replaces each `old` of a string in place; gives `s`.
+///
 /// # Safety
 /// `s` is a valid string that may be written.
 /// # Context
@@ -221,7 +250,7 @@ pub unsafe extern "C" fn strreplace(
     let mut at = s;
     // SAFETY: the caller's contract: `at` is within the string, or its end.
     while unsafe { *at } != 0 {
-        // SAFETY: as above.
+        // SAFETY: `at` is before the end of the string, which may be written.
         unsafe {
             if *at == old {
                 *at = replacement;
@@ -256,6 +285,8 @@ unsafe fn index_of(
     Errno::EINVAL.neg()
 }
 
+/// The index of the string that equals `wanted`; -EINVAL when there is none.
+///
 /// # Safety
 /// `array` are `n` strings, or ends sooner with NULL; `wanted` is a valid string.
 /// # Context
@@ -270,6 +301,9 @@ pub unsafe extern "C" fn match_string(
     unsafe { index_of(array, n, |item| string(item) == string(wanted)) }
 }
 
+/// [`match_string`] that overlooks one newline at the end of either string, as sysfs stores bring
+/// it.
+///
 /// # Safety
 /// As for [`match_string`].
 /// # Context
@@ -280,7 +314,8 @@ pub unsafe extern "C" fn __sysfs_match_string(
     n: usize,
     wanted: *const c_char,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `array` are `n` strings or ends with NULL, and `wanted` is a string; they live
+    // through the call.
     unsafe {
         let wanted = without_newline(string(wanted));
         index_of(array, n, |item| without_newline(string(item)) == wanted)
@@ -297,6 +332,8 @@ unsafe fn memory<'a>(s: *const c_void, n: usize) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(s.cast(), n) }
 }
 
+/// The first byte that is not `c`; NULL when all are.
+///
 /// # Safety
 /// `s` are `n` valid bytes.
 /// # Context
@@ -309,6 +346,8 @@ pub unsafe extern "C" fn memchr_inv(s: *const c_void, c: c_int, n: usize) -> *mu
     found.map_or(ptr::null_mut(), |at| unsafe { s.add(at) }.cast_mut())
 }
 
+/// The first byte that is `c`, or the end of the bytes.
+///
 /// # Safety
 /// `s` are `n` valid bytes.
 /// # Context
@@ -321,6 +360,8 @@ pub unsafe extern "C" fn memscan(s: *mut c_void, c: c_int, n: usize) -> *mut c_v
     unsafe { s.add(found.unwrap_or(n)) }
 }
 
+/// The number of bits set in `n` bytes.
+///
 /// # Safety
 /// `s` are `n` valid bytes.
 /// # Context
@@ -331,6 +372,8 @@ pub unsafe extern "C" fn memweight(s: *const c_void, n: usize) -> usize {
     unsafe { memory(s, n) }.iter().map(|byte| byte.count_ones() as usize).sum()
 }
 
+/// Sets `n` words of 16 bits to `v`; gives `s`.
+///
 /// # Safety
 /// `s` are `n` words that may be written.
 /// # Context
@@ -342,6 +385,8 @@ pub unsafe extern "C" fn memset16(s: *mut u16, v: u16, n: usize) -> *mut c_void 
     s.cast()
 }
 
+/// Sets `n` words of 32 bits to `v`; gives `s`.
+///
 /// # Safety
 /// `s` are `n` words that may be written.
 /// # Context
@@ -353,6 +398,8 @@ pub unsafe extern "C" fn memset32(s: *mut u32, v: u32, n: usize) -> *mut c_void 
     s.cast()
 }
 
+/// Sets `n` words of 64 bits to `v`; gives `s`.
+///
 /// # Safety
 /// `s` are `n` words that may be written.
 /// # Context
@@ -364,6 +411,8 @@ pub unsafe extern "C" fn memset64(s: *mut u64, v: u64, n: usize) -> *mut c_void 
     s.cast()
 }
 
+/// Copies `count` bytes, at most `dst_len`, and fills the rest of `dst` with `pad`.
+///
 /// # Safety
 /// `dst` has room for `dst_len` bytes, `src` are `count` valid bytes.
 /// # Context
@@ -377,7 +426,7 @@ pub unsafe extern "C" fn memcpy_and_pad(
     pad: c_int,
 ) {
     let len = count.min(dst_len);
-    // SAFETY: the caller's contract.
+    // SAFETY: `len` is within both `dst` and `src`, and the padding ends where `dst` does.
     unsafe {
         ptr::copy_nonoverlapping(src.cast::<u8>(), dst.cast::<u8>(), len);
         dst.cast::<u8>().add(len).write_bytes(pad as u8, dst_len - len);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Text to numbers and back: `include/linux/kstrtox.h`, `include/linux/hex.h`, and the arithmetic of
-//! `include/linux/math.h`.
+//! Text to numbers and back: `include/linux/kstrtox.h`, `include/linux/hex.h`.
 
 use std::ffi::{c_char, c_int, c_long, c_longlong, c_uint, c_ulong, c_ulonglong, c_void};
 
@@ -61,6 +60,10 @@ fn signed(text: &[u8], base: u32) -> Result<i64> {
 
 macro_rules! kstrto {
     ($($name:ident: $type:ty = $parse:ident;)*) => {$(
+        /// Parses the whole of `s`, a newline at its end aside, in `base` (0: what its prefix
+        /// says); -EINVAL when it is no number, -ERANGE when it does not fit. `res` changes on
+        /// success only.
+        ///
         /// # Safety
         /// `s` is a valid string, `res` a valid number.
         /// # Context
@@ -92,6 +95,9 @@ kstrto! {
     kstrtos8: i8 = signed;
 }
 
+/// Parses the beginning of a yes or no (y, t, 1, on; n, f, 0, off; in either case); -EINVAL for
+/// anything else.
+///
 /// # Safety
 /// `s` is NULL or a valid string, `res` valid.
 /// # Context
@@ -112,6 +118,9 @@ pub unsafe extern "C" fn kstrtobool(s: *const c_char, res: *mut bool) -> c_int {
     0
 }
 
+/// Parses the digits that a string begins with and says in `endp` where they end; what does not fit
+/// wraps silently. There is no error: without a digit it is 0, and `endp` is `cp`.
+///
 /// # Safety
 /// `cp` is a valid string, `endp` NULL or valid.
 /// # Context
@@ -135,6 +144,8 @@ pub unsafe extern "C" fn simple_strtoull(
     value
 }
 
+/// [`simple_strtoull`] for a long, which is as wide here.
+///
 /// # Safety
 /// As for [`simple_strtoull`].
 /// # Context
@@ -149,6 +160,8 @@ pub unsafe extern "C" fn simple_strtoul(
     unsafe { simple_strtoull(cp, endp, base) as c_ulong }
 }
 
+/// [`simple_strtoull`] with a minus sign in front.
+///
 /// # Safety
 /// As for [`simple_strtoull`].
 /// # Context
@@ -168,6 +181,8 @@ pub unsafe extern "C" fn simple_strtoll(
     }
 }
 
+/// [`simple_strtoll`] for a long, which is as wide here.
+///
 /// # Safety
 /// As for [`simple_strtoull`].
 /// # Context
@@ -182,6 +197,9 @@ pub unsafe extern "C" fn simple_strtol(
     unsafe { simple_strtoll(cp, endp, base) as c_long }
 }
 
+/// Parses a number with a suffix K, M, G, T, P or E, which stand for powers of 1024, and says in
+/// `retptr` what follows.
+///
 /// # Safety
 /// `ptr` is a valid string, `retptr` NULL or valid.
 /// # Context
@@ -208,6 +226,9 @@ pub unsafe extern "C" fn memparse(ptr: *const c_char, retptr: *mut *mut c_char) 
     value.wrapping_shl(shift)
 }
 
+/// Parses one number of a comma-separated list and moves `*str` behind it: 0 when there is none, 1
+/// at the end of the list, 2 when a comma was passed, 3 when a hyphen follows.
+///
 /// # Safety
 /// `str` points to a valid string or NULL, `pint` is NULL or valid.
 /// # Context
@@ -242,6 +263,9 @@ pub unsafe extern "C" fn get_option(str: *mut *mut c_char, pint: *mut c_int) -> 
     }
 }
 
+/// Parses a list of numbers and ranges into `ints[1..]`, as far as there is room, and their count
+/// into `ints[0]`; gives where it stopped.
+///
 /// # Safety
 /// `str` is a valid string, `ints` has room for `nints` numbers, the first of which becomes their count.
 /// # Context
@@ -287,6 +311,8 @@ pub unsafe extern "C" fn get_options(
     at
 }
 
+/// Whether `option` is one of the items of a comma-separated list.
+///
 /// # Safety
 /// Both are valid strings.
 /// # Context
@@ -298,6 +324,8 @@ pub unsafe extern "C" fn parse_option_str(str: *const c_char, option: *const c_c
     list.split(|byte| *byte == b',').any(|item| item == option)
 }
 
+/// The value of a hexadecimal digit; -1 for any other character.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -307,6 +335,9 @@ pub unsafe extern "C" fn hex_to_bin(ch: u8) -> c_int {
     (ch as char).to_digit(16).map_or(-1, |digit| digit as c_int)
 }
 
+/// Turns pairs of hexadecimal digits into `count` bytes; -EINVAL at the first that has
+/// another character, with the bytes before it written.
+///
 /// # Safety
 /// `dst` has room for `count` bytes, `src` are twice as many.
 /// # Context
@@ -326,6 +357,9 @@ pub unsafe extern "C" fn hex2bin(dst: *mut u8, src: *const c_char, count: usize)
     0
 }
 
+/// Writes `count` bytes as lower-case hexadecimal digits, without a final zero; gives the end of
+/// the digits.
+///
 /// # Safety
 /// `src` are `count` valid bytes, `dst` has room for twice as many.
 /// # Context
@@ -337,7 +371,7 @@ pub unsafe extern "C" fn bin2hex(
     count: usize,
 ) -> *mut c_char {
     for at in 0..count {
-        // SAFETY: the caller's contract.
+        // SAFETY: `at` is below `count`, and `dst` has two characters for each byte of `src`.
         unsafe {
             let byte = *src.cast::<u8>().add(at);
             *dst.add(2 * at) = b"0123456789abcdef"[usize::from(byte >> 4)] as c_char;
@@ -348,6 +382,9 @@ pub unsafe extern "C" fn bin2hex(
     unsafe { dst.add(2 * count) }
 }
 
+/// Parses six bytes in hexadecimal with colons between; false, with `mac` unchanged, when the text
+/// does not begin so.
+///
 /// # Safety
 /// `s` is a valid string, `mac` has room for six bytes.
 /// # Context
@@ -369,6 +406,9 @@ pub unsafe extern "C" fn mac_pton(s: *const c_char, mac: *mut u8) -> bool {
     true
 }
 
+/// Writes a decimal number, padded with spaces up to `width`, without a final zero; gives its
+/// length, or 0 when it does not fit.
+///
 /// # Safety
 /// `buf` has room for `size` bytes; it is not terminated.
 /// # Context
@@ -419,6 +459,9 @@ fn size_text(bytes: u128, binary: bool, space: bool, unit: bool) -> String {
     format!("{number}{}{prefix}{}", if space { " " } else { "" }, if unit { "B" } else { "" })
 }
 
+/// Writes `size` blocks of `blk_size` bytes with three significant digits and a unit, cut at `len`;
+/// gives the length of the whole text.
+///
 /// # Safety
 /// `buf` has room for `len` bytes.
 /// # Context
@@ -440,64 +483,6 @@ pub unsafe extern "C" fn string_get_size(
     // SAFETY: the caller's contract.
     unsafe { store(buf, len.max(0) as usize, text.as_bytes()) };
     text.len() as c_int
-}
-
-/// # Safety
-/// None.
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn int_pow(base: u64, exp: c_uint) -> u64 {
-    base.wrapping_pow(exp)
-}
-
-/// # Safety
-/// None.
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn int_sqrt(x: c_ulong) -> c_ulong {
-    x.isqrt()
-}
-
-/// # Safety
-/// None.
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn gcd(a: c_ulong, b: c_ulong) -> c_ulong {
-    let (mut a, mut b) = (a, b);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
-}
-
-/// # Safety
-/// None.
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn lcm(a: c_ulong, b: c_ulong) -> c_ulong {
-    if a == 0 || b == 0 {
-        return 0;
-    }
-    // SAFETY: plain values.
-    (a / unsafe { gcd(a, b) }).wrapping_mul(b)
-}
-
-/// # Safety
-/// None.
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn lcm_not_zero(a: c_ulong, b: c_ulong) -> c_ulong {
-    // SAFETY: plain values.
-    match unsafe { lcm(a, b) } {
-        0 if b != 0 => b,
-        0 => a,
-        multiple => multiple,
-    }
 }
 
 #[cfg(test)]
@@ -552,17 +537,5 @@ mod tests {
         assert_eq!(size_text(3 << 29, true, true, true), "1.50 GiB");
         assert_eq!(size_text(10_000_000, false, false, true), "10.0MB");
         assert_eq!(size_text(123_456_789, false, true, false), "123 M");
-    }
-
-    #[test]
-    fn arithmetic() {
-        // SAFETY: plain values.
-        unsafe {
-            assert_eq!(gcd(12, 18), 6);
-            assert_eq!(lcm(4, 6), 12);
-            assert_eq!(lcm_not_zero(0, 6), 6);
-            assert_eq!(int_sqrt(99), 9);
-            assert_eq!(int_pow(3, 4), 81);
-        }
     }
 }

@@ -162,7 +162,7 @@ unsafe fn socket_address(ptr: *const c_void, ext: &[u8]) -> String {
         return if has(b'p') { format!("{text}:{port}") } else { text };
     }
     let style: &[u8] = if has(b'c') { b"Ic" } else { &ext[..1] };
-    // SAFETY: the caller's contract.
+    // SAFETY: an address of IPv6 ends behind its scope, which is the last thing read.
     let (octets, flow, scope) = unsafe {
         let flow = u32::from_be_bytes(at(4).cast::<[u8; 4]>().read());
         (at(8).cast::<[u8; 16]>().read(), flow, at(24).cast::<u32>().read_unaligned())

@@ -129,6 +129,9 @@ fn searches() {
         assert_eq!(string(skip_spaces(s)), b"a,b  ");
         assert_eq!(string(strnchr(s, 4, b','.into())), b",b  ");
         assert!(strnchr(s, 3, b','.into()).is_null());
+        let end = strnchr(s, 64, 0);
+        assert_eq!((end.cast_const(), strnchrnul(s, 64, 0)), (s.add(string(s).len()), end));
+        assert!(strnchr(s, string(s).len(), 0).is_null(), "the zero is behind the last character");
         assert_eq!(string(strnstr(s, c"b ".as_ptr(), 7)), b"b  ");
         let words = [c"one".as_ptr(), c"two".as_ptr(), ptr::null()];
         assert_eq!(match_string(words.as_ptr(), usize::MAX, c"two".as_ptr()), 1);
