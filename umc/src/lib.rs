@@ -35,11 +35,11 @@ pub mod sched;
 pub mod sync;
 
 // A module is known by the name of its header, whichever floor it is on.
-pub(crate) use block::blk_sysfs;
 pub use block::{
-    bdev, bio, bio_alloc, bio_iter, bio_split, blk_lib, blkdev, gendisk, holder, limits, part_stat,
-    plug, submit,
+    bdev, bio, bio_alloc, bio_iter, bio_split, blkdev, blkdev_issue, disk, gendisk, holder_links,
+    part_stat, plug, queue_limits, submit,
 };
+pub(crate) use block::{blk_sysfs, queue_gate, rust_disk};
 pub use fs::{debugfs, device, hung_task, kmsg, kobject, proc_fs, seq_file, sysfs, sysrq};
 pub use lib::{bitmap, crc32c, math, rbtree, string, tree};
 pub use mm::{crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};

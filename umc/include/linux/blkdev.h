@@ -2,7 +2,7 @@
 /*
  * Disks, queues, limits, opening block devices (6.12).
  * Differs: drivers are bio based (no request queue behind it), no partitions, no zones, no integrity, no page cache.
- * Rust: blkdev.rs, gendisk.rs, limits.rs, plug.rs, blk_lib.rs, bdev.rs, holder.rs, part_stat.rs.
+ * Rust: blkdev.rs, gendisk.rs, queue_limits.rs, plug.rs, blkdev_issue.rs, bdev.rs, holder_links.rs, part_stat.rs.
  */
 #ifndef UMC_LINUX_BLKDEV_H
 #define UMC_LINUX_BLKDEV_H

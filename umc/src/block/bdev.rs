@@ -17,10 +17,11 @@ use crate::errno::{err_ptr, to_ret};
 use crate::gendisk::{self, DiskRecord};
 use crate::{Errno, Kernel, Result, fs, module, sys};
 
+pub mod claim;
 mod io;
 mod path;
 
-pub use io::{Bdev, Io, IoDone, Limits, open};
+pub use io::{Bdev, BdevLimits, Io, IoDone, open};
 
 /// Who has a disk open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +44,6 @@ unsafe impl Send for Open {}
 // SAFETY: as above.
 unsafe impl Sync for Open {}
 
-type HolderOps = *const sys::blk_holder_ops;
-
 fn owner(record: &DiskRecord) -> *mut sys::module {
     // SAFETY: a disk has operations from before it is added on.
     unsafe { (*(*record.gendisk()).fops).owner }
@@ -56,7 +55,7 @@ impl Open {
         record: Arc<DiskRecord>,
         mode: u32,
         holder: *mut c_void,
-        ops: HolderOps,
+        ops: claim::HolderOps,
         name: &str,
     ) -> Result<Open> {
         let mut mode = mode;
@@ -69,12 +68,12 @@ impl Open {
             }
         } else {
             mode |= sys::BLK_OPEN_EXCL;
-            prepare_to_claim(&record, holder, ops)?;
+            claim::prepare(&record, holder, ops)?;
         }
         let opened = record.with_open_mutex(|| {
             open_locked(&record, mode)?;
             if !holder.is_null() {
-                finish_claiming(&record, holder, ops);
+                claim::finish(&record, holder, ops);
             }
             let mut openers = record.openers.lock();
             let id = openers.iter().map(|opener| opener.id + 1).max().unwrap_or(1);
@@ -85,7 +84,7 @@ impl Open {
             Ok(id) => Ok(Open { record: Some(record), mode, holder, id }),
             Err(error) => {
                 if !holder.is_null() {
-                    clear_claiming(&record, holder);
+                    claim::abort(&record, holder);
                 }
                 Err(error)
             }
@@ -110,7 +109,7 @@ impl Open {
             self.mode &= !(sys::BLK_OPEN_RESTRICT_WRITES | sys::BLK_OPEN_WRITE);
         }
         if !self.holder.is_null() {
-            end_claim(record, self.holder);
+            claim::end(record, self.holder);
             self.holder = ptr::null_mut();
         }
     }
@@ -151,13 +150,13 @@ fn open_locked(record: &DiskRecord, mode: u32) -> Result<()> {
     if !unsafe { module::try_module_get(owner) } {
         return Err(Errno::ENXIO);
     }
-    let opened = claim_writes(record, mode).and_then(|()| {
+    let opened = claim::take_writes(record, mode).and_then(|()| {
         // SAFETY: the disk is live, and its module stays until the release.
         let ret = unsafe {
             (*(*record.gendisk()).fops).open.map_or(0, |open| open(record.gendisk(), mode))
         };
         if ret != 0 {
-            unclaim_writes(record, mode);
+            claim::give_writes(record, mode);
             return Err(Errno::new(ret));
         }
         record.open_count().fetch_add(1, Ordering::SeqCst);
@@ -168,89 +167,6 @@ fn open_locked(record: &DiskRecord, mode: u32) -> Result<()> {
         unsafe { module::module_put(owner) };
     }
     opened
-}
-
-/// Writers and those who forbid writes exclude each other. Under `open_mutex`.
-fn claim_writes(record: &DiskRecord, mode: u32) -> Result<()> {
-    // SAFETY: the counter changes under `open_mutex` only.
-    let writers = unsafe { &mut (*record.bdev()).bd_writers };
-    let (write, restrict) =
-        (mode & sys::BLK_OPEN_WRITE != 0, mode & sys::BLK_OPEN_RESTRICT_WRITES != 0);
-    if (write && *writers < 0) || (restrict && *writers > 0) {
-        return Err(Errno::EBUSY);
-    }
-    *writers += i32::from(!restrict && write) - i32::from(restrict);
-    Ok(())
-}
-
-fn unclaim_writes(record: &DiskRecord, mode: u32) {
-    // SAFETY: the counter changes under `open_mutex` only.
-    let writers = unsafe { &mut (*record.bdev()).bd_writers };
-    if mode & sys::BLK_OPEN_RESTRICT_WRITES != 0 {
-        *writers += 1;
-    } else if mode & sys::BLK_OPEN_WRITE != 0 {
-        *writers -= 1;
-    }
-}
-
-/// Makes `holder` the one whose claim is being decided. May sleep while another claim is.
-fn prepare_to_claim(record: &DiskRecord, holder: *mut c_void, ops: HolderOps) -> Result<()> {
-    let block = &record.kernel.block;
-    let bdev = record.bdev();
-    let mut decided = None;
-    let mut attempt = || {
-        let _guard = block.claim_lock.lock();
-        // SAFETY: the claim fields change under the claim lock only.
-        unsafe {
-            let (by, by_ops) = ((*bdev).bd_holder, (*bdev).bd_holder_ops);
-            if !by.is_null() && (by != holder || by_ops != ops) {
-                decided = Some(Err(Errno::EBUSY));
-            } else if (*bdev).bd_claiming.is_null() {
-                (*bdev).bd_claiming = holder;
-                decided = Some(Ok(()));
-            }
-        }
-        decided.is_some()
-    };
-    if !attempt() {
-        block.claims.wait_event(&mut attempt);
-    }
-    decided.expect("the wait ends with a decision")
-}
-
-fn clear_claiming(record: &DiskRecord, holder: *mut c_void) {
-    {
-        let _guard = record.kernel.block.claim_lock.lock();
-        // SAFETY: the claim fields change under the claim lock only.
-        let claiming = unsafe { &mut (*record.bdev()).bd_claiming };
-        assert!(*claiming == holder, "a claim is ended that was not begun");
-        *claiming = ptr::null_mut();
-    }
-    record.kernel.block.claims.wake_up_all();
-}
-
-fn finish_claiming(record: &DiskRecord, holder: *mut c_void, ops: HolderOps) {
-    {
-        let _guard = record.kernel.block.claim_lock.lock();
-        // SAFETY: the claim fields change under the claim lock only.
-        let bdev = unsafe { &mut *record.bdev() };
-        bdev.bd_holders += 1;
-        bdev.bd_holder = holder;
-        bdev.bd_holder_ops = ops;
-    }
-    clear_claiming(record, holder);
-}
-
-fn end_claim(record: &DiskRecord, holder: *mut c_void) {
-    let _guard = record.kernel.block.claim_lock.lock();
-    // SAFETY: the claim fields change under the claim lock only.
-    let bdev = unsafe { &mut *record.bdev() };
-    assert!(bdev.bd_holder == holder && bdev.bd_holders > 0, "a claim is given up by a stranger");
-    bdev.bd_holders -= 1;
-    if bdev.bd_holders == 0 {
-        bdev.bd_holder = ptr::null_mut();
-        bdev.bd_holder_ops = ptr::null();
-    }
 }
 
 /// Who claims a disk: the disks above it, or else the exclusive opener.
@@ -427,37 +343,6 @@ pub unsafe extern "C" fn lookup_bdev(pathname: *const c_char, dev: *mut sys::dev
     }
     // SAFETY: the caller's contract.
     to_ret(path::look_up(Kernel::current(), &path).map(|devt| unsafe { *dev = devt }))
-}
-
-/// Begins to claim a device.
-///
-/// # Safety
-/// `bdev` is kept by the caller; `hops` as in `bdev_file_open_by_dev`.
-///
-/// # Context
-/// May sleep.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bd_prepare_to_claim(
-    bdev: *mut sys::block_device,
-    holder: *mut c_void,
-    hops: *const sys::blk_holder_ops,
-) -> c_int {
-    if holder.is_null() {
-        return Errno::EINVAL.neg();
-    }
-    to_ret(prepare_to_claim(DiskRecord::of_bdev(bdev), holder, hops))
-}
-
-/// Gives up a claim that `bd_prepare_to_claim` began.
-///
-/// # Safety
-/// `bdev` is kept by the caller, who began the claim.
-///
-/// # Context
-/// May sleep.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bd_abort_claiming(bdev: *mut sys::block_device, holder: *mut c_void) {
-    clear_claiming(DiskRecord::of_bdev(bdev), holder);
 }
 
 /// The block size of a device: its logical block size, for there is no page cache that could use another one.

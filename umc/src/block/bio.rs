@@ -95,7 +95,7 @@ pub unsafe fn size(bio: *const sys::bio) -> u32 {
 /// `bio` came to `submit_bio` of the disk and was not ended yet. It is gone afterwards.
 pub unsafe fn end(bio: *mut sys::bio, status: u8) {
     // SAFETY: the caller's contract.
-    unsafe { crate::submit::disk_bio_done(bio, status) }
+    unsafe { crate::rust_disk::done(bio, status) }
 }
 
 /// The status for an error: the inverse of [`status_to_errno`], and [`STS_IOERR`] for what has no status of its own.

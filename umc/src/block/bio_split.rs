@@ -264,7 +264,7 @@ mod tests {
 
     fn limits() -> sys::queue_limits {
         let mut lim = sys::queue_limits { max_hw_sectors: 64, ..Default::default() };
-        crate::limits::set_defaults(&mut lim).expect("valid");
+        crate::queue_limits::set_defaults(&mut lim).expect("valid");
         lim
     }
 

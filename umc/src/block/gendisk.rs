@@ -19,9 +19,9 @@ use mte::sim::lock::Mutex;
 use crate::blkdev::{self, Disk};
 use crate::mutex::RawMutex;
 use crate::part_stat::{SHARDS, Shard};
-use crate::submit::Gate;
+use crate::queue_gate::QueueGate;
 use crate::{Errno, Kernel, Result};
-use crate::{bio_alloc, blk_sysfs, device, kobject, limits, printk, sched, sys};
+use crate::{bio_alloc, blk_sysfs, device, kobject, printk, queue_limits, sched, sys};
 
 pub(crate) mod calls;
 
@@ -74,7 +74,7 @@ impl DiskRecord {
         disk: Option<Arc<dyn Disk>>,
     ) -> Result<Arc<DiskRecord>> {
         lim.features |= sys::BLK_FEAT_IO_STAT;
-        limits::set_defaults(&mut lim)?;
+        queue_limits::set_defaults(&mut lim)?;
         let record = Arc::new(DiskRecord {
             gendisk: UnsafeCell::default(),
             queue: UnsafeCell::default(),
@@ -325,8 +325,8 @@ impl DiskRecord {
         true
     }
 
-    fn gate(&self) -> Gate<'_> {
-        Gate::of(self.queue.get())
+    fn gate(&self) -> QueueGate<'_> {
+        QueueGate::of(self.queue.get())
     }
 
     fn mark_dead(&self) {

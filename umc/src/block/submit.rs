@@ -5,89 +5,16 @@
 //! Guarantees kept: one `submit_bio` of a driver is active per task, what it submits meanwhile runs after it, lower devices
 //! first; a bio beyond the end of its device, or of a kind the device does not know, is ended and not passed on; a flush
 //! of a device without a write cache ends at once; a disk that was deleted gets no bio.
-//! Differs from Linux: below a Rust disk there is no request queue: the bio is split to the limits and handed over as it
-//! is; where the disk has no FUA, and where a flush comes with data, the flushes are sent separately.
+//! Differs from Linux: below a Rust disk there is no request queue, see `rust_disk`.
 //! Used by DRBD for: every `submit_bio` and `submit_bio_noacct`, and `drbd_submit_bio` is called from here.
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::bio::{self, STS_IOERR, STS_NOTSUPP, STS_OK, bio_endio, flagged};
 use crate::completion::Completion;
 use crate::gendisk::{self, DiskRecord};
-use crate::{Kernel, context, mm, part_stat, plug, sched, sys};
-
-/// No bio may enter any more.
-const DEAD: u32 = 1 << 31;
-/// No bio may enter for now.
-const FROZEN: u32 = 1 << 30;
-const COUNT: u32 = FROZEN - 1;
-
-/// Lets bios into a driver's `submit_bio`, and knows when none is inside.
-pub(crate) struct Gate<'a>(&'a AtomicI32);
-
-impl Gate<'_> {
-    /// The gate of a queue that outlives it.
-    pub(crate) fn of<'a>(queue: *mut sys::request_queue) -> Gate<'a> {
-        // SAFETY: an atomic_t is one aligned int; callers hold their disk open or are about to delete it.
-        Gate(unsafe { AtomicI32::from_ptr((&raw mut (*queue).umc_usage.counter).cast()) })
-    }
-
-    fn state(&self) -> u32 {
-        self.0.load(Ordering::SeqCst) as u32
-    }
-
-    /// False when the disk is dead. May sleep while it is frozen.
-    fn enter(&self) -> bool {
-        loop {
-            let before = self.0.fetch_add(1, Ordering::SeqCst) as u32;
-            if before & (DEAD | FROZEN) == 0 {
-                return true;
-            }
-            self.leave();
-            if before & DEAD != 0 {
-                return false;
-            }
-            Kernel::current().block.gates.wait_event(|| self.state() & FROZEN == 0);
-        }
-    }
-
-    fn leave(&self) {
-        let before = self.0.fetch_sub(1, Ordering::SeqCst) as u32;
-        debug_assert!(before & COUNT > 0, "a gate is left more often than entered");
-        // The queue may be gone from here on, the kernel is not.
-        if before & (DEAD | FROZEN) != 0 && before & COUNT == 1 {
-            Kernel::current().block.gates.wake_up_all();
-        }
-    }
-
-    fn close(&self, how: u32) {
-        self.0.fetch_or(how as i32, Ordering::SeqCst);
-        Kernel::current().block.gates.wait_event(|| self.state() & COUNT == 0);
-    }
-
-    /// Waits until no bio is inside, and keeps others out. Callers take turns by the limits lock.
-    pub(crate) fn freeze(&self) {
-        self.close(FROZEN);
-    }
-
-    /// Lets bios in again.
-    pub(crate) fn unfreeze(&self) {
-        self.0.fetch_and(!FROZEN as i32, Ordering::SeqCst);
-        Kernel::current().block.gates.wake_up_all();
-    }
-
-    /// From now on every bio fails; does not wait for those inside.
-    pub(crate) fn kill(&self) {
-        self.0.fetch_or(DEAD as i32, Ordering::SeqCst);
-        Kernel::current().block.gates.wake_up_all();
-    }
-
-    /// As [`Gate::kill`], and waits for those inside.
-    pub(crate) fn kill_and_drain(&self) {
-        self.close(DEAD);
-    }
-}
+use crate::queue_gate::QueueGate;
+use crate::{context, plug, rust_disk, sched, sys};
 
 /// Sends a bio on its way.
 ///
@@ -309,11 +236,11 @@ unsafe fn dispatch(bio: *mut sys::bio) {
     unsafe {
         plug::blk_start_plug(&raw mut plug);
         let disk = (*(*bio).bi_bdev).bd_disk;
-        let gate = Gate::of((*disk).queue);
+        let gate = QueueGate::of((*disk).queue);
         if gate.enter() {
             match (*disk).fops.as_ref().and_then(|fops| fops.submit_bio) {
                 Some(submit_bio) => submit_bio(bio),
-                None => to_rust_disk(bio),
+                None => rust_disk::submit(bio),
             }
             gate.leave();
         } else {
@@ -321,152 +248,6 @@ unsafe fn dispatch(bio: *mut sys::bio) {
             bio_endio(bio);
         }
         plug::blk_finish_plug(&raw mut plug);
-    }
-}
-
-/// Bits of `bio.umc_state`: a Rust disk has it, and its start was counted.
-const COUNTED: u16 = 1 << 0;
-/// `REQ_PREFLUSH` was taken off.
-const PREFLUSH: u16 = 1 << 1;
-/// `REQ_FUA` was taken off: a flush follows.
-const POSTFLUSH: u16 = 1 << 2;
-
-unsafe fn to_rust_disk(bio: *mut sys::bio) {
-    // SAFETY: the caller's contract: a valid bio of an entered disk.
-    unsafe {
-        let bio = crate::bio_split::bio_split_to_limits(bio);
-        if bio.is_null() {
-            return;
-        }
-        let bdev = (*bio).bi_bdev;
-        let opf = (*bio).bi_opf;
-        (*bio).umc_state = 0;
-        let Some(disk) = DiskRecord::of_bdev(bdev).disk() else {
-            return disk_bio_done(bio, STS_IOERR);
-        };
-        // An empty flush changes nothing.
-        let is_empty_flush = opf & sys::REQ_PREFLUSH != 0 && (*bio).bi_iter.bi_size == 0;
-        if opf & 1 != 0 && !is_empty_flush && gendisk::is_read_only(bdev) {
-            return disk_bio_done(bio, STS_IOERR);
-        }
-        let start = part_stat::jiffies_now();
-        (*bio).umc_start = start as u32;
-        (*bio).umc_state = COUNTED;
-        part_stat::bdev_start_io_acct(bdev, opf & sys::REQ_OP_MASK, start);
-
-        let has_data = (*bio).bi_iter.bi_size > 0;
-        let features = (*(*bdev).bd_queue).limits.features;
-        if opf & sys::REQ_FUA != 0 && (features & sys::BLK_FEAT_FUA == 0 || !has_data) {
-            (*bio).bi_opf &= !sys::REQ_FUA;
-            if has_data {
-                (*bio).umc_state |= POSTFLUSH;
-            }
-        }
-        if opf & sys::REQ_PREFLUSH != 0 && has_data {
-            (*bio).bi_opf &= !sys::REQ_PREFLUSH;
-            (*bio).umc_state |= PREFLUSH;
-            return send_flush(bio, preflush_done);
-        }
-        disk.submit_bio(bio);
-    }
-}
-
-/// Sends a flush to the disk of `bio`, on its behalf.
-unsafe fn send_flush(bio: *mut sys::bio, done: unsafe extern "C" fn(*mut sys::bio)) {
-    // SAFETY: the caller's contract: a bio that its Rust disk was given. The set is never NULL, waiting never fails.
-    unsafe {
-        let bdev = (*bio).bi_bdev;
-        let record = DiskRecord::of_bdev(bdev);
-        let opf = sys::REQ_OP_WRITE | sys::REQ_PREFLUSH | sys::REQ_SYNC;
-        let set = record.kernel.block.fs_bios.get();
-        let flush = crate::bio_alloc::bio_alloc_bioset(bdev, 0, opf, mm::gfp::NOIO, set);
-        (*flush).bi_private = bio.cast();
-        (*flush).bi_end_io = Some(done);
-        match record.disk() {
-            Some(disk) => disk.submit_bio(flush),
-            None => disk_bio_done(flush, STS_IOERR),
-        }
-    }
-}
-
-unsafe extern "C" fn preflush_done(flush: *mut sys::bio) {
-    // SAFETY: `send_flush` put the bio there, which still waits.
-    unsafe {
-        let bio: *mut sys::bio = (*flush).bi_private.cast();
-        let status = (*flush).bi_status;
-        bio::bio_put(flush);
-        match DiskRecord::of_bdev((*bio).bi_bdev).disk() {
-            Some(disk) if status == STS_OK => disk.submit_bio(bio),
-            _ => disk_bio_done(bio, if status == STS_OK { STS_IOERR } else { status }),
-        }
-    }
-}
-
-unsafe extern "C" fn postflush_done(flush: *mut sys::bio) {
-    // SAFETY: as `preflush_done`.
-    unsafe {
-        let bio: *mut sys::bio = (*flush).bi_private.cast();
-        let status = (*flush).bi_status;
-        bio::bio_put(flush);
-        (*bio).umc_state &= !POSTFLUSH;
-        (*bio).bi_opf |= sys::REQ_FUA;
-        disk_bio_done(bio, status);
-    }
-}
-
-/// A Rust disk is done with a bio. See [`bio::end`].
-///
-/// # Safety
-/// As [`bio::end`].
-pub(crate) unsafe fn disk_bio_done(bio: *mut sys::bio, status: u8) {
-    // SAFETY: the caller's contract.
-    unsafe {
-        // What the submitter wakes needs a current task, and this may be a thread of the handler's own.
-        let kernel = DiskRecord::of_bdev((*bio).bi_bdev).kernel;
-        match sched::try_current() {
-            Some(task) if std::ptr::eq(task.kernel, kernel) => finish(bio, status),
-            _ => sched::with_kernel(kernel, || finish(bio, status)),
-        }
-    }
-}
-
-unsafe fn finish(bio: *mut sys::bio, status: u8) {
-    // SAFETY: the caller's contract: a bio that a Rust disk is done with.
-    unsafe {
-        let bdev = (*bio).bi_bdev;
-        let state = (*bio).umc_state;
-        if state & POSTFLUSH != 0 && status == STS_OK {
-            return send_flush(bio, postflush_done);
-        }
-        if state & PREFLUSH != 0 {
-            (*bio).bi_opf |= sys::REQ_PREFLUSH;
-        }
-        if state & POSTFLUSH != 0 {
-            (*bio).bi_opf |= sys::REQ_FUA;
-        }
-        if state & COUNTED != 0 {
-            count(bio, bdev);
-        }
-        (*bio).umc_state = 0;
-        if status != STS_OK {
-            (*bio).bi_status = status;
-        }
-        bio_endio(bio);
-    }
-}
-
-unsafe fn count(bio: *mut sys::bio, bdev: *mut sys::block_device) {
-    // SAFETY: the caller's contract: a bio that was counted at its start.
-    unsafe {
-        let now = part_stat::jiffies_now();
-        let ticks = (now as u32).wrapping_sub((*bio).umc_start);
-        let start = now - u64::from(ticks);
-        let (opf, size) = ((*bio).bi_opf, (*bio).bi_iter.bi_size);
-        if size == 0 && opf & sys::REQ_PREFLUSH != 0 {
-            part_stat::count_flush(bdev, start);
-        } else {
-            part_stat::bdev_end_io_acct(bdev, opf & sys::REQ_OP_MASK, size >> 9, start);
-        }
     }
 }
 

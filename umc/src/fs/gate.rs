@@ -8,18 +8,18 @@ use crate::wait::WaitQueue;
 /// Set once the gate is closed; the other bits count who is inside.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
-/// Open at first; closed for ever after [`Gate::close`].
-pub(crate) struct Gate {
+/// Open at first; closed for ever after [`RemovalGate::close`].
+pub(crate) struct RemovalGate {
     state: AtomicUsize,
     idle: WaitQueue,
 }
 
 /// The right to be inside. Dropping it leaves.
-pub(crate) struct Pass<'a>(&'a Gate);
+pub(crate) struct Pass<'a>(&'a RemovalGate);
 
-impl Gate {
-    pub(crate) const fn new() -> Gate {
-        Gate { state: AtomicUsize::new(0), idle: WaitQueue::new() }
+impl RemovalGate {
+    pub(crate) const fn new() -> RemovalGate {
+        RemovalGate { state: AtomicUsize::new(0), idle: WaitQueue::new() }
     }
 
     /// Enters, unless the gate is closed. Any context.
@@ -27,7 +27,7 @@ impl Gate {
         self.try_enter().then(|| Pass(self))
     }
 
-    /// [`Gate::enter`] for C callers, who leave by [`Gate::leave`].
+    /// [`RemovalGate::enter`] for C callers, who leave by [`RemovalGate::leave`].
     pub(crate) fn try_enter(&self) -> bool {
         let enter = |state| (state & CLOSED == 0).then_some(state + 1);
         self.state.fetch_update(Ordering::Acquire, Ordering::Relaxed, enter).is_ok()

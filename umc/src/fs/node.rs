@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mte::sim::lock::Mutex;
 
-use super::gate::Gate;
+use super::gate::RemovalGate;
 use super::open::{DriverFile, Open, Operations};
 use crate::tree::TreeFile;
 use crate::{Errno, Kernel, Result, sys};
@@ -22,7 +22,7 @@ pub(crate) struct Node {
     dentry: UnsafeCell<sys::dentry>,
     inode: UnsafeCell<sys::inode>,
     /// Holds removals off while a driver's function runs.
-    pub(crate) gate: Gate,
+    pub(crate) gate: RemovalGate,
     kernel: &'static Kernel,
     parent: Option<Arc<Node>>,
     place: Mutex<Place>,
@@ -84,7 +84,7 @@ impl Node {
         let node = Arc::new(Node {
             dentry: UnsafeCell::default(),
             inode: UnsafeCell::default(),
-            gate: Gate::new(),
+            gate: RemovalGate::new(),
             kernel,
             parent,
             place: Mutex::new(Place {

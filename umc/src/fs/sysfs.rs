@@ -14,7 +14,7 @@ use std::sync::Arc;
 use mte::sim::lock::Mutex;
 
 use crate::errno::to_ret;
-use crate::fs::gate::Gate;
+use crate::fs::gate::RemovalGate;
 use crate::fs::open::count;
 use crate::tree::{self, OpenFile, TreeFile};
 use crate::{Errno, Kernel, Result, sys};
@@ -27,7 +27,7 @@ pub(crate) struct Dir {
     kernel: &'static Kernel,
     path: String,
     /// The files by their path below the directory, each with the gate before its driver.
-    files: Mutex<BTreeMap<String, Arc<Gate>>>,
+    files: Mutex<BTreeMap<String, Arc<RemovalGate>>>,
 }
 
 impl Dir {
@@ -82,7 +82,7 @@ pub(crate) unsafe fn dir_of<'a>(kobj: *const sys::kobject) -> Option<&'a Dir> {
 struct Attribute {
     kobj: *mut sys::kobject,
     attr: *mut sys::attribute,
-    gate: Arc<Gate>,
+    gate: Arc<RemovalGate>,
 }
 
 // SAFETY: the pointers are used within the gate only, and objects may be used from any thread.
@@ -202,7 +202,11 @@ unsafe fn add(
     let dir = unsafe { dir_of(kobj) }.ok_or(Errno::ENOENT)?;
     // SAFETY: the caller's contract.
     let name = unsafe { path_in(attr, group) };
-    dir.add(&name, mode, Attribute { kobj, attr: attr.cast_mut(), gate: Arc::new(Gate::new()) })
+    dir.add(
+        &name,
+        mode,
+        Attribute { kobj, attr: attr.cast_mut(), gate: Arc::new(RemovalGate::new()) },
+    )
 }
 
 /// # Safety

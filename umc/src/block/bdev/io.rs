@@ -72,7 +72,7 @@ pub enum IoDone {
 
 /// What a device can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct BdevLimits {
     /// Unit of addressing.
     pub logical_block_size: u32,
     /// Unit that is written without reading around it.
@@ -180,9 +180,9 @@ impl Bdev {
     }
 
     /// What it can do.
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> BdevLimits {
         let lim = self.record().limits();
-        Limits {
+        BdevLimits {
             logical_block_size: lim.logical_block_size,
             physical_block_size: lim.physical_block_size,
             io_min: lim.io_min,
@@ -317,7 +317,7 @@ fn zero_by_hand(in_flight: InFlight, offset: u64, len: u64, unmap: bool, done: D
         let flags = if unmap { 0 } else { sys::BLKDEV_ZERO_NOUNMAP };
         // SAFETY: what is in flight keeps the device open.
         let ret = unsafe {
-            crate::blk_lib::blkdev_issue_zeroout(
+            crate::blkdev_issue::blkdev_issue_zeroout(
                 in_flight.0.bdev,
                 offset >> 9,
                 len >> 9,

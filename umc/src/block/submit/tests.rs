@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::bio_alloc::bio_alloc_bioset;
@@ -12,7 +13,7 @@ use crate::blkdev::tests::{Asked, RamDisk, able, kernel};
 use crate::blkdev::{self, DiskLimits};
 use crate::gendisk::{__blk_alloc_disk, del_gendisk, device_add_disk, put_disk, set_capacity};
 use crate::mm::{PageBuf, gfp};
-use crate::{holder, sched};
+use crate::{Kernel, holder_links, sched};
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -244,15 +245,15 @@ fn holders_are_shown() {
     let upper = stack("upper", record.bdev());
     // SAFETY: both live until the end of the test.
     unsafe {
-        assert_eq!(holder::bd_link_disk_holder(record.bdev(), upper), 0);
-        assert_eq!(holder::bd_link_disk_holder(record.bdev(), upper), 0);
+        assert_eq!(holder_links::bd_link_disk_holder(record.bdev(), upper), 0);
+        assert_eq!(holder_links::bd_link_disk_holder(record.bdev(), upper), 0);
         let base = "/sys/devices/virtual/block";
         let has = |path: &str| kernel.tree.resolve(&format!("{base}/{path}")).is_ok();
         let shown = || has("lower/holders/upper");
         assert!(shown() && has("upper/slaves/lower"));
-        holder::bd_unlink_disk_holder(record.bdev(), upper);
+        holder_links::bd_unlink_disk_holder(record.bdev(), upper);
         assert!(shown());
-        holder::bd_unlink_disk_holder(record.bdev(), upper);
+        holder_links::bd_unlink_disk_holder(record.bdev(), upper);
         assert!(!shown());
     }
 }

@@ -432,7 +432,7 @@ pub unsafe extern "C" fn queue_limits_commit_update_frozen(
     q: *mut sys::request_queue,
     lim: *mut sys::queue_limits,
 ) -> c_int {
-    let queue = crate::submit::Gate::of(q);
+    let queue = crate::queue_gate::QueueGate::of(q);
     queue.freeze();
     // SAFETY: the caller's contract.
     let ret = unsafe { queue_limits_commit_update(q, lim) };
