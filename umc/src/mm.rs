@@ -237,6 +237,9 @@ fn order_of(len: usize) -> u32 {
     len.div_ceil(PAGE_SIZE).next_power_of_two().trailing_zeros()
 }
 
+/// Allocates 2^`order` contiguous pages; NULL without memory, or above the largest order. `GFP_`
+/// bits other than zeroing and `__GFP_COMP` say nothing: it never waits.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -249,6 +252,8 @@ pub unsafe extern "C" fn alloc_pages(gfp: sys::gfp_t, order: c_uint) -> *mut sys
     alloc(order, gfp).map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
+/// [`alloc_pages`] that gives the address, or 0.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -260,6 +265,8 @@ pub unsafe extern "C" fn __get_free_pages(gfp_mask: sys::gfp_t, order: c_uint) -
     if page.is_null() { 0 } else { address(page) as c_ulong }
 }
 
+/// The address of a new page of zeros, or 0 without memory.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -270,6 +277,9 @@ pub unsafe extern "C" fn get_zeroed_page(gfp_mask: sys::gfp_t) -> c_ulong {
     unsafe { __get_free_pages(gfp_mask | gfp::ZERO, 0) }
 }
 
+/// Drops the reference of whoever allocated the block, and frees it with the last one; if somebody
+/// still holds the first page of a block that is not compound, the others go now.
+///
 /// # Safety
 /// `page` came from `alloc_pages` with this order, and the caller owns one reference.
 /// # Context
@@ -288,6 +298,8 @@ pub unsafe extern "C" fn __free_pages(page: *mut sys::page, order: c_uint) {
     }
 }
 
+/// [`__free_pages`] by address; 0 is allowed.
+///
 /// # Safety
 /// `addr` is 0 or came from `__get_free_pages` with this order.
 /// # Context
@@ -300,6 +312,8 @@ pub unsafe extern "C" fn free_pages(addr: c_ulong, order: c_uint) {
     }
 }
 
+/// Makes a block into single pages, each with a reference of its own.
+///
 /// # Safety
 /// `page` came from `alloc_pages` with this order, not as a compound page, and is not shared.
 /// # Context
@@ -311,6 +325,9 @@ pub unsafe extern "C" fn split_page(page: *mut sys::page, order: c_uint) {
     frame::split(pfn_of(page), order);
 }
 
+/// Allocates whole pages for `size` bytes and gives the surplus of the block back; NULL without
+/// memory or when `size` is 0.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -329,6 +346,8 @@ pub unsafe extern "C" fn alloc_pages_exact(size: usize, gfp_mask: sys::gfp_t) ->
     address(page.as_ptr()).cast()
 }
 
+/// Frees the pages of [`alloc_pages_exact`].
+///
 /// # Safety
 /// `virt` came from `alloc_pages_exact` with this size.
 /// # Context
@@ -341,6 +360,8 @@ pub unsafe extern "C" fn free_pages_exact(virt: *mut c_void, size: usize) {
     }
 }
 
+/// Drops a reference to a page, and frees it, or its compound page, with the last one.
+///
 /// # Safety
 /// The caller owns a reference to `page`.
 /// # Context
@@ -350,6 +371,8 @@ pub unsafe extern "C" fn put_page(page: *mut sys::page) {
     put(page);
 }
 
+/// The number of pages that the emulated kernel may ever hand out; not the memory of the host.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -359,6 +382,8 @@ pub unsafe extern "C" fn totalram_pages() -> c_ulong {
     arena::max_pfn() as c_ulong
 }
 
+/// The number of pages that are free to be handed out; not the memory of the host.
+///
 /// # Safety
 /// None.
 /// # Context

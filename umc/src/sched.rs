@@ -530,6 +530,8 @@ pub fn hung_tasks(kernel: &'static Kernel, older_than_ns: u64) -> Vec<TaskInfo> 
     hung(kernel, older_than_ns).into_iter().map(|(_, info)| info).collect()
 }
 
+/// The task that the calling thread is: `current`.
+///
 /// # Safety
 /// None: the result is valid while the calling thread lives.
 /// # Context
@@ -539,6 +541,8 @@ pub unsafe extern "C" fn umc_current() -> *mut sys::task_struct {
     current()
 }
 
+/// Takes another reference to `task`, which keeps its memory; gives `task`.
+///
 /// # Safety
 /// `task` is kept by a reference or a lock of the caller.
 /// # Context
@@ -550,6 +554,8 @@ pub unsafe extern "C" fn get_task_struct(task: *mut sys::task_struct) -> *mut sy
     task
 }
 
+/// Drops a reference to `task`, which is freed with the last one.
+///
 /// # Safety
 /// The reference is the caller's to drop.
 /// # Context

@@ -108,6 +108,8 @@ fn is_ptr(tfm: *mut sys::crypto_shash) -> bool {
     !tfm.is_null() && tfm.addr() < usize::MAX - 4095
 }
 
+/// A new hash by its name in Linux; an error pointer, `ENOENT`, when there is no such algorithm.
+///
 /// # Safety
 /// `alg_name` is a string.
 /// # Context
@@ -126,6 +128,8 @@ pub unsafe extern "C" fn crypto_alloc_shash(
     }
 }
 
+/// A new hash with the algorithm, the flags and the key of `tfm`.
+///
 /// # Safety
 /// `tfm` is a live hash.
 /// # Context
@@ -139,6 +143,8 @@ pub unsafe extern "C" fn crypto_clone_shash(tfm: *mut sys::crypto_shash) -> *mut
     Box::into_raw(Box::new(Shash { alg: old.alg, flags, start })).cast()
 }
 
+/// Frees a hash and overwrites its key; NULL and error pointers are allowed.
+///
 /// # Safety
 /// `tfm` is NULL, an error pointer, or a hash that nobody uses any more.
 /// # Context
@@ -157,6 +163,8 @@ pub unsafe extern "C" fn crypto_free_shash(tfm: *mut sys::crypto_shash) {
     }
 }
 
+/// Whether [`crypto_alloc_shash`] knows the algorithm: 1 or 0.
+///
 /// # Safety
 /// `alg_name` is a string.
 /// # Context
@@ -171,6 +179,8 @@ pub unsafe extern "C" fn crypto_has_shash(
     find(unsafe { CStr::from_ptr(alg_name) }).is_some().into()
 }
 
+/// [`crypto_has_shash`]: there are no algorithms of other kinds.
+///
 /// # Safety
 /// `name` is a string.
 /// # Context
@@ -181,6 +191,8 @@ pub unsafe extern "C" fn crypto_has_alg(name: *const c_char, type_: u32, mask: u
     unsafe { crypto_has_shash(name, type_, mask) }
 }
 
+/// Sets the key; a negative error when the algorithm takes none, or none of this length.
+///
 /// # Safety
 /// `tfm` is a live hash; `key` is readable for `keylen` bytes.
 /// # Context
@@ -196,6 +208,8 @@ pub unsafe extern "C" fn crypto_shash_setkey(
     to_ret(shash.set_key(key))
 }
 
+/// The name of the algorithm, which lives for ever.
+///
 /// # Safety
 /// `tfm` is a live hash.
 /// # Context
@@ -206,6 +220,8 @@ pub unsafe extern "C" fn crypto_shash_alg_name(tfm: *mut sys::crypto_shash) -> *
     unsafe { shash(tfm) }.alg.name.as_ptr()
 }
 
+/// The name of the implementation, which lives for ever.
+///
 /// # Safety
 /// `tfm` is a live hash.
 /// # Context
@@ -216,6 +232,8 @@ pub unsafe extern "C" fn crypto_shash_driver_name(tfm: *mut sys::crypto_shash) -
     unsafe { shash(tfm) }.alg.driver.as_ptr()
 }
 
+/// The bytes that the algorithm takes at once.
+///
 /// # Safety
 /// `tfm` is a live hash.
 /// # Context
@@ -226,6 +244,8 @@ pub unsafe extern "C" fn crypto_shash_blocksize(tfm: *mut sys::crypto_shash) -> 
     unsafe { shash(tfm) }.alg.block_size as c_uint
 }
 
+/// The bytes of a digest.
+///
 /// # Safety
 /// `tfm` is a live hash.
 /// # Context
@@ -236,6 +256,8 @@ pub unsafe extern "C" fn crypto_shash_digestsize(tfm: *mut sys::crypto_shash) ->
     unsafe { shash(tfm) }.alg.digest_size as c_uint
 }
 
+/// The bytes of an exported state.
+///
 /// # Safety
 /// `tfm` is a live hash.
 /// # Context
@@ -246,6 +268,8 @@ pub unsafe extern "C" fn crypto_shash_statesize(tfm: *mut sys::crypto_shash) -> 
     unsafe { shash(tfm) }.alg.state_size as c_uint
 }
 
+/// The bytes that a descriptor needs behind `struct shash_desc`.
+///
 /// # Safety
 /// `tfm` is a live hash.
 /// # Context
@@ -256,6 +280,8 @@ pub unsafe extern "C" fn crypto_shash_descsize(tfm: *mut sys::crypto_shash) -> c
     unsafe { shash(tfm) }.alg.state_size as c_uint
 }
 
+/// The `CRYPTO_TFM_` flags of the hash.
+///
 /// # Safety
 /// `tfm` is a live hash.
 /// # Context
@@ -266,6 +292,8 @@ pub unsafe extern "C" fn crypto_shash_get_flags(tfm: *mut sys::crypto_shash) -> 
     unsafe { shash(tfm) }.flags.load(Ordering::Relaxed)
 }
 
+/// Adds `CRYPTO_TFM_` flags.
+///
 /// # Safety
 /// `tfm` is a live hash.
 /// # Context
@@ -276,6 +304,8 @@ pub unsafe extern "C" fn crypto_shash_set_flags(tfm: *mut sys::crypto_shash, fla
     unsafe { shash(tfm) }.flags.fetch_or(flags, Ordering::Relaxed);
 }
 
+/// Takes `CRYPTO_TFM_` flags away.
+///
 /// # Safety
 /// `tfm` is a live hash.
 /// # Context
@@ -286,6 +316,8 @@ pub unsafe extern "C" fn crypto_shash_clear_flags(tfm: *mut sys::crypto_shash, f
     unsafe { shash(tfm) }.flags.fetch_and(!flags, Ordering::Relaxed);
 }
 
+/// Begins a digest in `desc`; -ENOKEY while a key is missing.
+///
 /// # Safety
 /// `desc` is a descriptor of a live hash.
 /// # Context
@@ -298,6 +330,8 @@ pub unsafe extern "C" fn crypto_shash_init(desc: *mut sys::shash_desc) -> c_int 
     to_ret(unsafe { shash.init(state) })
 }
 
+/// Adds `len` bytes to the digest of `desc`; always 0.
+///
 /// # Safety
 /// `desc` is an initialised descriptor; `data` is readable for `len` bytes.
 /// # Context
@@ -315,6 +349,9 @@ pub unsafe extern "C" fn crypto_shash_update(
     0
 }
 
+/// Writes the digest of what was added to `out`; always 0. The descriptor needs an init before it
+/// is used again.
+///
 /// # Safety
 /// `desc` is an initialised descriptor; `out` has room for the digest.
 /// # Context
@@ -330,6 +367,8 @@ pub unsafe extern "C" fn crypto_shash_final(desc: *mut sys::shash_desc, out: *mu
     0
 }
 
+/// [`crypto_shash_update`] and [`crypto_shash_final`] in one.
+///
 /// # Safety
 /// As for `crypto_shash_update` and `crypto_shash_final`.
 /// # Context
@@ -341,13 +380,16 @@ pub unsafe extern "C" fn crypto_shash_finup(
     len: c_uint,
     out: *mut u8,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `desc` is initialised, `data` is readable for `len` bytes, and `out` has room for the
+    // digest.
     unsafe {
         crypto_shash_update(desc, data, len);
         crypto_shash_final(desc, out)
     }
 }
 
+/// Init, update and final in one: the digest of `len` bytes; -ENOKEY while a key is missing.
+///
 /// # Safety
 /// `desc` is a descriptor of a live hash; `data` is readable for `len` bytes; `out` has room for the digest.
 /// # Context
@@ -367,6 +409,8 @@ pub unsafe extern "C" fn crypto_shash_digest(
     }
 }
 
+/// [`crypto_shash_digest`] with a descriptor of its own, on the stack.
+///
 /// # Safety
 /// `tfm` is a live hash; `data` is readable for `len` bytes; `out` has room for the digest.
 /// # Context
@@ -388,6 +432,8 @@ pub unsafe extern "C" fn crypto_shash_tfm_digest(
     unsafe { crypto_shash_digest((&raw mut desc).cast(), data, len, out) }
 }
 
+/// Copies the state of an unfinished digest to `out`; always 0.
+///
 /// # Safety
 /// `desc` is an initialised descriptor; `out` has room for `crypto_shash_statesize` bytes.
 /// # Context
@@ -404,6 +450,8 @@ pub unsafe extern "C" fn crypto_shash_export(
     0
 }
 
+/// Goes on with a digest whose state was exported; -ENOKEY while a key is missing.
+///
 /// # Safety
 /// `desc` is a descriptor; `in_` came from `crypto_shash_export` of the same algorithm.
 /// # Context
@@ -423,6 +471,8 @@ pub unsafe extern "C" fn crypto_shash_import(
     0
 }
 
+/// Overwrites a descriptor and its state with zeros.
+///
 /// # Safety
 /// `desc` is a descriptor of a live hash.
 /// # Context

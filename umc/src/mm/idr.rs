@@ -248,6 +248,8 @@ fn last(end: c_int) -> u64 {
     if end > 0 { end as u64 - 1 } else { INT_MAX }
 }
 
+/// Makes an empty table whose IDs begin at `base`.
+///
 /// # Safety
 /// `idr` is memory for a table that nobody uses yet.
 /// # Context
@@ -261,6 +263,9 @@ pub unsafe extern "C" fn idr_init_base(idr: *mut sys::idr, base: c_int) {
     unsafe { idr.cast::<Table>().write(table) };
 }
 
+/// Puts `ptr` at the lowest free ID from `start` to below `end` (0: no end); the ID, -ENOSPC when
+/// there is none, or -EINVAL for a negative `start`.
+///
 /// # Safety
 /// `idr` is a valid table.
 /// # Context
@@ -282,6 +287,9 @@ pub unsafe extern "C" fn idr_alloc(
     id.map_or(Errno::ENOSPC.neg(), |id| id as c_int)
 }
 
+/// Puts `ptr` at the lowest free ID from `*id` to `max`, and that into `*id`; -ENOSPC, with `*id`
+/// as it was, when there is none.
+///
 /// # Safety
 /// `idr` is a valid table, `id` a valid number.
 /// # Context
@@ -307,6 +315,9 @@ pub unsafe extern "C" fn idr_alloc_u32(
     }
 }
 
+/// [`idr_alloc`] from behind the ID that it gave last, and from `start` again when there is none up
+/// to the end.
+///
 /// # Safety
 /// `idr` is a valid table.
 /// # Context
@@ -335,6 +346,8 @@ pub unsafe extern "C" fn idr_alloc_cyclic(
     }
 }
 
+/// Takes an ID out and gives its pointer, or NULL.
+///
 /// # Safety
 /// `idr` is a valid table.
 /// # Context
@@ -345,6 +358,8 @@ pub unsafe extern "C" fn idr_remove(idr: *mut sys::idr, id: c_ulong) -> *mut c_v
     unsafe { table(idr) }.put(id, None).unwrap_or(ptr::null_mut())
 }
 
+/// The pointer of an ID, or NULL.
+///
 /// # Safety
 /// `idr` is a valid table.
 /// # Context
@@ -355,6 +370,9 @@ pub unsafe extern "C" fn idr_find(idr: *const sys::idr, id: c_ulong) -> *mut c_v
     unsafe { table(idr) }.get(id)
 }
 
+/// Calls `fn_` with each ID and pointer, in their order, until it gives something other than 0,
+/// which is the result then.
+///
 /// # Safety
 /// `idr` is a valid table; `fn_` may be called with each pointer in it, and may change the table.
 /// # Context
@@ -380,6 +398,9 @@ pub unsafe extern "C" fn idr_for_each(
     0
 }
 
+/// The pointer of the first ID from `*nextid` on, and the ID into `*nextid`; NULL when there is
+/// none.
+///
 /// # Safety
 /// `idr` is a valid table, `nextid` a valid number.
 /// # Context
@@ -402,6 +423,8 @@ pub unsafe extern "C" fn idr_get_next(idr: *mut sys::idr, nextid: *mut c_int) ->
     }
 }
 
+/// [`idr_get_next`] for IDs beyond an int.
+///
 /// # Safety
 /// As for [`idr_get_next`].
 /// # Context
@@ -419,6 +442,8 @@ pub unsafe extern "C" fn idr_get_next_ul(idr: *mut sys::idr, nextid: *mut c_ulon
     }
 }
 
+/// Gives an ID that is in use a new pointer; the old one, or the error pointer `ENOENT`.
+///
 /// # Safety
 /// `idr` is a valid table.
 /// # Context
@@ -434,6 +459,8 @@ pub unsafe extern "C" fn idr_replace(
     seen.unwrap_or_else(|| err_ptr(Errno::ENOENT))
 }
 
+/// Takes all IDs out and frees the table's memory.
+///
 /// # Safety
 /// `idr` is a valid table. What the pointers point to is the caller's business.
 /// # Context
@@ -444,6 +471,8 @@ pub unsafe extern "C" fn idr_destroy(idr: *mut sys::idr) {
     unsafe { table(idr) }.clear();
 }
 
+/// Whether no ID is in use.
+///
 /// # Safety
 /// `idr` is a valid table.
 /// # Context
@@ -454,6 +483,8 @@ pub unsafe extern "C" fn idr_is_empty(idr: *const sys::idr) -> bool {
     unsafe { table(idr) }.is_empty()
 }
 
+/// The ID where [`idr_alloc_cyclic`] looks first.
+///
 /// # Safety
 /// `idr` is a valid table.
 /// # Context
@@ -464,6 +495,8 @@ pub unsafe extern "C" fn idr_get_cursor(idr: *const sys::idr) -> c_uint {
     unsafe { table(idr) }.next.load(Ordering::Relaxed) as c_uint
 }
 
+/// Sets the ID where [`idr_alloc_cyclic`] looks first.
+///
 /// # Safety
 /// `idr` is a valid table.
 /// # Context
@@ -474,6 +507,8 @@ pub unsafe extern "C" fn idr_set_cursor(idr: *mut sys::idr, val: c_uint) {
     unsafe { table(idr) }.next.store(val as usize, Ordering::Relaxed);
 }
 
+/// Takes the lowest free ID from `min` to `max`; the ID, or -ENOSPC.
+///
 /// # Safety
 /// `ida` is a valid table.
 /// # Context
@@ -491,6 +526,8 @@ pub unsafe extern "C" fn ida_alloc_range(
     id.map_or(Errno::ENOSPC.neg(), |id| id as c_int)
 }
 
+/// Gives an ID back; one that is not in use is reported.
+///
 /// # Safety
 /// `ida` is a valid table.
 /// # Context
@@ -503,6 +540,8 @@ pub unsafe extern "C" fn ida_free(ida: *mut sys::ida, id: c_uint) {
     }
 }
 
+/// Gives all IDs back and frees the table's memory.
+///
 /// # Safety
 /// `ida` is a valid table.
 /// # Context
@@ -513,6 +552,8 @@ pub unsafe extern "C" fn ida_destroy(ida: *mut sys::ida) {
     unsafe { Table::from_raw(ida.cast()) }.clear();
 }
 
+/// Whether no ID is in use.
+///
 /// # Safety
 /// `ida` is a valid table.
 /// # Context

@@ -183,6 +183,8 @@ unsafe fn init(
     Ok(())
 }
 
+/// Makes a pool and allocates its reserve of `min_nr` elements; 0, -ENOMEM, or -EINVAL.
+///
 /// # Safety
 /// `pool` is valid for writes; the functions are those of its elements, usable with `pool_data` until `mempool_exit`.
 /// # Context
@@ -200,6 +202,8 @@ pub unsafe extern "C" fn mempool_init(
     to_ret(unsafe { init(pool, min_nr, (alloc_fn, free_fn), pool_data, gfp::KERNEL) })
 }
 
+/// [`mempool_init`] with `gfp_mask` for the reserve: there is one node.
+///
 /// # Safety
 /// As for `mempool_init`.
 /// # Context
@@ -218,6 +222,8 @@ pub unsafe extern "C" fn mempool_init_node(
     to_ret(unsafe { init(pool, min_nr, (alloc_fn, free_fn), pool_data, gfp_mask) })
 }
 
+/// [`mempool_create`] with `gfp_mask` for the pool and its reserve: there is one node.
+///
 /// # Safety
 /// As for `mempool_init`.
 /// # Context
@@ -245,6 +251,8 @@ pub unsafe extern "C" fn mempool_create_node(
     pool
 }
 
+/// A new pool with its reserve of `min_nr` elements, or NULL.
+///
 /// # Safety
 /// As for `mempool_init`.
 /// # Context
@@ -261,6 +269,8 @@ pub unsafe extern "C" fn mempool_create(
     unsafe { mempool_create_node(min_nr, alloc_fn, free_fn, pool_data, gfp::KERNEL, 0) }
 }
 
+/// Changes the reserve to `new_min_nr` elements: 0, -ENOMEM, or -EINVAL.
+///
 /// # Safety
 /// `pool` is initialised, and nobody else resizes it.
 /// # Context
@@ -273,6 +283,8 @@ pub unsafe extern "C" fn mempool_resize(pool_: *mut sys::mempool_t, new_min_nr: 
     to_ret(unsafe { pool(pool_) }.resize(min))
 }
 
+/// Frees the reserve of a pool; one that is zero or was ended is left alone.
+///
 /// # Safety
 /// `pool` is zero or initialised, and all its elements have come back.
 /// # Context
@@ -287,6 +299,8 @@ pub unsafe extern "C" fn mempool_exit(pool: *mut sys::mempool_t) {
     }
 }
 
+/// Frees a pool of [`mempool_create`] with its reserve; NULL is allowed.
+///
 /// # Safety
 /// `pool` is NULL or came from `mempool_create`; all its elements have come back.
 /// # Context
@@ -301,6 +315,9 @@ pub unsafe extern "C" fn mempool_destroy(pool: *mut sys::mempool_t) {
     }
 }
 
+/// An element: from its allocator, else from the reserve, else, where that may sleep, one that
+/// comes back.
+///
 /// # Safety
 /// `pool` is initialised.
 /// # Context
@@ -317,6 +334,8 @@ pub unsafe extern "C" fn mempool_alloc(
     unsafe { pool(pool_) }.alloc(gfp_mask)
 }
 
+/// An element of the reserve, or NULL; neither allocates nor waits.
+///
 /// # Safety
 /// `pool` is initialised.
 /// # Context
@@ -327,6 +346,9 @@ pub unsafe extern "C" fn mempool_alloc_preallocated(pool_: *mut sys::mempool_t) 
     unsafe { pool(pool_) }.take_reserved()
 }
 
+/// Gives an element back: to the reserve while that is short, else to its allocator. NULL is
+/// allowed.
+///
 /// # Safety
 /// `element` is NULL or came from this pool and is not used any more.
 /// # Context
@@ -339,6 +361,8 @@ pub unsafe extern "C" fn mempool_free(element: *mut c_void, pool_: *mut sys::mem
     }
 }
 
+/// Whether the pool was made and not ended.
+///
 /// # Safety
 /// `pool` is zero or initialised.
 /// # Context
@@ -349,6 +373,8 @@ pub unsafe extern "C" fn mempool_initialized(pool: *mut sys::mempool_t) -> bool 
     !unsafe { slot(pool) }.pool.load(Ordering::Acquire).is_null()
 }
 
+/// Whether the reserve is full; the answer may be outdated at once.
+///
 /// # Safety
 /// `pool` is initialised.
 /// # Context
@@ -360,6 +386,8 @@ pub unsafe extern "C" fn mempool_is_saturated(pool_: *mut sys::mempool_t) -> boo
     reserve.elements.len() >= reserve.min
 }
 
+/// Allocator of a pool of objects of a cache.
+///
 /// # Safety
 /// `pool_data` is a live `struct kmem_cache`.
 /// # Context
@@ -373,6 +401,8 @@ pub unsafe extern "C" fn mempool_alloc_slab(
     unsafe { slab::kmem_cache_alloc(pool_data.cast(), gfp_mask) }
 }
 
+/// The counterpart of [`mempool_alloc_slab`].
+///
 /// # Safety
 /// `element` is an object of the cache `pool_data`.
 /// # Context
@@ -383,6 +413,8 @@ pub unsafe extern "C" fn mempool_free_slab(element: *mut c_void, pool_data: *mut
     unsafe { slab::kmem_cache_free(pool_data.cast(), element) };
 }
 
+/// Allocator of a pool of elements of kmalloc.
+///
 /// # Safety
 /// `pool_data` is the size of an element.
 /// # Context
@@ -395,6 +427,8 @@ pub unsafe extern "C" fn mempool_kmalloc(
     slab::alloc(pool_data.addr(), gfp_mask)
 }
 
+/// The counterpart of [`mempool_kmalloc`].
+///
 /// # Safety
 /// `element` came from `mempool_kmalloc`.
 /// # Context
@@ -405,6 +439,8 @@ pub unsafe extern "C" fn mempool_kfree(element: *mut c_void, _pool_data: *mut c_
     unsafe { slab::free(element) };
 }
 
+/// Allocator of a pool of elements of kvmalloc.
+///
 /// # Safety
 /// `pool_data` is the size of an element.
 /// # Context
@@ -418,6 +454,8 @@ pub unsafe extern "C" fn mempool_kvmalloc(
     unsafe { vmalloc::kvmalloc(pool_data.addr(), gfp_mask) }
 }
 
+/// The counterpart of [`mempool_kvmalloc`].
+///
 /// # Safety
 /// `element` came from `mempool_kvmalloc`.
 /// # Context
@@ -428,6 +466,8 @@ pub unsafe extern "C" fn mempool_kvfree(element: *mut c_void, _pool_data: *mut c
     unsafe { vmalloc::kvfree(element) };
 }
 
+/// Allocator of a pool of blocks of pages.
+///
 /// # Safety
 /// `pool_data` is the order of an element.
 /// # Context
@@ -441,6 +481,8 @@ pub unsafe extern "C" fn mempool_alloc_pages(
     unsafe { mm::alloc_pages(gfp_mask, pool_data.addr() as u32) }.cast()
 }
 
+/// The counterpart of [`mempool_alloc_pages`].
+///
 /// # Safety
 /// `element` came from `mempool_alloc_pages` with the same `pool_data`.
 /// # Context

@@ -133,6 +133,9 @@ unsafe fn store<T>(kp: *const kernel_param, value: Result<T>) -> c_int {
 
 macro_rules! numbers {
     ($($ops:ident $set:ident $get:ident $type:ty, $parse:expr, $format:literal;)*) => {$(
+        /// Sets a parameter from its text: -EINVAL when that is no number, -ERANGE when it does not
+        /// fit.
+        ///
         /// # Safety
         /// `val` is NULL or a string; `kp` is valid and its variable has the type of the parameter.
         /// # Context
@@ -144,6 +147,8 @@ macro_rules! numbers {
             unsafe { store(kp, text(val).and_then(parse)) }
         }
 
+        /// Writes a parameter and a newline to `buffer`; gives their length.
+        ///
         /// # Safety
         /// `buffer` is writable for a page; `kp` is valid and its variable has the type of the parameter.
         /// # Context
@@ -182,6 +187,8 @@ numbers! {
     param_ops_hexint param_set_hexint param_get_hexint u32, unsigned, "{:#08x}";
 }
 
+/// `param_set_uint` that refuses a number outside `min..=max` with -EINVAL.
+///
 /// # Safety
 /// As for `param_set_uint`.
 /// # Context
@@ -213,6 +220,9 @@ unsafe fn truth(val: *const c_char) -> Result<bool> {
     parse_bool(unsafe { text(val) }?)
 }
 
+/// Sets a `bool` from a yes or no (y, t, 1, on; n, f, 0, off; in either case); -EINVAL for anything
+/// else, and for no text at all.
+///
 /// # Safety
 /// `val` is NULL or a string; `kp` is valid and its variable a `bool`.
 /// # Context
@@ -223,6 +233,8 @@ pub unsafe extern "C" fn param_set_bool(val: *const c_char, kp: *const kernel_pa
     unsafe { store(kp, truth(val)) }
 }
 
+/// Writes Y or N and a newline to `buffer`; gives their length.
+///
 /// # Safety
 /// `buffer` is writable for a page; `kp` is valid and its variable a `bool`.
 /// # Context
@@ -233,6 +245,8 @@ pub unsafe extern "C" fn param_get_bool(buffer: *mut c_char, kp: *const kernel_p
     unsafe { show(buffer, if arg::<u8>(kp).read() != 0 { b"Y" } else { b"N" }) }
 }
 
+/// Sets a `bool` to the opposite of what the text says.
+///
 /// # Safety
 /// As for `param_set_bool`.
 /// # Context
@@ -243,6 +257,8 @@ pub unsafe extern "C" fn param_set_invbool(val: *const c_char, kp: *const kernel
     unsafe { store(kp, truth(val).map(|value| !value)) }
 }
 
+/// Writes the opposite of a `bool`, as Y or N and a newline, to `buffer`; gives their length.
+///
 /// # Safety
 /// As for `param_get_bool`.
 /// # Context
@@ -253,6 +269,8 @@ pub unsafe extern "C" fn param_get_invbool(buffer: *mut c_char, kp: *const kerne
     unsafe { show(buffer, if arg::<u8>(kp).read() != 0 { b"N" } else { b"Y" }) }
 }
 
+/// [`param_set_bool`] that refuses to switch off what is on with -EROFS.
+///
 /// # Safety
 /// As for `param_set_bool`.
 /// # Context
@@ -270,6 +288,8 @@ pub unsafe extern "C" fn param_set_bool_enable_only(
     unsafe { store(kp, value) }
 }
 
+/// [`param_set_bool`] for an `int` that becomes 0 or 1.
+///
 /// # Safety
 /// `val` is NULL or a string; `kp` is valid and its variable an `int`.
 /// # Context
@@ -280,6 +300,9 @@ pub unsafe extern "C" fn param_set_bint(val: *const c_char, kp: *const kernel_pa
     unsafe { store(kp, truth(val).map(c_int::from)) }
 }
 
+/// Gives the variable a copy of the text, and frees the copy of an earlier call; -ENOSPC when the
+/// text is too long.
+///
 /// # Safety
 /// `val` is NULL or a string; `kp` is valid and its variable a `char *`.
 /// # Context
@@ -312,6 +335,8 @@ fn free_charp(string: *mut c_char) {
     }
 }
 
+/// Writes a string and a newline to `buffer`; gives their length.
+///
 /// # Safety
 /// `buffer` is writable for a page; `kp` is valid and its variable a `char *`.
 /// # Context
@@ -324,6 +349,8 @@ pub unsafe extern "C" fn param_get_charp(buffer: *mut c_char, kp: *const kernel_
     unsafe { show(buffer, text(string).unwrap_or(b"(null)")) }
 }
 
+/// Sets the variable to NULL and frees its string if it is a copy that [`param_set_charp`] made.
+///
 /// # Safety
 /// `arg` is the address of a `char *` variable.
 /// # Context
@@ -334,6 +361,9 @@ pub unsafe extern "C" fn param_free_charp(arg: *mut c_void) {
     free_charp(unsafe { arg.cast::<*mut c_char>().replace(ptr::null_mut()) });
 }
 
+/// Copies the text into the buffer of the parameter; -ENOSPC, with the buffer as it was, when it
+/// does not fit.
+///
 /// # Safety
 /// `val` is NULL or a string; `kp` is valid and its `str` describes a buffer.
 /// # Context
@@ -356,6 +386,8 @@ pub unsafe extern "C" fn param_set_copystring(
     }
 }
 
+/// Writes the string in the buffer of the parameter and a newline to `buffer`; gives their length.
+///
 /// # Safety
 /// `buffer` is writable for a page; `kp` is valid and its `str` describes a buffer that holds a string.
 /// # Context

@@ -155,6 +155,8 @@ unsafe fn usable(object: *const c_void) -> usize {
     })
 }
 
+/// Allocates `size` bytes; NULL without memory or above `KMALLOC_MAX_SIZE`, `ZERO_SIZE_PTR` for 0.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -164,6 +166,8 @@ pub unsafe extern "C" fn kmalloc(size: usize, flags: sys::gfp_t) -> *mut c_void 
     alloc(size, flags)
 }
 
+/// [`kmalloc`] of zeros.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -173,6 +177,8 @@ pub unsafe extern "C" fn kzalloc(size: usize, flags: sys::gfp_t) -> *mut c_void 
     alloc(size, flags | gfp::ZERO)
 }
 
+/// [`kmalloc`] of `n` elements; NULL when the product overflows.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -182,6 +188,8 @@ pub unsafe extern "C" fn kmalloc_array(n: usize, size: usize, flags: sys::gfp_t)
     n.checked_mul(size).map_or(ptr::null_mut(), |bytes| alloc(bytes, flags))
 }
 
+/// [`kmalloc_array`] of zeros.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -216,6 +224,8 @@ pub unsafe extern "C" fn krealloc(
     new
 }
 
+/// `krealloc` to `new_n` elements; NULL, with `p` as it was, when the product overflows.
+///
 /// # Safety
 /// As for `krealloc`.
 /// # Context
@@ -234,6 +244,8 @@ pub unsafe extern "C" fn krealloc_array(
     }
 }
 
+/// Frees an object of kmalloc, or of a cache; NULL and `ZERO_SIZE_PTR` are allowed.
+///
 /// # Safety
 /// `objp` is NULL or a live object of this allocator that nobody uses any more.
 /// # Context
@@ -244,6 +256,8 @@ pub unsafe extern "C" fn kfree(objp: *const c_void) {
     unsafe { free(objp) };
 }
 
+/// [`kfree`]: there are no strings in read-only memory that would stay.
+///
 /// # Safety
 /// `x` came from `kstrdup_const`, which always copies here.
 /// # Context
@@ -254,6 +268,8 @@ pub unsafe extern "C" fn kfree_const(x: *const c_void) {
     unsafe { free(x) };
 }
 
+/// Overwrites an object with zeros and frees it.
+///
 /// # Safety
 /// As for `kfree`.
 /// # Context
@@ -279,6 +295,8 @@ pub(crate) unsafe fn wipe(addr: *mut u8, len: usize) {
     }
 }
 
+/// How many bytes of an object may be used, which may be more than were asked for; 0 for NULL.
+///
 /// # Safety
 /// `objp` is NULL or a live object of this allocator.
 /// # Context
@@ -300,6 +318,8 @@ pub unsafe extern "C" fn kmalloc_size_roundup(size: usize) -> usize {
     size
 }
 
+/// A copy of `len` bytes in new memory, or NULL.
+///
 /// # Safety
 /// `src` is readable for `len` bytes.
 /// # Context
@@ -314,6 +334,8 @@ pub unsafe extern "C" fn kmemdup(src: *const c_void, len: usize, gfp: sys::gfp_t
     copy
 }
 
+/// [`kmemdup`] of `count` elements; NULL when the product overflows.
+///
 /// # Safety
 /// `src` is readable for `count` elements of that size.
 /// # Context
@@ -332,6 +354,8 @@ pub unsafe extern "C" fn kmemdup_array(
     }
 }
 
+/// A copy of a string in new memory; NULL without memory, or of NULL.
+///
 /// # Safety
 /// `s` is NULL or a NUL-terminated string.
 /// # Context
@@ -345,6 +369,8 @@ pub unsafe extern "C" fn kstrdup(s: *const c_char, gfp: sys::gfp_t) -> *mut c_ch
     dup_bytes(unsafe { std::ffi::CStr::from_ptr(s) }.to_bytes(), gfp)
 }
 
+/// [`kstrdup`]: always a copy, where Linux gives a string in read-only memory itself.
+///
 /// # Safety
 /// As for `kstrdup`.
 /// # Context
@@ -355,6 +381,8 @@ pub unsafe extern "C" fn kstrdup_const(s: *const c_char, gfp: sys::gfp_t) -> *co
     unsafe { kstrdup(s, gfp) }
 }
 
+/// A terminated copy of a string of at most `max` bytes; NULL without memory, or of NULL.
+///
 /// # Safety
 /// `s` is NULL, or readable up to its NUL or for `max` bytes.
 /// # Context
@@ -370,6 +398,8 @@ pub unsafe extern "C" fn kstrndup(s: *const c_char, max: usize, gfp: sys::gfp_t)
     dup_bytes(unsafe { std::slice::from_raw_parts(s.cast(), len) }, gfp)
 }
 
+/// A copy of `len` bytes with a zero behind them; NULL without memory, or of NULL.
+///
 /// # Safety
 /// `s` is readable for `len` bytes.
 /// # Context

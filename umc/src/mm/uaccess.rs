@@ -23,6 +23,9 @@ fn is_bad(addr: *const c_void) -> bool {
     addr.addr() < PAGE_SIZE || addr.addr() > usize::MAX - PAGE_SIZE
 }
 
+/// Copies `n` bytes from the caller of a request; 0, or `n` when the address cannot be one, with
+/// `to` zeroed then.
+///
 /// # Safety
 /// `to` is writable and `from`, unless it is refused, readable for `n` bytes.
 /// # Context
@@ -46,6 +49,8 @@ pub unsafe extern "C" fn copy_from_user(
     0
 }
 
+/// Copies `n` bytes to the caller of a request; 0, or `n` when the address cannot be one.
+///
 /// # Safety
 /// `from` is readable and `to`, unless it is refused, writable for `n` bytes.
 /// # Context
@@ -60,6 +65,8 @@ pub unsafe extern "C" fn copy_to_user(to: *mut c_void, from: *const c_void, n: c
     0
 }
 
+/// Zeroes `n` bytes of the caller of a request; 0, or `n` when the address cannot be one.
+///
 /// # Safety
 /// `to`, unless it is refused, is writable for `n` bytes.
 /// # Context
@@ -112,6 +119,8 @@ pub unsafe extern "C" fn strnlen_user(str: *const c_char, n: c_long) -> c_long {
     unsafe { libc::strnlen(str, n as usize) as c_long + 1 }
 }
 
+/// A copy of `len` bytes of the caller, for kfree; an error pointer, `EFAULT` or `ENOMEM`, else.
+///
 /// # Safety
 /// `src`, unless it is refused, is readable for `len` bytes.
 /// # Context
@@ -126,6 +135,8 @@ pub unsafe extern "C" fn memdup_user(src: *const c_void, len: usize) -> *mut c_v
     if copy.is_null() { err_ptr(Errno::ENOMEM) } else { copy }
 }
 
+/// A copy of `len` bytes of the caller, for kvfree; an error pointer, `EFAULT` or `ENOMEM`, else.
+///
 /// # Safety
 /// `src`, unless it is refused, is readable for `len` bytes.
 /// # Context
@@ -140,6 +151,8 @@ pub unsafe extern "C" fn vmemdup_user(src: *const c_void, len: usize) -> *mut c_
     if copy.is_null() { err_ptr(Errno::ENOMEM) } else { copy }
 }
 
+/// [`memdup_user`] with a zero behind the bytes.
+///
 /// # Safety
 /// `src`, unless it is refused, is readable for `len` bytes.
 /// # Context
@@ -154,6 +167,9 @@ pub unsafe extern "C" fn memdup_user_nul(src: *const c_void, len: usize) -> *mut
     if copy.is_null() { err_ptr(Errno::ENOMEM) } else { copy.cast() }
 }
 
+/// A copy of a string of the caller that takes at most `len` bytes with its zero; an error pointer,
+/// `EINVAL` when it is longer, `EFAULT` or `ENOMEM`, else.
+///
 /// # Safety
 /// `src`, unless it is refused, is a string.
 /// # Context

@@ -348,7 +348,8 @@ pub unsafe extern "C" fn iov_iter_npages(i: *const sys::iov_iter, maxpages: c_in
     let mut pages = 0;
     if !discards(&iter) {
         let total = remaining(&iter);
-        // SAFETY: the caller's contract.
+        // SAFETY: the segments and pages of the caller's iterator are valid, and `iter` is a copy
+        // of it; nothing of what they hold is read.
         unsafe {
             walk(&mut iter, total, |base, _, len| {
                 pages += ((base.addr() % PAGE_SIZE) + len).div_ceil(PAGE_SIZE);

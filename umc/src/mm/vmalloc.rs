@@ -89,6 +89,8 @@ fn kv_alloc(size: usize, flags: gfp::gfp_t) -> *mut c_void {
     if size <= KMALLOC_TRY_MAX { slab::alloc(size, flags) } else { alloc(size, flags) }
 }
 
+/// Allocates `size` bytes at a page boundary; NULL without memory or when `size` is 0.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -101,6 +103,8 @@ pub unsafe extern "C" fn __vmalloc(size: c_ulong, gfp_mask: sys::gfp_t) -> *mut 
     alloc(size as usize, gfp_mask)
 }
 
+/// [`__vmalloc`] with `GFP_KERNEL`.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -111,6 +115,8 @@ pub unsafe extern "C" fn vmalloc(size: c_ulong) -> *mut c_void {
     unsafe { __vmalloc(size, gfp::KERNEL) }
 }
 
+/// [`vmalloc`] of zeros.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -121,6 +127,8 @@ pub unsafe extern "C" fn vzalloc(size: c_ulong) -> *mut c_void {
     unsafe { __vmalloc(size, gfp::KERNEL | gfp::ZERO) }
 }
 
+/// [`vzalloc`]: memory that could be shown to user space.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -131,6 +139,8 @@ pub unsafe extern "C" fn vmalloc_user(size: c_ulong) -> *mut c_void {
     unsafe { vzalloc(size) }
 }
 
+/// [`vmalloc`]: there is one node.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -141,6 +151,8 @@ pub unsafe extern "C" fn vmalloc_node(size: c_ulong, _node: c_int) -> *mut c_voi
     unsafe { vmalloc(size) }
 }
 
+/// [`vzalloc`]: there is one node.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -151,6 +163,8 @@ pub unsafe extern "C" fn vzalloc_node(size: c_ulong, _node: c_int) -> *mut c_voi
     unsafe { vzalloc(size) }
 }
 
+/// [`vmalloc`]: no device is limited to 32 bits of address.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -161,6 +175,8 @@ pub unsafe extern "C" fn vmalloc_32(size: c_ulong) -> *mut c_void {
     unsafe { vmalloc(size) }
 }
 
+/// [`__vmalloc`] of `n` elements; NULL when the product overflows.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -174,6 +190,8 @@ pub unsafe extern "C" fn __vmalloc_array(n: usize, size: usize, flags: sys::gfp_
     }
 }
 
+/// [`__vmalloc_array`] with `GFP_KERNEL`.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -184,6 +202,8 @@ pub unsafe extern "C" fn vmalloc_array(n: usize, size: usize) -> *mut c_void {
     unsafe { __vmalloc_array(n, size, gfp::KERNEL) }
 }
 
+/// [`__vmalloc_array`] of zeros.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -194,6 +214,8 @@ pub unsafe extern "C" fn __vcalloc(n: usize, size: usize, flags: sys::gfp_t) -> 
     unsafe { __vmalloc_array(n, size, flags | gfp::ZERO) }
 }
 
+/// [`vmalloc_array`] of zeros.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -204,6 +226,8 @@ pub unsafe extern "C" fn vcalloc(n: usize, size: usize) -> *mut c_void {
     unsafe { __vcalloc(n, size, gfp::KERNEL) }
 }
 
+/// Frees a block of vmalloc; NULL is allowed, any other address ends the node.
+///
 /// # Safety
 /// `addr` is NULL or came from vmalloc, and nobody uses the block any more.
 /// # Context
@@ -215,6 +239,8 @@ pub unsafe extern "C" fn vfree(addr: *const c_void) {
     assert!(freed, "vfree: {addr:p} did not come from vmalloc");
 }
 
+/// [`vfree`], which needs no other context here.
+///
 /// # Safety
 /// As for `vfree`.
 /// # Context
@@ -225,6 +251,8 @@ pub unsafe extern "C" fn vfree_atomic(addr: *const c_void) {
     unsafe { vfree(addr) };
 }
 
+/// Whether an address lies in a live block of vmalloc.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -234,6 +262,9 @@ pub unsafe extern "C" fn is_vmalloc_addr(x: *const c_void) -> bool {
     block_of(x.addr()).is_some()
 }
 
+/// A page whose address is this one, rounded down: for handing on only. Memory of vmalloc has no
+/// real pages, so it cannot be counted.
+///
 /// # Safety
 /// `addr` lies in a live block.
 /// # Context
@@ -243,6 +274,8 @@ pub unsafe extern "C" fn vmalloc_to_page(addr: *const c_void) -> *mut sys::page 
     mm::page_of(addr.cast())
 }
 
+/// The number of the page that [`vmalloc_to_page`] gives.
+///
 /// # Safety
 /// `addr` lies in a live block.
 /// # Context
@@ -252,6 +285,9 @@ pub unsafe extern "C" fn vmalloc_to_pfn(addr: *const c_void) -> c_ulong {
     mm::pfn_of(mm::page_of(addr.cast())) as c_ulong
 }
 
+/// Allocates `size` bytes as kmalloc does when they are few, else as vmalloc does; NULL without
+/// memory.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -261,6 +297,8 @@ pub unsafe extern "C" fn kvmalloc(size: usize, flags: sys::gfp_t) -> *mut c_void
     kv_alloc(size, flags)
 }
 
+/// [`kvmalloc`] of zeros.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -270,6 +308,8 @@ pub unsafe extern "C" fn kvzalloc(size: usize, flags: sys::gfp_t) -> *mut c_void
     kv_alloc(size, flags | gfp::ZERO)
 }
 
+/// [`kvmalloc`] of `n` elements; NULL when the product overflows.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -279,6 +319,8 @@ pub unsafe extern "C" fn kvmalloc_array(n: usize, size: usize, flags: sys::gfp_t
     n.checked_mul(size).map_or(ptr::null_mut(), |bytes| kv_alloc(bytes, flags))
 }
 
+/// [`kvmalloc_array`] of zeros.
+///
 /// # Safety
 /// None beyond the C types.
 /// # Context
@@ -288,6 +330,8 @@ pub unsafe extern "C" fn kvcalloc(n: usize, size: usize, flags: sys::gfp_t) -> *
     n.checked_mul(size).map_or(ptr::null_mut(), |bytes| kv_alloc(bytes, flags | gfp::ZERO))
 }
 
+/// A copy of `len` bytes in new memory of [`kvmalloc`], or NULL.
+///
 /// # Safety
 /// `src` is readable for `len` bytes.
 /// # Context
@@ -302,6 +346,9 @@ pub unsafe extern "C" fn kvmemdup(src: *const c_void, len: usize, gfp: sys::gfp_
     copy
 }
 
+/// Moves an object to new memory of `size` bytes; NULL, with `p` as it was, without memory. Always
+/// a copy.
+///
 /// # Safety
 /// `p` is NULL or came from kmalloc or vmalloc; it is gone afterwards unless NULL is returned.
 /// # Context
@@ -328,6 +375,8 @@ pub unsafe extern "C" fn kvrealloc(
     new
 }
 
+/// Frees what came from kmalloc or vmalloc; NULL is allowed.
+///
 /// # Safety
 /// `addr` is NULL or came from kmalloc or vmalloc, and nobody uses it any more.
 /// # Context
@@ -342,6 +391,8 @@ pub unsafe extern "C" fn kvfree(addr: *const c_void) {
     }
 }
 
+/// Overwrites `len` bytes with zeros and frees the object.
+///
 /// # Safety
 /// As for `kvfree`; the object has at least `len` bytes.
 /// # Context

@@ -27,6 +27,8 @@ fn value(entry: *mut c_void) -> Option<*mut c_void> {
     (!entry.is_null()).then_some(entry)
 }
 
+/// The entry at `index`, or NULL.
+///
 /// # Safety
 /// `xa` is a valid array.
 /// # Context
@@ -37,6 +39,9 @@ pub unsafe extern "C" fn xa_load(xa: *mut sys::xarray, index: c_ulong) -> *mut c
     unsafe { table(xa) }.get(index)
 }
 
+/// Puts `entry` at `index`, or nothing when it is NULL; gives what was there. It does not fail,
+/// where Linux may have no memory.
+///
 /// # Safety
 /// `xa` is a valid array.
 /// # Context
@@ -52,6 +57,8 @@ pub unsafe extern "C" fn __xa_store(
     unsafe { table(xa) }.put(index, value(entry)).unwrap_or(ptr::null_mut())
 }
 
+/// Takes the entry at `index` out and gives it, or NULL.
+///
 /// # Safety
 /// `xa` is a valid array.
 /// # Context
@@ -62,6 +69,8 @@ pub unsafe extern "C" fn __xa_erase(xa: *mut sys::xarray, index: c_ulong) -> *mu
     unsafe { table(xa) }.put(index, None).unwrap_or(ptr::null_mut())
 }
 
+/// Puts `entry` at `index` if `old` is there; gives what was there, which is `old` when it did.
+///
 /// # Safety
 /// `xa` is a valid array.
 /// # Context
@@ -80,6 +89,8 @@ pub unsafe extern "C" fn __xa_cmpxchg(
     seen.unwrap_or(ptr::null_mut())
 }
 
+/// Puts `entry` at `index` if nothing is there; -EBUSY otherwise.
+///
 /// # Safety
 /// `xa` is a valid array.
 /// # Context
@@ -108,6 +119,9 @@ unsafe fn lowest(xa: *const sys::xarray, limit: sys::xa_limit) -> u64 {
     u64::from(limit.min).max(u64::from(zero_busy))
 }
 
+/// Puts `entry` at the lowest free index within `limit`, and that into `id`; -EBUSY when there is
+/// none.
+///
 /// # Safety
 /// `xa` is a valid array, `id` a valid number.
 /// # Context
@@ -179,6 +193,9 @@ unsafe fn find(
     }
 }
 
+/// The first entry from `*index` to `max`, and its index into `*index`; NULL when there is none.
+/// There are no marks: `_filter` is overlooked.
+///
 /// # Safety
 /// `xa` is a valid array, `index` a valid number.
 /// # Context
@@ -194,6 +211,8 @@ pub unsafe extern "C" fn xa_find(
     unsafe { find(xa, *index, index, max) }
 }
 
+/// [`xa_find`] from the index behind `*index` on.
+///
 /// # Safety
 /// `xa` is a valid array, `index` a valid number.
 /// # Context
@@ -211,6 +230,8 @@ pub unsafe extern "C" fn xa_find_after(
     after.map_or(ptr::null_mut(), |from| unsafe { find(xa, from, index, max) })
 }
 
+/// Whether there is no entry.
+///
 /// # Safety
 /// `xa` is a valid array.
 /// # Context
@@ -221,6 +242,8 @@ pub unsafe extern "C" fn xa_empty(xa: *const sys::xarray) -> bool {
     unsafe { table(xa) }.is_empty()
 }
 
+/// Takes all entries out and frees the array's memory.
+///
 /// # Safety
 /// `xa` is a valid array. What the entries point to is the caller's business.
 /// # Context

@@ -150,6 +150,10 @@ fn call(request: Request, wait: c_int) -> c_int {
     0
 }
 
+/// Runs a program of the host with the additions of the kernel to its environment, waits as `wait`
+/// says, and gives its wait status, 0, or a negative error. With `UMH_NO_WAIT` a failure is only
+/// logged.
+///
 /// # Safety
 /// `path` is a string; `argv` and `envp` are NULL or arrays of strings that end with NULL.
 /// # Context
@@ -168,6 +172,8 @@ pub unsafe extern "C" fn call_usermodehelper(
 type InitFn = Option<unsafe extern "C" fn(*mut sys::subprocess_info, *mut sys::cred) -> c_int>;
 type CleanupFn = Option<unsafe extern "C" fn(*mut sys::subprocess_info)>;
 
+/// Notes what [`call_usermodehelper_exec`] is to run; NULL without memory.
+///
 /// # Safety
 /// As for `call_usermodehelper`, until `call_usermodehelper_exec` has returned or `cleanup` was called.
 /// # Context
@@ -193,6 +199,10 @@ pub unsafe extern "C" fn call_usermodehelper_setup(
     info
 }
 
+/// Calls `init`, runs the program as [`call_usermodehelper`] does, calls `cleanup`, and frees
+/// `info`. With `UMH_NO_WAIT` the cleanup comes before the program ends, since all it needs was
+/// copied.
+///
 /// # Safety
 /// `info` came from `call_usermodehelper_setup`; it is gone afterwards.
 /// # Context

@@ -7,6 +7,9 @@ use std::sync::atomic::Ordering;
 use super::{Task, current_task, schedule_timeout as sleep_for, set_state, wake_up};
 use crate::{context, sys};
 
+/// Sleeps until the task is woken, or until a signal that its state allows; in `TASK_RUNNING` it
+/// only lets others run.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -16,6 +19,8 @@ pub unsafe extern "C" fn schedule() {
     super::schedule(current_task());
 }
 
+/// [`schedule`] with preemption on while it sleeps.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -28,6 +33,9 @@ pub unsafe extern "C" fn schedule_preempt_disabled() {
     context::enter(task, context::PREEMPT);
 }
 
+/// [`schedule`] for at most `timeout` jiffies; gives those that were left, 0 after the timeout.
+/// `MAX_SCHEDULE_TIMEOUT` is for ever.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -43,6 +51,9 @@ fn sleep_in(state: u32, timeout: c_long) -> c_long {
     sleep_for(task, timeout)
 }
 
+/// Sets the state and sleeps for at most `timeout` jiffies, or until a wake-up or any signal; gives
+/// the jiffies that were left.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -52,6 +63,9 @@ pub unsafe extern "C" fn schedule_timeout_interruptible(timeout: c_long) -> c_lo
     sleep_in(sys::TASK_INTERRUPTIBLE, timeout)
 }
 
+/// Sets the state and sleeps for at most `timeout` jiffies, or until a wake-up or SIGKILL; gives
+/// the jiffies that were left.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -61,6 +75,9 @@ pub unsafe extern "C" fn schedule_timeout_killable(timeout: c_long) -> c_long {
     sleep_in(sys::TASK_WAKEKILL | sys::TASK_UNINTERRUPTIBLE, timeout)
 }
 
+/// Sets the state and sleeps for at most `timeout` jiffies, or until a wake-up; gives the jiffies
+/// that were left.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -70,6 +87,8 @@ pub unsafe extern "C" fn schedule_timeout_uninterruptible(timeout: c_long) -> c_
     sleep_in(sys::TASK_UNINTERRUPTIBLE, timeout)
 }
 
+/// [`schedule_timeout_uninterruptible`] that the load average would not count; there is none here.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -92,6 +111,9 @@ pub unsafe extern "C" fn io_schedule() {
     super::schedule(task);
 }
 
+/// [`schedule_timeout`] of a task that waits for I/O: reports of hung tasks say so, nothing is
+/// accounted.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -103,6 +125,9 @@ pub unsafe extern "C" fn io_schedule_timeout(timeout: c_long) -> c_long {
     sleep_for(task, timeout)
 }
 
+/// Lets others run in a long loop. Always 0: the host takes the CPU away by itself, and only a
+/// simulation switches here.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -130,6 +155,8 @@ pub unsafe extern "C" fn cpu_relax() {
     if ops.is_simulated != 0 { ops.yield_now() } else { std::hint::spin_loop() }
 }
 
+/// Lets others run, and leaves the task in `TASK_RUNNING`.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -142,6 +169,9 @@ pub unsafe extern "C" fn r#yield() {
     task.kernel.ops.yield_now();
 }
 
+/// Wakes `task` out of an interruptible or uninterruptible sleep; 1 when this did it, 0 when it was
+/// awake.
+///
 /// # Safety
 /// `task` is kept by a reference or a lock of the caller.
 /// # Context
@@ -153,6 +183,8 @@ pub unsafe extern "C" fn wake_up_process(task: *mut sys::task_struct) -> c_int {
         .into()
 }
 
+/// Wakes `task` if its state is among the bits of `state`; 1 when this did it.
+///
 /// # Safety
 /// `task` is kept by a reference or a lock of the caller.
 /// # Context

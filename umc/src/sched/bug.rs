@@ -145,6 +145,9 @@ unsafe fn place(
     format!("{place}: {}", unsafe { string::lossy(condition) })
 }
 
+/// `BUG`: writes the place, the condition, the stack and the last lines of the log to standard
+/// error, and ends the process.
+///
 /// # Safety
 /// The strings are valid; `condition` may be NULL.
 /// # Context
@@ -161,6 +164,8 @@ pub unsafe extern "C" fn umc_bug(
     die(&format!("kernel BUG at {place}"), "umc_bug")
 }
 
+/// `WARN_ON`: writes the place, the condition and the stack to the kernel log, and goes on.
+///
 /// # Safety
 /// The strings are valid; `condition` may be NULL.
 /// # Context

@@ -114,6 +114,8 @@ static SINGLE: [sys::cpumask; CPUS_MAX as usize] = {
     masks
 };
 
+/// The number of CPUs of the caller's kernel: that of its configuration, not of the host.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -123,6 +125,8 @@ pub unsafe extern "C" fn umc_num_online_cpus() -> c_uint {
     count(sched::current_kernel())
 }
 
+/// The mask of the CPUs of the caller's kernel; it never changes.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -132,6 +136,8 @@ pub unsafe extern "C" fn umc_cpu_online_mask() -> *const sys::cpumask {
     &MASKS[count(sched::current_kernel()) as usize]
 }
 
+/// The mask of all CPUs that any kernel may have.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -141,6 +147,8 @@ pub unsafe extern "C" fn umc_cpu_possible_mask() -> *const sys::cpumask {
     &MASKS[CPUS_MAX as usize]
 }
 
+/// The mask of one CPU, which is below `NR_CPUS`; it never changes.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -207,6 +215,8 @@ pub unsafe extern "C" fn __alloc_percpu_gfp(
     unsafe { __alloc_percpu(size, align) }
 }
 
+/// Frees slots of [`__alloc_percpu`]; NULL is allowed.
+///
 /// # Safety
 /// `slots` is NULL or came from [`__alloc_percpu`], and is not used any more.
 /// # Context

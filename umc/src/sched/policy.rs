@@ -22,7 +22,7 @@ pub unsafe extern "C" fn set_cpus_allowed_ptr(
     task: *mut sys::task_struct,
     mask: *const sys::cpumask,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `task` is kept by the caller, and `mask` is valid through the call.
     let (mask, online) = unsafe { (*mask, cpumask::online(Task::from_sys(task).kernel)) };
     let usable = mask.bits[0] & online.bits[0];
     if usable == 0 {
@@ -51,7 +51,8 @@ pub unsafe extern "C" fn task_cpu(task: *const sys::task_struct) -> c_uint {
 /// # Safety
 /// `task` is kept by the caller.
 unsafe fn set_priority(task: *mut sys::task_struct, policy: u32, rt: u32, prio: i32) {
-    // SAFETY: the caller's contract; the fields are only shown, so a race with a reader is harmless.
+    // SAFETY: `task` is kept by the caller; the fields are only shown, so a race with a reader is
+    // harmless.
     unsafe {
         (*task).policy = policy;
         (*task).rt_priority = rt;
@@ -112,7 +113,8 @@ pub unsafe extern "C" fn sched_set_fifo_low(task: *mut sys::task_struct) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sched_set_normal(task: *mut sys::task_struct, nice: c_int) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `task` is kept by the caller; the fields are only shown, so a race with a reader is
+    // harmless.
     unsafe {
         (*task).policy = sys::SCHED_NORMAL;
         (*task).rt_priority = 0;
@@ -138,7 +140,8 @@ pub unsafe extern "C" fn sched_setscheduler(
     if policy < 0 || realtime != (1..sys::MAX_RT_PRIO as c_int).contains(&rt) {
         return Errno::EINVAL.neg();
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `task` is kept by the caller; only a racing `set_user_nice` writes the priority that
+    // is read.
     unsafe {
         let prio = if realtime { sys::MAX_RT_PRIO as c_int - 1 - rt } else { (*task).static_prio };
         set_priority(task, policy as u32, rt as u32, prio);
@@ -146,6 +149,8 @@ pub unsafe extern "C" fn sched_setscheduler(
     0
 }
 
+/// Names a task, cut to 15 bytes.
+///
 /// # Safety
 /// `task` is kept by the caller; `comm` is a C string.
 /// # Context

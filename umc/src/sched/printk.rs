@@ -321,6 +321,9 @@ pub unsafe extern "C" fn umc_printk_emit(text: *const c_char, len: usize) {
     }
 }
 
+/// Whether a message may be written now: 1 for the first ten in five seconds, in one count for the
+/// whole kernel. How many were held back is logged once the time is over.
+///
 /// # Safety
 /// `func` is a valid string.
 /// # Context
@@ -342,6 +345,9 @@ pub unsafe extern "C" fn __printk_ratelimit(func: *const c_char) -> c_int {
     c_int::from(verdict.allowed)
 }
 
+/// Whether `interval_msec` have passed since the last true answer, whose tick is kept in
+/// `*caller_jiffies`.
+///
 /// # Safety
 /// `caller_jiffies` is valid and the caller's alone.
 /// # Context

@@ -29,6 +29,8 @@ fn below(ceil: u32, mut next: impl FnMut() -> u32) -> u32 {
     }
 }
 
+/// Fills `buf` with random bytes, fit for keys; in a simulation they repeat with its seed.
+///
 /// # Safety
 /// `buf` has room for `len` bytes.
 /// # Context
@@ -36,7 +38,8 @@ fn below(ceil: u32, mut next: impl FnMut() -> u32) -> u32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn get_random_bytes(buf: *mut c_void, len: usize) {
     if len > 0 {
-        // SAFETY: the caller's contract; bytes have no invalid values.
+        // SAFETY: `buf` has room for `len` bytes through the call, and once zeroed they are
+        // initialised.
         let bytes = unsafe {
             buf.cast::<u8>().write_bytes(0, len);
             std::slice::from_raw_parts_mut(buf.cast::<u8>(), len)
@@ -45,6 +48,8 @@ pub unsafe extern "C" fn get_random_bytes(buf: *mut c_void, len: usize) {
     }
 }
 
+/// A random number, all values equally likely.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -54,6 +59,8 @@ pub unsafe extern "C" fn get_random_u8() -> u8 {
     u8::from_ne_bytes(fill())
 }
 
+/// A random number, all values equally likely.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -63,6 +70,8 @@ pub unsafe extern "C" fn get_random_u16() -> u16 {
     u16::from_ne_bytes(fill())
 }
 
+/// A random number, all values equally likely.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -72,6 +81,8 @@ pub unsafe extern "C" fn get_random_u32() -> u32 {
     u32::from_ne_bytes(fill())
 }
 
+/// A random number, all values equally likely.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -81,6 +92,8 @@ pub unsafe extern "C" fn get_random_u64() -> u64 {
     u64::from_ne_bytes(fill())
 }
 
+/// A random number below `ceil`, all values equally likely; any number when `ceil` is 0.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -104,6 +117,8 @@ fn step(state: &mut sys::rnd_state) -> u32 {
     result
 }
 
+/// The next number of the sequence of `state`, which is not that of Linux for the same seed.
+///
 /// # Safety
 /// `state` is valid and the caller's alone.
 /// # Context
@@ -114,6 +129,8 @@ pub unsafe extern "C" fn prandom_u32_state(state: *mut sys::rnd_state) -> u32 {
     step(unsafe { &mut *state })
 }
 
+/// Fills `buf` from the sequence of `state`, four bytes a step.
+///
 /// # Safety
 /// `state` is valid and the caller's alone; `buf` has room for `nbytes`.
 /// # Context
@@ -133,6 +150,8 @@ pub unsafe extern "C" fn prandom_bytes_state(
     }
 }
 
+/// Begins the sequence of `state` that belongs to `seed`.
+///
 /// # Safety
 /// `state` is valid and the caller's alone.
 /// # Context

@@ -75,6 +75,9 @@ fn report(func: &str, suppressed: c_int) {
     }
 }
 
+/// Whether an event may be shown: 1 for `burst` of them in `interval` ticks, 0 for the rest and
+/// while another thread asks. The number left out is logged with `func` once the interval is over.
+///
 /// # Safety
 /// `rs` is a valid state, `func` a valid string.
 /// # Context
@@ -105,6 +108,8 @@ pub unsafe extern "C" fn ___ratelimit(rs: *mut sys::ratelimit_state, func: *cons
     c_int::from(verdict.allowed)
 }
 
+/// Logs how many events a limit with `RATELIMIT_MSG_ON_RELEASE` left out.
+///
 /// # Safety
 /// `rs` is a valid state that nobody uses any more.
 /// # Context

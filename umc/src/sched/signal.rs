@@ -102,6 +102,9 @@ fn valid(sig: c_int) -> bool {
     (1..=sys::_NSIG as c_int).contains(&sig)
 }
 
+/// Lets `sig` reach the calling task from any sender; until then it is dropped. A number that is no
+/// signal is overlooked.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -113,6 +116,8 @@ pub unsafe extern "C" fn allow_signal(sig: c_int) {
     }
 }
 
+/// Lets `sig` reach the calling task from the kernel; from others it is still dropped.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -124,6 +129,8 @@ pub unsafe extern "C" fn allow_kernel_signal(sig: c_int) {
     }
 }
 
+/// Drops `sig` for the calling task from now on, and one that is pending.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -138,6 +145,9 @@ pub unsafe extern "C" fn disallow_signal(sig: c_int) {
     }
 }
 
+/// Sends `sig` to `task` and ends its interruptible sleep; one that the task does not allow is
+/// dropped, which is no error. -EINVAL for a number that is none.
+///
 /// # Safety
 /// `task` is kept by a reference or a lock of the caller.
 /// # Context
@@ -152,6 +162,8 @@ pub unsafe extern "C" fn send_sig(
     crate::errno::to_ret(send(sig, unsafe { Task::from_sys(task) }, from_kernel != 0))
 }
 
+/// [`send_sig`], from the kernel if `info` is `SEND_SIG_PRIV`; nothing else of `info` is kept.
+///
 /// # Safety
 /// `task` is kept by a reference or a lock of the caller; `info` is `SEND_SIG_NOINFO` or `SEND_SIG_PRIV`.
 /// # Context
@@ -179,6 +191,8 @@ pub unsafe extern "C" fn force_sig(sig: c_int) {
     }
 }
 
+/// Drops every pending signal of `task`.
+///
 /// # Safety
 /// `task` is kept by a reference or a lock of the caller.
 /// # Context
@@ -207,6 +221,8 @@ pub unsafe extern "C" fn kernel_dequeue_signal() -> c_int {
     sig
 }
 
+/// Whether `task` has a signal that ends an interruptible sleep.
+///
 /// # Safety
 /// `task` is kept by a reference or a lock of the caller.
 /// # Context
@@ -219,6 +235,8 @@ pub unsafe extern "C" fn signal_pending(task: *mut sys::task_struct) -> bool {
     task.signals.pending()
 }
 
+/// Whether `task` has a pending SIGKILL.
+///
 /// # Safety
 /// `task` is kept by a reference or a lock of the caller.
 /// # Context
@@ -229,6 +247,8 @@ pub unsafe extern "C" fn fatal_signal_pending(task: *mut sys::task_struct) -> bo
     unsafe { Task::from_sys(task) }.signals.killed()
 }
 
+/// [`fatal_signal_pending`].
+///
 /// # Safety
 /// `task` is kept by a reference or a lock of the caller.
 /// # Context
@@ -239,6 +259,8 @@ pub unsafe extern "C" fn __fatal_signal_pending(task: *mut sys::task_struct) -> 
     unsafe { fatal_signal_pending(task) }
 }
 
+/// Whether a signal would end a sleep of `task` in `state`.
+///
 /// # Safety
 /// `task` is kept by a reference or a lock of the caller.
 /// # Context

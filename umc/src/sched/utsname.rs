@@ -43,6 +43,8 @@ fn names(kernel: &Kernel) -> &sys::new_utsname {
     })
 }
 
+/// The names of the caller's kernel; they live as long as it and never change.
+///
 /// # Safety
 /// The result is only read: several threads may hold it.
 /// # Context

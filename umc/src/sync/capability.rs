@@ -20,6 +20,9 @@ pub fn has(cap: c_int) -> bool {
     (0..=sys::CAP_LAST_CAP as c_int).contains(&cap) && sched::current_creds().caps >> cap & 1 != 0
 }
 
+/// Whether the credentials that the calling task has at the moment include `cap`; no audit record
+/// is made.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -29,6 +32,8 @@ pub unsafe extern "C" fn capable(cap: c_int) -> bool {
     has(cap)
 }
 
+/// [`capable`]: there is one namespace.
+///
 /// # Safety
 /// None: the only namespace is the initial one.
 /// # Context
@@ -38,6 +43,8 @@ pub unsafe extern "C" fn ns_capable(_ns: *mut sys::user_namespace, cap: c_int) -
     has(cap)
 }
 
+/// [`capable`]: there is one namespace, and no audit anyway.
+///
 /// # Safety
 /// None: the only namespace is the initial one.
 /// # Context
@@ -47,6 +54,8 @@ pub unsafe extern "C" fn ns_capable_noaudit(_ns: *mut sys::user_namespace, cap: 
     has(cap)
 }
 
+/// The address that stands for the only user namespace.
+///
 /// # Safety
 /// None: the address is only handed around.
 /// # Context
@@ -58,6 +67,8 @@ pub unsafe extern "C" fn umc_init_user_ns() -> *mut sys::user_namespace {
     ptr::from_ref(&NAMESPACE).cast_mut().cast()
 }
 
+/// The user ID of the calling task's credentials.
+///
 /// # Safety
 /// None.
 /// # Context

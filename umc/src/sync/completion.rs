@@ -155,6 +155,8 @@ impl Completion {
 
 const KILLABLE: u32 = sys::TASK_WAKEKILL | sys::TASK_UNINTERRUPTIBLE;
 
+/// Forgets all reports, those of [`complete_all`] too.
+///
 /// # Safety
 /// `x` is valid, and nobody waits for it.
 /// # Context
@@ -165,6 +167,8 @@ pub unsafe extern "C" fn reinit_completion(x: *mut sys::completion) {
     unsafe { Completion::from_sys(x) }.0.word.store(0, Ordering::SeqCst);
 }
 
+/// Waits for a report and consumes it; signals do not end the wait.
+///
 /// # Safety
 /// `x` is initialized, and stays until the wait returns.
 /// # Context
@@ -175,6 +179,8 @@ pub unsafe extern "C" fn wait_for_completion(x: *mut sys::completion) {
     unsafe { Completion::from_sys(x) }.wait();
 }
 
+/// [`wait_for_completion`]; nothing is accounted as I/O.
+///
 /// # Safety
 /// `x` is initialized, and stays until the wait returns.
 /// # Context
@@ -185,6 +191,9 @@ pub unsafe extern "C" fn wait_for_completion_io(x: *mut sys::completion) {
     unsafe { Completion::from_sys(x) }.wait();
 }
 
+/// Waits in `state` for a report and consumes it: 0, or -ERESTARTSYS for a signal that the state
+/// allows.
+///
 /// # Safety
 /// `x` is initialized, and stays until the wait returns.
 /// # Context
@@ -198,6 +207,8 @@ pub unsafe extern "C" fn wait_for_completion_state(
     crate::errno::to_ret(unsafe { Completion::from_sys(x) }.wait_in(current_task(), state, NEVER))
 }
 
+/// Waits for a report and consumes it: 0, or -ERESTARTSYS for any signal.
+///
 /// # Safety
 /// `x` is initialized, and stays until the wait returns.
 /// # Context
@@ -208,6 +219,8 @@ pub unsafe extern "C" fn wait_for_completion_interruptible(x: *mut sys::completi
     unsafe { wait_for_completion_state(x, sys::TASK_INTERRUPTIBLE) }
 }
 
+/// Waits for a report and consumes it: 0, or -ERESTARTSYS for SIGKILL.
+///
 /// # Safety
 /// `x` is initialized, and stays until the wait returns.
 /// # Context
@@ -218,6 +231,9 @@ pub unsafe extern "C" fn wait_for_completion_killable(x: *mut sys::completion) -
     unsafe { wait_for_completion_state(x, KILLABLE) }
 }
 
+/// Waits for a report for at most `timeout` jiffies: those that were left, at least 1, or 0 after
+/// the timeout.
+///
 /// # Safety
 /// `x` is initialized, and stays until the wait returns.
 /// # Context
@@ -232,6 +248,8 @@ pub unsafe extern "C" fn wait_for_completion_timeout(
     left.unwrap_or(0) as c_ulong
 }
 
+/// [`wait_for_completion_timeout`]; nothing is accounted as I/O.
+///
 /// # Safety
 /// `x` is initialized, and stays until the wait returns.
 /// # Context
@@ -245,6 +263,8 @@ pub unsafe extern "C" fn wait_for_completion_io_timeout(
     unsafe { wait_for_completion_timeout(x, timeout) }
 }
 
+/// [`wait_for_completion_timeout`], or -ERESTARTSYS for any signal.
+///
 /// # Safety
 /// `x` is initialized, and stays until the wait returns.
 /// # Context
@@ -259,6 +279,8 @@ pub unsafe extern "C" fn wait_for_completion_interruptible_timeout(
     left.unwrap_or_else(|error| error.neg().into())
 }
 
+/// [`wait_for_completion_timeout`], or -ERESTARTSYS for SIGKILL.
+///
 /// # Safety
 /// `x` is initialized, and stays until the wait returns.
 /// # Context
@@ -273,6 +295,8 @@ pub unsafe extern "C" fn wait_for_completion_killable_timeout(
     left.unwrap_or_else(|error| error.neg().into())
 }
 
+/// Consumes a report if there is one; never waits for one.
+///
 /// # Safety
 /// `x` is initialized.
 /// # Context
@@ -283,6 +307,8 @@ pub unsafe extern "C" fn try_wait_for_completion(x: *mut sys::completion) -> boo
     unsafe { Completion::from_sys(x) }.try_wait()
 }
 
+/// Whether a wait would return at once; consumes nothing.
+///
 /// # Safety
 /// `x` is initialized.
 /// # Context
@@ -296,6 +322,8 @@ pub unsafe extern "C" fn completion_done(x: *mut sys::completion) -> bool {
     completion.0.word.load(Ordering::Relaxed) != 0
 }
 
+/// Lets one waiter pass, now or later, in the order of their arrival.
+///
 /// # Safety
 /// `x` is initialized.
 /// # Context
@@ -306,6 +334,8 @@ pub unsafe extern "C" fn complete(x: *mut sys::completion) {
     unsafe { Completion::from_sys(x) }.complete();
 }
 
+/// Lets every waiter pass, now and until [`reinit_completion`].
+///
 /// # Safety
 /// `x` is initialized.
 /// # Context

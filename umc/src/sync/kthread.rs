@@ -259,7 +259,8 @@ pub unsafe extern "C" fn kthread_bind(task: *mut sys::task_struct, cpu: c_uint) 
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kthread_bind_mask(task: *mut sys::task_struct, mask: *const sys::cpumask) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the thread is kept by the caller and has not run, so nobody else writes these fields;
+    // `mask` is valid through the call.
     unsafe {
         (*task).cpus_mask = *mask;
         (*task).nr_cpus_allowed = (*mask).bits[0].count_ones() as c_int;
@@ -267,6 +268,9 @@ pub unsafe extern "C" fn kthread_bind_mask(task: *mut sys::task_struct, mask: *c
     }
 }
 
+/// Asks the thread to end and waits until it has; gives its result, or -EINTR when its function
+/// never ran. A parked thread is let on first.
+///
 /// # Safety
 /// `task` is a kernel thread that has not ended, or that the caller keeps with a reference.
 /// # Context
@@ -278,6 +282,8 @@ pub unsafe extern "C" fn kthread_stop(task: *mut sys::task_struct) -> c_int {
     stop(&task)
 }
 
+/// [`kthread_stop`] that drops the caller's reference.
+///
 /// # Safety
 /// As for [`kthread_stop`]; the caller's reference is dropped.
 /// # Context
@@ -289,6 +295,8 @@ pub unsafe extern "C" fn kthread_stop_put(task: *mut sys::task_struct) -> c_int 
     stop(&task)
 }
 
+/// Whether somebody asked the calling kernel thread to end; false for a task that is none.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -298,6 +306,8 @@ pub unsafe extern "C" fn kthread_should_stop() -> bool {
     should(SHOULD_STOP)
 }
 
+/// Whether somebody asked the calling kernel thread to park; false for a task that is none.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -307,6 +317,9 @@ pub unsafe extern "C" fn kthread_should_park() -> bool {
     should(SHOULD_PARK)
 }
 
+/// Whether somebody asked the calling kernel thread to end or to park; false for a task that is
+/// none.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -331,6 +344,8 @@ pub unsafe extern "C" fn kthread_freezable_should_stop(was_frozen: *mut bool) ->
     should(SHOULD_STOP)
 }
 
+/// The function that the thread was made with.
+///
 /// # Safety
 /// `task` is a kernel thread that the caller keeps.
 /// # Context
@@ -342,6 +357,8 @@ pub unsafe extern "C" fn kthread_func(task: *mut sys::task_struct) -> *mut c_voi
     func.map_or(ptr::null_mut(), |func| func as *mut c_void)
 }
 
+/// The argument that the thread was made with.
+///
 /// # Safety
 /// `task` is a kernel thread that the caller keeps.
 /// # Context
@@ -377,6 +394,8 @@ pub unsafe extern "C" fn kthread_park(task: *mut sys::task_struct) -> c_int {
     0
 }
 
+/// Takes the request to park back, and lets a parked thread go on.
+///
 /// # Safety
 /// `task` is a kernel thread that the caller keeps.
 /// # Context
@@ -388,6 +407,8 @@ pub unsafe extern "C" fn kthread_unpark(task: *mut sys::task_struct) {
     unpark(task, kthread_of(task));
 }
 
+/// Parks the calling thread for as long as it is asked to, and returns at once when it is not.
+///
 /// # Safety
 /// The calling task is a kernel thread.
 /// # Context

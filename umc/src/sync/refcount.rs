@@ -47,6 +47,9 @@ fn dec_and_test(count: &AtomicI32) -> bool {
     count.fetch_sub(1, Ordering::AcqRel) == 1
 }
 
+/// Fixes a counter that went wrong at the value that no later change makes zero, and logs what was
+/// wrong: it leaks rather than be used when freed.
+///
 /// # Safety
 /// `r` is valid.
 /// # Context
@@ -68,6 +71,8 @@ pub unsafe extern "C" fn refcount_warn_saturate(
     });
 }
 
+/// Drops a reference, and locks the mutex if it was the last: true then, with the mutex held.
+///
 /// # Safety
 /// `r` is valid; `lock` is a mutex that the caller does not hold.
 /// # Context
@@ -92,6 +97,8 @@ pub unsafe extern "C" fn refcount_dec_and_mutex_lock(
     false
 }
 
+/// Drops a reference, and takes the lock if it was the last: true then, with the lock held.
+///
 /// # Safety
 /// `r` is valid; `lock` is a spinlock that the caller does not hold.
 /// # Context
@@ -116,6 +123,9 @@ pub unsafe extern "C" fn refcount_dec_and_lock(
     false
 }
 
+/// [`refcount_dec_and_lock`] that turns interrupts off with the lock and keeps what they were in
+/// `flags`.
+///
 /// # Safety
 /// `r` and `flags` are valid; `lock` is a spinlock that the caller does not hold.
 /// # Context

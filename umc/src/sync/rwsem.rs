@@ -140,6 +140,8 @@ impl RwSem {
 
 const KILLABLE: u32 = sys::TASK_WAKEKILL | sys::TASK_UNINTERRUPTIBLE;
 
+/// Makes a free semaphore; `name` is kept for debuggers.
+///
 /// # Safety
 /// `sem` is valid and used by nobody; `name` lives as long as it.
 /// # Context
@@ -156,6 +158,8 @@ pub unsafe extern "C" fn __init_rwsem(
     unsafe { sem.cast::<RwSem>().write(rwsem) }
 }
 
+/// Whether anybody holds it, for reading or writing; the answer may be outdated at once.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -166,6 +170,8 @@ pub unsafe extern "C" fn rwsem_is_locked(sem: *mut sys::rw_semaphore) -> c_int {
     (unsafe { RwSem::from_sys(sem) }.queue.word.load(Ordering::Relaxed) != 0).into()
 }
 
+/// Whether anybody waits for it; the answer may be outdated at once.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -176,6 +182,8 @@ pub unsafe extern "C" fn rwsem_is_contended(sem: *mut sys::rw_semaphore) -> c_in
     (!unsafe { RwSem::from_sys(sem) }.queue.is_idle()).into()
 }
 
+/// Takes it for reading, in the order of arrival; signals do not end the wait.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -188,6 +196,8 @@ pub unsafe extern "C" fn down_read(sem: *mut sys::rw_semaphore) {
     debug_assert!(done.is_ok(), "an uninterruptible wait is not interrupted");
 }
 
+/// Takes it for reading: 0, or -EINTR for any signal.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -198,6 +208,8 @@ pub unsafe extern "C" fn down_read_interruptible(sem: *mut sys::rw_semaphore) ->
     to_ret(unsafe { RwSem::from_sys(sem) }.down(current_task(), READ, sys::TASK_INTERRUPTIBLE))
 }
 
+/// Takes it for reading: 0, or -EINTR for SIGKILL.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -208,6 +220,8 @@ pub unsafe extern "C" fn down_read_killable(sem: *mut sys::rw_semaphore) -> c_in
     to_ret(unsafe { RwSem::from_sys(sem) }.down(current_task(), READ, KILLABLE))
 }
 
+/// Takes it for reading unless that would wait; 1 when it did.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -218,6 +232,8 @@ pub unsafe extern "C" fn down_read_trylock(sem: *mut sys::rw_semaphore) -> c_int
     unsafe { RwSem::from_sys(sem) }.try_down(current_task(), READ).into()
 }
 
+/// Takes it for writing, in the order of arrival; signals do not end the wait.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -230,6 +246,8 @@ pub unsafe extern "C" fn down_write(sem: *mut sys::rw_semaphore) {
     debug_assert!(done.is_ok(), "an uninterruptible wait is not interrupted");
 }
 
+/// Takes it for writing: 0, or -EINTR for SIGKILL.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -240,6 +258,8 @@ pub unsafe extern "C" fn down_write_killable(sem: *mut sys::rw_semaphore) -> c_i
     to_ret(unsafe { RwSem::from_sys(sem) }.down(current_task(), WRITE, KILLABLE))
 }
 
+/// Takes it for writing unless that would wait; 1 when it did.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -250,6 +270,8 @@ pub unsafe extern "C" fn down_write_trylock(sem: *mut sys::rw_semaphore) -> c_in
     unsafe { RwSem::from_sys(sem) }.try_down(current_task(), WRITE).into()
 }
 
+/// Gives it back after reading.
+///
 /// # Safety
 /// `sem` is held for reading.
 /// # Context
@@ -260,6 +282,8 @@ pub unsafe extern "C" fn up_read(sem: *mut sys::rw_semaphore) {
     unsafe { RwSem::from_sys(sem) }.up(current_task(), READ);
 }
 
+/// Gives it back after writing.
+///
 /// # Safety
 /// `sem` is held for writing by the calling task.
 /// # Context
@@ -270,6 +294,9 @@ pub unsafe extern "C" fn up_write(sem: *mut sys::rw_semaphore) {
     unsafe { RwSem::from_sys(sem) }.up(current_task(), WRITE);
 }
 
+/// Turns writing into reading without a moment between, and lets the readers at the head of the
+/// queue in.
+///
 /// # Safety
 /// `sem` is held for writing by the calling task.
 /// # Context

@@ -77,6 +77,8 @@ impl Semaphore {
     }
 }
 
+/// Takes one of the semaphore's units; signals do not end the wait.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -89,6 +91,8 @@ pub unsafe extern "C" fn down(sem: *mut sys::semaphore) {
     debug_assert!(done.is_ok(), "an uninterruptible wait is not interrupted");
 }
 
+/// Takes one of the semaphore's units: 0, or -EINTR for any signal.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -99,6 +103,8 @@ pub unsafe extern "C" fn down_interruptible(sem: *mut sys::semaphore) -> c_int {
     to_ret(unsafe { Semaphore::from_sys(sem) }.down(current_task(), sys::TASK_INTERRUPTIBLE, NEVER))
 }
 
+/// Takes one of the semaphore's units: 0, or -EINTR for SIGKILL.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -122,6 +128,9 @@ pub unsafe extern "C" fn down_trylock(sem: *mut sys::semaphore) -> c_int {
     (!unsafe { Semaphore::from_sys(sem) }.try_down()).into()
 }
 
+/// Takes one of the semaphore's units: 0, or -ETIME after `timeout` jiffies; signals do not end the
+/// wait.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context
@@ -138,6 +147,8 @@ pub unsafe extern "C" fn down_timeout(sem: *mut sys::semaphore, timeout: c_long)
     to_ret(unsafe { Semaphore::from_sys(sem) }.down(task, sys::TASK_UNINTERRUPTIBLE, deadline_ns))
 }
 
+/// Gives a unit back. Anybody may, not only who took it.
+///
 /// # Safety
 /// `sem` is initialized.
 /// # Context

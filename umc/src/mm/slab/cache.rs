@@ -98,6 +98,9 @@ fn alignment(size: usize, align: usize, flags: sys::slab_flags_t) -> usize {
     align.max(line).max(size_of::<u64>()).next_power_of_two()
 }
 
+/// Makes a cache of objects of one size, alignment and constructor; NULL when `object_size` is 0.
+/// Nothing is allocated ahead.
+///
 /// # Safety
 /// `name` is a string; `args` is NULL or valid.
 /// # Context
@@ -129,6 +132,9 @@ pub unsafe extern "C" fn __kmem_cache_create_args(
     Box::into_raw(Box::new(cache)).cast()
 }
 
+/// Ends a cache. With objects in use it is reported and stays, so that they can still be given
+/// back.
+///
 /// # Safety
 /// `s` is NULL or a cache that nobody uses any more.
 /// # Context
@@ -155,6 +161,8 @@ pub unsafe extern "C" fn kmem_cache_destroy(s: *mut sys::kmem_cache) {
     }
 }
 
+/// An object of the cache, constructed if it has a constructor; NULL without memory.
+///
 /// # Safety
 /// `s` is a live cache.
 /// # Context
@@ -168,6 +176,8 @@ pub unsafe extern "C" fn kmem_cache_alloc(
     unsafe { cache(s) }.alloc(flags)
 }
 
+/// Gives an object back; NULL is allowed. That of a `SLAB_TYPESAFE_BY_RCU` cache stays one of it.
+///
 /// # Safety
 /// `s` is a live cache and `objp` is NULL or one of its objects, not used any more.
 /// # Context
@@ -180,6 +190,8 @@ pub unsafe extern "C" fn kmem_cache_free(s: *mut sys::kmem_cache, objp: *mut c_v
     }
 }
 
+/// [`kmem_cache_free`] for each of an array of objects.
+///
 /// # Safety
 /// As for `kmem_cache_free`, for each of the `size` objects at `p`.
 /// # Context
@@ -225,6 +237,8 @@ pub unsafe extern "C" fn kmem_cache_alloc_bulk(
     size as c_int
 }
 
+/// The size of the cache's objects in bytes.
+///
 /// # Safety
 /// `s` is a live cache.
 /// # Context

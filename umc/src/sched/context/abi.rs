@@ -9,6 +9,8 @@ use super::{
 };
 use crate::sched::current_task;
 
+/// Reports a caller in atomic context, if the kernel has its debug checks on.
+///
 /// # Safety
 /// None beyond a task on the calling thread; the strings are not read.
 /// # Context
@@ -18,6 +20,9 @@ pub unsafe extern "C" fn __might_sleep(_file: *const c_char, _line: c_int) {
     check_sleep(current_task());
 }
 
+/// Begins a section in which the caller may not sleep. Nothing is held off: the host may still take
+/// the CPU.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -27,6 +32,8 @@ pub unsafe extern "C" fn preempt_disable() {
     enter(current_task(), PREEMPT);
 }
 
+/// Ends the section of the last `preempt_disable`; one too many is reported.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -54,6 +61,9 @@ pub unsafe extern "C" fn migrate_disable() {}
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn migrate_enable() {}
 
+/// The depth of the caller's sections, soft interrupts in the second byte as on Linux. RCU sections
+/// do not count.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -66,6 +76,8 @@ pub unsafe extern "C" fn preempt_count() -> c_int {
     (depth(task, PREEMPT) + (softirq << 8)) as c_int
 }
 
+/// `in_softirq`: whether soft interrupts are off for the caller, or one is served.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -75,6 +87,8 @@ pub unsafe extern "C" fn umc_in_softirq() -> bool {
     in_softirq(current_task())
 }
 
+/// `in_serving_softirq`: whether the caller is in a callback that Linux runs as a soft interrupt.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -84,6 +98,8 @@ pub unsafe extern "C" fn umc_in_serving_softirq() -> bool {
     depth(current_task(), SERVING) != 0
 }
 
+/// `in_atomic`: whether preemption or soft interrupts are off for the caller.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -94,6 +110,8 @@ pub unsafe extern "C" fn umc_in_atomic() -> bool {
     depth(task, PREEMPT) != 0 || in_softirq(task)
 }
 
+/// `preemptible`: whether preemption and interrupts are on for the caller.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -104,6 +122,8 @@ pub unsafe extern "C" fn umc_preemptible() -> bool {
     depth(task, PREEMPT) == 0 && !in_softirq(task) && !irqs_off(task)
 }
 
+/// Notes interrupts as off for the caller, which may not sleep then; there are none to hold off.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -113,6 +133,8 @@ pub unsafe extern "C" fn local_irq_disable() {
     irq_off(current_task());
 }
 
+/// Notes interrupts as on for the caller, whatever they were.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -122,6 +144,9 @@ pub unsafe extern "C" fn local_irq_enable() {
     irq_restore(current_task(), false);
 }
 
+/// Notes interrupts as off for the caller; gives 1 when they were off already, for
+/// `local_irq_restore`.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -131,6 +156,8 @@ pub unsafe extern "C" fn umc_local_irq_save() -> c_ulong {
     irq_off(current_task()).into()
 }
 
+/// Notes interrupts as they were at the `local_irq_save` that gave `flags`.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -140,6 +167,8 @@ pub unsafe extern "C" fn umc_local_irq_restore(flags: c_ulong) {
     irq_restore(current_task(), flags != 0);
 }
 
+/// Whether interrupts are noted as off for the caller.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -149,6 +178,9 @@ pub unsafe extern "C" fn irqs_disabled() -> bool {
     irqs_off(current_task())
 }
 
+/// Notes soft interrupts as off for the caller, which may not sleep then. Timers go on: no callback
+/// is held off.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -158,6 +190,8 @@ pub unsafe extern "C" fn local_bh_disable() {
     enter(current_task(), BH);
 }
 
+/// Ends the section of the last `local_bh_disable`; one too many is reported.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context

@@ -10,6 +10,8 @@ use crate::{context, sys};
 const NSEC_PER_SEC: i64 = 1_000_000_000;
 const USER_HZ: u64 = sys::USER_HZ as u64;
 
+/// `jiffies`: the ticks of 4 ms since boot, from five minutes before the wrap of 32 bits on.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -19,6 +21,8 @@ pub unsafe extern "C" fn umc_jiffies() -> c_ulong {
     now(current_kernel())
 }
 
+/// [`umc_jiffies`], which has 64 bits anyway.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -28,6 +32,8 @@ pub unsafe extern "C" fn get_jiffies_64() -> u64 {
     now(current_kernel())
 }
 
+/// Milliseconds in `j` ticks, cut to 32 bits.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -37,6 +43,8 @@ pub unsafe extern "C" fn jiffies_to_msecs(j: c_ulong) -> c_uint {
     j.wrapping_mul(1000 / HZ) as c_uint
 }
 
+/// Microseconds in `j` ticks, cut to 32 bits.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -46,6 +54,8 @@ pub unsafe extern "C" fn jiffies_to_usecs(j: c_ulong) -> c_uint {
     j.wrapping_mul(1_000_000 / HZ) as c_uint
 }
 
+/// Nanoseconds in `j` ticks.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -55,6 +65,8 @@ pub unsafe extern "C" fn jiffies64_to_nsecs(j: u64) -> u64 {
     j.wrapping_mul(TICK_NS)
 }
 
+/// Milliseconds in `j` ticks.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -64,6 +76,8 @@ pub unsafe extern "C" fn jiffies64_to_msecs(j: u64) -> u64 {
     j.wrapping_mul(1000 / HZ)
 }
 
+/// Ticks that last at least `m` milliseconds; a number above `INT_MAX` is for ever.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -73,6 +87,8 @@ pub unsafe extern "C" fn __msecs_to_jiffies(m: c_uint) -> c_ulong {
     from_msecs(m)
 }
 
+/// Ticks that last at least `u` microseconds.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -82,6 +98,8 @@ pub unsafe extern "C" fn __usecs_to_jiffies(u: c_uint) -> c_ulong {
     from_usecs(u)
 }
 
+/// Whole ticks in `n` nanoseconds, rounded down.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -91,6 +109,8 @@ pub unsafe extern "C" fn nsecs_to_jiffies64(n: u64) -> u64 {
     n / TICK_NS
 }
 
+/// [`nsecs_to_jiffies64`] for an unsigned long, which is as wide here.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -100,6 +120,8 @@ pub unsafe extern "C" fn nsecs_to_jiffies(n: u64) -> c_ulong {
     n / TICK_NS
 }
 
+/// Ticks that last at least as long as `value`, at most the farthest timeout.
+///
 /// # Safety
 /// `value` is valid.
 /// # Context
@@ -112,6 +134,8 @@ pub unsafe extern "C" fn timespec64_to_jiffies(value: *const sys::timespec64) ->
     ticks.min(MAX_OFFSET)
 }
 
+/// Writes the seconds and nanoseconds in `j` ticks to `value`.
+///
 /// # Safety
 /// `value` is valid.
 /// # Context
@@ -124,6 +148,8 @@ pub unsafe extern "C" fn jiffies_to_timespec64(j: c_ulong, value: *mut sys::time
     unsafe { value.write(timespec) }
 }
 
+/// Ticks of user space, of 10 ms, in `x` ticks, rounded down.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -133,6 +159,8 @@ pub unsafe extern "C" fn jiffies_to_clock_t(x: c_ulong) -> sys::clock_t {
     (x.wrapping_mul(USER_HZ) / HZ) as sys::clock_t
 }
 
+/// Ticks in `x` ticks of user space, rounded down.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -142,6 +170,9 @@ pub unsafe extern "C" fn clock_t_to_jiffies(x: c_ulong) -> c_ulong {
     x.saturating_mul(HZ) / USER_HZ
 }
 
+/// Rounds an absolute time to a whole second, down within its first quarter; `j` itself if that has
+/// passed. The CPU plays no part.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -151,6 +182,8 @@ pub unsafe extern "C" fn round_jiffies(j: c_ulong) -> c_ulong {
     round(j, now(current_kernel()), false)
 }
 
+/// Rounds an absolute time up to a whole second; `j` itself if that has passed.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -160,6 +193,8 @@ pub unsafe extern "C" fn round_jiffies_up(j: c_ulong) -> c_ulong {
     round(j, now(current_kernel()), true)
 }
 
+/// [`round_jiffies`] for a time from now on.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -170,6 +205,8 @@ pub unsafe extern "C" fn round_jiffies_relative(j: c_ulong) -> c_ulong {
     round(j.wrapping_add(now), now, false).wrapping_sub(now)
 }
 
+/// [`round_jiffies_up`] for a time from now on.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -180,6 +217,8 @@ pub unsafe extern "C" fn round_jiffies_up_relative(j: c_ulong) -> c_ulong {
     round(j.wrapping_add(now), now, true).wrapping_sub(now)
 }
 
+/// Nanoseconds of the monotonic clock.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -189,6 +228,8 @@ pub unsafe extern "C" fn ktime_get() -> sys::ktime_t {
     current_kernel().ops.now_ns() as i64
 }
 
+/// Nanoseconds since 1970.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -198,6 +239,8 @@ pub unsafe extern "C" fn ktime_get_real() -> sys::ktime_t {
     current_kernel().ops.realtime_ns() as i64
 }
 
+/// Whole seconds of the monotonic clock.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -207,6 +250,8 @@ pub unsafe extern "C" fn ktime_get_seconds() -> sys::time64_t {
     current_kernel().ops.now_ns() as i64 / NSEC_PER_SEC
 }
 
+/// Whole seconds since 1970.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -220,6 +265,8 @@ fn to_timespec(ns: i64) -> sys::timespec64 {
     sys::timespec64 { tv_sec: ns / NSEC_PER_SEC, tv_nsec: (ns % NSEC_PER_SEC) as c_long }
 }
 
+/// Writes the date and time of `totalsecs` since 1970, `offset` seconds further on, to `result`.
+///
 /// # Safety
 /// `result` is valid.
 /// # Context
@@ -234,6 +281,8 @@ pub unsafe extern "C" fn time64_to_tm(
     unsafe { result.write(super::calendar(totalsecs + i64::from(offset))) }
 }
 
+/// Writes the monotonic clock to `ts`.
+///
 /// # Safety
 /// `ts` is valid.
 /// # Context
@@ -244,6 +293,8 @@ pub unsafe extern "C" fn ktime_get_ts64(ts: *mut sys::timespec64) {
     unsafe { ts.write(to_timespec(current_kernel().ops.now_ns() as i64)) }
 }
 
+/// Writes the time since 1970 to `ts`.
+///
 /// # Safety
 /// `ts` is valid.
 /// # Context
@@ -254,6 +305,8 @@ pub unsafe extern "C" fn ktime_get_real_ts64(ts: *mut sys::timespec64) {
     unsafe { ts.write(to_timespec(current_kernel().ops.realtime_ns() as i64)) }
 }
 
+/// The time since 1970 at the moment `mono` of the monotonic clock, by their distance now.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -264,6 +317,8 @@ pub unsafe extern "C" fn ktime_mono_to_real(mono: sys::ktime_t) -> sys::ktime_t 
     mono + (ops.realtime_ns() as i64 - ops.now_ns() as i64)
 }
 
+/// Nanoseconds of the monotonic clock, the only one here.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -273,6 +328,8 @@ pub unsafe extern "C" fn sched_clock() -> u64 {
     current_kernel().ops.now_ns()
 }
 
+/// Nanoseconds of the monotonic clock: no CPU has its own here.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -282,6 +339,8 @@ pub unsafe extern "C" fn local_clock() -> u64 {
     current_kernel().ops.now_ns()
 }
 
+/// Nanoseconds of the monotonic clock, whichever CPU is named.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -291,6 +350,8 @@ pub unsafe extern "C" fn cpu_clock(_cpu: c_int) -> u64 {
     current_kernel().ops.now_ns()
 }
 
+/// Nanoseconds of the monotonic clock; the time that the host is suspended is not taken off.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -300,6 +361,8 @@ pub unsafe extern "C" fn running_clock() -> u64 {
     current_kernel().ops.now_ns()
 }
 
+/// Sleeps for at least `msecs` milliseconds, whatever signals come; up to two ticks longer.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -336,6 +399,9 @@ pub unsafe extern "C" fn msleep_interruptible(msecs: c_uint) -> c_ulong {
     left as c_ulong * (1000 / HZ)
 }
 
+/// Sleeps in `state` for at least `min` microseconds, or until a signal that the state allows;
+/// nothing is gained from `_max`.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -349,6 +415,9 @@ pub unsafe extern "C" fn usleep_range_state(min: c_ulong, _max: c_ulong, state: 
     sleep_until(task, now_ns.saturating_add(min.saturating_mul(1000)), state);
 }
 
+/// Lets `nsecs` nanoseconds pass: spins when that is short, else gives the CPU to others, which is
+/// no sleep to the checks.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context

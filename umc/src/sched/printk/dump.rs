@@ -42,6 +42,9 @@ impl Layout {
     }
 }
 
+/// Writes one line of at most 16 or 32 bytes in hexadecimal, cut at `linebuflen`; gives the length
+/// of the whole line.
+///
 /// # Safety
 /// `buf` are `len` valid bytes, `linebuf` has room for `linebuflen`.
 /// # Context
@@ -69,6 +72,9 @@ pub unsafe extern "C" fn hex_dump_to_buffer(
     line.len() as c_int
 }
 
+/// Logs `len` bytes in rows of 16 or 32, each behind `prefix_str` and, as `prefix_type` says, its
+/// address or offset.
+///
 /// # Safety
 /// `level` and `prefix_str` are valid strings, `buf` are `len` valid bytes.
 /// # Context
@@ -104,6 +110,8 @@ pub unsafe extern "C" fn print_hex_dump(
     }
 }
 
+/// Logs the stack of the calling thread at the level of debug messages.
+///
 /// # Safety
 /// None.
 /// # Context
@@ -114,6 +122,8 @@ pub unsafe extern "C" fn dump_stack() {
     unsafe { dump_stack_lvl(c"\x017".as_ptr()) }
 }
 
+/// Logs the stack of the calling thread at `level`.
+///
 /// # Safety
 /// `level` is a valid string: a `KERN_` prefix.
 /// # Context

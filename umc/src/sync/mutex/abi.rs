@@ -11,6 +11,8 @@ use crate::sys;
 
 const KILLABLE: u32 = sys::TASK_WAKEKILL | sys::TASK_UNINTERRUPTIBLE;
 
+/// Makes an unlocked mutex; `name` appears in reports.
+///
 /// # Safety
 /// `lock` is valid and used by nobody; `name` lives as long as the mutex.
 /// # Context
@@ -43,6 +45,8 @@ pub unsafe extern "C" fn mutex_destroy(lock: *mut sys::mutex) {
     }
 }
 
+/// Whether anybody holds the mutex; the answer may be outdated at once.
+///
 /// # Safety
 /// `lock` is initialized.
 /// # Context
@@ -53,6 +57,8 @@ pub unsafe extern "C" fn mutex_is_locked(lock: *mut sys::mutex) -> bool {
     unsafe { RawMutex::from_sys(lock) }.is_locked()
 }
 
+/// Locks the mutex; signals do not end the wait.
+///
 /// # Safety
 /// `lock` is initialized.
 /// # Context
@@ -65,6 +71,8 @@ pub unsafe extern "C" fn mutex_lock(lock: *mut sys::mutex) {
     debug_assert!(locked.is_ok(), "an uninterruptible wait is not interrupted");
 }
 
+/// [`mutex_lock`]; nothing is accounted as I/O.
+///
 /// # Safety
 /// `lock` is initialized.
 /// # Context
@@ -75,6 +83,8 @@ pub unsafe extern "C" fn mutex_lock_io(lock: *mut sys::mutex) {
     unsafe { mutex_lock(lock) }
 }
 
+/// Locks the mutex: 0, or -EINTR for any signal.
+///
 /// # Safety
 /// `lock` is initialized.
 /// # Context
@@ -85,6 +95,8 @@ pub unsafe extern "C" fn mutex_lock_interruptible(lock: *mut sys::mutex) -> c_in
     to_ret(unsafe { RawMutex::from_sys(lock) }.lock(current_task(), sys::TASK_INTERRUPTIBLE))
 }
 
+/// Locks the mutex: 0, or -EINTR for SIGKILL.
+///
 /// # Safety
 /// `lock` is initialized.
 /// # Context
@@ -95,6 +107,8 @@ pub unsafe extern "C" fn mutex_lock_killable(lock: *mut sys::mutex) -> c_int {
     to_ret(unsafe { RawMutex::from_sys(lock) }.lock(current_task(), KILLABLE))
 }
 
+/// Locks the mutex if it is free, and gives 1 then; never waits.
+///
 /// # Safety
 /// `lock` is initialized.
 /// # Context
@@ -105,6 +119,8 @@ pub unsafe extern "C" fn mutex_trylock(lock: *mut sys::mutex) -> c_int {
     unsafe { RawMutex::from_sys(lock) }.try_lock(current_task()).into()
 }
 
+/// Unlocks the mutex and wakes a waiter.
+///
 /// # Safety
 /// `lock` is held by the calling task, and stays until this returns.
 /// # Context

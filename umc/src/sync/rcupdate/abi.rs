@@ -13,6 +13,8 @@ unsafe extern "C" {
     pub(super) fn kvfree(ptr: *const c_void);
 }
 
+/// Begins a section that every later grace period waits for; sections nest.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -24,6 +26,8 @@ pub unsafe extern "C" fn __rcu_read_lock() {
     context::enter(task, context::RCU);
 }
 
+/// Ends the section of the last `rcu_read_lock`.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -35,6 +39,8 @@ pub unsafe extern "C" fn __rcu_read_unlock() {
     task.preempt_point();
 }
 
+/// Whether the caller is a reader: 1 in any atomic section, since all of them are readers.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -44,6 +50,8 @@ pub unsafe extern "C" fn umc_rcu_read_lock_held() -> c_int {
     (current_task().atomic.get() != 0).into()
 }
 
+/// Waits until every reader that may have begun before is done.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -53,6 +61,9 @@ pub unsafe extern "C" fn synchronize_rcu() {
     synchronize(current_kernel());
 }
 
+/// Calls `func` with `head` on a thread of the kernel once every reader of now is done. Nobody is
+/// stopped for it.
+///
 /// # Safety
 /// `head` belongs to the callback from here on; `func` may be called with it once.
 /// # Context
@@ -63,6 +74,8 @@ pub unsafe extern "C" fn call_rcu(head: *mut sys::rcu_head, func: sys::rcu_callb
     enqueue(current_kernel(), Callback::Call(head, func));
 }
 
+/// Waits until every callback that was queued before has run.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -72,6 +85,8 @@ pub unsafe extern "C" fn rcu_barrier() {
     barrier(current_kernel());
 }
 
+/// Frees `ptr` once every reader of now is done; without a `head` it waits for them here.
+///
 /// # Safety
 /// `ptr` came from the allocator of the kernel, and no new reader can find it. `head` lies in it, or is NULL.
 /// # Context
@@ -88,6 +103,8 @@ pub unsafe extern "C" fn kvfree_call_rcu(head: *mut sys::rcu_head, ptr: *mut c_v
     }
 }
 
+/// A cookie for a grace period that begins after this call, which nobody is asked to begin.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -99,6 +116,8 @@ pub unsafe extern "C" fn get_state_synchronize_rcu() -> c_ulong {
     current_kernel().sched.sections.current.load(Ordering::SeqCst) + 2
 }
 
+/// Whether the grace period of `cookie` is over; it begins none.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -108,6 +127,8 @@ pub unsafe extern "C" fn poll_state_synchronize_rcu(cookie: c_ulong) -> bool {
     current_kernel().rcu.completed.load(Ordering::SeqCst) >= cookie
 }
 
+/// Waits for a grace period unless that of `cookie` is over.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context

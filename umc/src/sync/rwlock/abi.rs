@@ -7,6 +7,9 @@ use super::RwSpin;
 use crate::sched::current_task;
 use crate::{context, sys};
 
+/// Takes the lock for reading, behind writers that wait; past them in a soft interrupt or with those
+/// off.
+///
 /// # Safety
 /// `lock` is valid; the caller may only hold it for reading.
 /// # Context
@@ -17,6 +20,8 @@ pub unsafe extern "C" fn _raw_read_lock(lock: *mut sys::rwlock_t) {
     unsafe { RwSpin::from_sys(lock) }.read_lock(current_task());
 }
 
+/// Turns interrupts off and takes the lock for reading, as [`_raw_read_lock`] does.
+///
 /// # Safety
 /// `lock` is valid; the caller may only hold it for reading.
 /// # Context
@@ -29,6 +34,8 @@ pub unsafe extern "C" fn _raw_read_lock_irq(lock: *mut sys::rwlock_t) {
     unsafe { RwSpin::from_sys(lock) }.read_lock(task);
 }
 
+/// Turns soft interrupts off and takes the lock for reading, past writers that wait.
+///
 /// # Safety
 /// `lock` is valid; the caller may only hold it for reading.
 /// # Context
@@ -41,6 +48,8 @@ pub unsafe extern "C" fn _raw_read_lock_bh(lock: *mut sys::rwlock_t) {
     unsafe { RwSpin::from_sys(lock) }.read_lock(task);
 }
 
+/// [`_raw_read_lock_irq`]; gives what interrupts were.
+///
 /// # Safety
 /// `lock` is valid; the caller may only hold it for reading.
 /// # Context
@@ -54,6 +63,8 @@ pub unsafe extern "C" fn _raw_read_lock_irqsave(lock: *mut sys::rwlock_t) -> c_u
     flags.into()
 }
 
+/// Takes the lock for reading unless that would wait; 1 when it did.
+///
 /// # Safety
 /// `lock` is valid.
 /// # Context
@@ -64,6 +75,8 @@ pub unsafe extern "C" fn _raw_read_trylock(lock: *mut sys::rwlock_t) -> c_int {
     unsafe { RwSpin::from_sys(lock) }.try_read_lock(current_task()).into()
 }
 
+/// Gives the lock back.
+///
 /// # Safety
 /// `lock` is held for reading by the caller.
 /// # Context
@@ -74,6 +87,8 @@ pub unsafe extern "C" fn _raw_read_unlock(lock: *mut sys::rwlock_t) {
     unsafe { RwSpin::from_sys(lock) }.read_unlock(current_task());
 }
 
+/// Gives the lock back and turns interrupts on.
+///
 /// # Safety
 /// `lock` is held for reading by the caller.
 /// # Context
@@ -86,6 +101,8 @@ pub unsafe extern "C" fn _raw_read_unlock_irq(lock: *mut sys::rwlock_t) {
     context::irq_restore(task, false);
 }
 
+/// Gives the lock back and ends the section with soft interrupts off.
+///
 /// # Safety
 /// `lock` is held for reading by the caller.
 /// # Context
@@ -98,6 +115,8 @@ pub unsafe extern "C" fn _raw_read_unlock_bh(lock: *mut sys::rwlock_t) {
     context::leave(task, context::BH);
 }
 
+/// Gives the lock back and turns interrupts on if `flags` says that they were.
+///
 /// # Safety
 /// `lock` is held for reading by the caller; `flags` are from its locking.
 /// # Context
@@ -110,6 +129,8 @@ pub unsafe extern "C" fn _raw_read_unlock_irqrestore(lock: *mut sys::rwlock_t, f
     context::irq_restore(task, flags != 0);
 }
 
+/// Takes the lock alone.
+///
 /// # Safety
 /// `lock` is valid and not held by the caller.
 /// # Context
@@ -120,6 +141,8 @@ pub unsafe extern "C" fn _raw_write_lock(lock: *mut sys::rwlock_t) {
     unsafe { RwSpin::from_sys(lock) }.write_lock(current_task());
 }
 
+/// Turns interrupts off and takes the lock alone.
+///
 /// # Safety
 /// `lock` is valid and not held by the caller.
 /// # Context
@@ -132,6 +155,8 @@ pub unsafe extern "C" fn _raw_write_lock_irq(lock: *mut sys::rwlock_t) {
     unsafe { RwSpin::from_sys(lock) }.write_lock(task);
 }
 
+/// Turns soft interrupts off and takes the lock alone.
+///
 /// # Safety
 /// `lock` is valid and not held by the caller.
 /// # Context
@@ -144,6 +169,8 @@ pub unsafe extern "C" fn _raw_write_lock_bh(lock: *mut sys::rwlock_t) {
     unsafe { RwSpin::from_sys(lock) }.write_lock(task);
 }
 
+/// [`_raw_write_lock_irq`]; gives what interrupts were.
+///
 /// # Safety
 /// `lock` is valid and not held by the caller.
 /// # Context
@@ -157,6 +184,8 @@ pub unsafe extern "C" fn _raw_write_lock_irqsave(lock: *mut sys::rwlock_t) -> c_
     flags.into()
 }
 
+/// Takes the lock alone unless that would wait; 1 when it did.
+///
 /// # Safety
 /// `lock` is valid.
 /// # Context
@@ -167,6 +196,8 @@ pub unsafe extern "C" fn _raw_write_trylock(lock: *mut sys::rwlock_t) -> c_int {
     unsafe { RwSpin::from_sys(lock) }.try_write_lock(current_task()).into()
 }
 
+/// Gives the lock back.
+///
 /// # Safety
 /// `lock` is held for writing by the caller.
 /// # Context
@@ -177,6 +208,8 @@ pub unsafe extern "C" fn _raw_write_unlock(lock: *mut sys::rwlock_t) {
     unsafe { RwSpin::from_sys(lock) }.write_unlock(current_task());
 }
 
+/// Gives the lock back and turns interrupts on.
+///
 /// # Safety
 /// `lock` is held for writing by the caller.
 /// # Context
@@ -189,6 +222,8 @@ pub unsafe extern "C" fn _raw_write_unlock_irq(lock: *mut sys::rwlock_t) {
     context::irq_restore(task, false);
 }
 
+/// Gives the lock back and ends the section with soft interrupts off.
+///
 /// # Safety
 /// `lock` is held for writing by the caller.
 /// # Context
@@ -201,6 +236,8 @@ pub unsafe extern "C" fn _raw_write_unlock_bh(lock: *mut sys::rwlock_t) {
     context::leave(task, context::BH);
 }
 
+/// Gives the lock back and turns interrupts on if `flags` says that they were.
+///
 /// # Safety
 /// `lock` is held for writing by the caller; `flags` are from its locking.
 /// # Context

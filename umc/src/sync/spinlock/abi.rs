@@ -8,6 +8,8 @@ use super::KernelSpin;
 use crate::sched::current_task;
 use crate::{context, sys};
 
+/// Takes the lock. Who waits long parks instead of spinning.
+///
 /// # Safety
 /// `lock` is valid and not held by the caller.
 /// # Context
@@ -18,6 +20,8 @@ pub unsafe extern "C" fn _raw_spin_lock(lock: *mut sys::raw_spinlock_t) {
     unsafe { KernelSpin::from_sys(lock) }.lock(current_task());
 }
 
+/// Turns interrupts off and takes the lock.
+///
 /// # Safety
 /// `lock` is valid and not held by the caller.
 /// # Context
@@ -30,6 +34,8 @@ pub unsafe extern "C" fn _raw_spin_lock_irq(lock: *mut sys::raw_spinlock_t) {
     unsafe { KernelSpin::from_sys(lock) }.lock(task);
 }
 
+/// Turns soft interrupts off and takes the lock.
+///
 /// # Safety
 /// `lock` is valid and not held by the caller.
 /// # Context
@@ -42,6 +48,8 @@ pub unsafe extern "C" fn _raw_spin_lock_bh(lock: *mut sys::raw_spinlock_t) {
     unsafe { KernelSpin::from_sys(lock) }.lock(task);
 }
 
+/// Turns interrupts off and takes the lock; gives what interrupts were.
+///
 /// # Safety
 /// `lock` is valid and not held by the caller.
 /// # Context
@@ -55,6 +63,8 @@ pub unsafe extern "C" fn _raw_spin_lock_irqsave(lock: *mut sys::raw_spinlock_t) 
     flags.into()
 }
 
+/// Takes the lock if it is free; 1 when it did.
+///
 /// # Safety
 /// `lock` is valid.
 /// # Context
@@ -65,6 +75,9 @@ pub unsafe extern "C" fn _raw_spin_trylock(lock: *mut sys::raw_spinlock_t) -> c_
     unsafe { KernelSpin::from_sys(lock) }.try_lock(current_task()).into()
 }
 
+/// Turns soft interrupts off and takes the lock, if that is free; 1 when it did, else nothing
+/// changed.
+///
 /// # Safety
 /// `lock` is valid.
 /// # Context
@@ -81,6 +94,8 @@ pub unsafe extern "C" fn _raw_spin_trylock_bh(lock: *mut sys::raw_spinlock_t) ->
     locked.into()
 }
 
+/// Takes the lock if it is free, and turns interrupts off then; 1 when it did.
+///
 /// # Safety
 /// `lock` is valid.
 /// # Context
@@ -96,6 +111,8 @@ pub unsafe extern "C" fn umc_raw_spin_trylock_irq(lock: *mut sys::raw_spinlock_t
     locked.into()
 }
 
+/// Gives the lock back.
+///
 /// # Safety
 /// `lock` is held by the caller.
 /// # Context
@@ -106,6 +123,8 @@ pub unsafe extern "C" fn _raw_spin_unlock(lock: *mut sys::raw_spinlock_t) {
     unsafe { KernelSpin::from_sys(lock) }.unlock(current_task());
 }
 
+/// Gives the lock back and turns interrupts on.
+///
 /// # Safety
 /// `lock` is held by the caller.
 /// # Context
@@ -118,6 +137,8 @@ pub unsafe extern "C" fn _raw_spin_unlock_irq(lock: *mut sys::raw_spinlock_t) {
     context::irq_restore(task, false);
 }
 
+/// Gives the lock back and ends the section with soft interrupts off.
+///
 /// # Safety
 /// `lock` is held by the caller.
 /// # Context
@@ -130,6 +151,8 @@ pub unsafe extern "C" fn _raw_spin_unlock_bh(lock: *mut sys::raw_spinlock_t) {
     context::leave(task, context::BH);
 }
 
+/// Gives the lock back and turns interrupts on if `flags` says that they were.
+///
 /// # Safety
 /// `lock` is held by the caller; `flags` are from its locking.
 /// # Context
@@ -145,6 +168,8 @@ pub unsafe extern "C" fn _raw_spin_unlock_irqrestore(
     context::irq_restore(task, flags != 0);
 }
 
+/// Whether anybody holds the lock; the answer may be outdated at once.
+///
 /// # Safety
 /// `lock` is valid.
 /// # Context
@@ -155,6 +180,8 @@ pub unsafe extern "C" fn umc_raw_spin_is_locked(lock: *mut sys::raw_spinlock_t) 
     unsafe { KernelSpin::from_sys(lock) }.raw.is_locked()
 }
 
+/// Whether anybody waits for the lock; the answer may be outdated at once.
+///
 /// # Safety
 /// `lock` is valid.
 /// # Context
@@ -196,6 +223,8 @@ fn dec_and_lock(counter: &AtomicI32, lock: impl FnOnce(), unlock: impl FnOnce())
     false
 }
 
+/// Takes one off the counter, and takes the lock if that made it zero: 1 then, with the lock held.
+///
 /// # Safety
 /// `counter` and `lock` are valid.
 /// # Context
@@ -216,6 +245,9 @@ pub unsafe extern "C" fn _atomic_dec_and_lock(
     dec_and_lock(counter, || lock.lock(task), || lock.unlock(task)).into()
 }
 
+/// [`_atomic_dec_and_lock`] that turns interrupts off with the lock and keeps what they were in
+/// `flags`.
+///
 /// # Safety
 /// All three pointers are valid.
 /// # Context

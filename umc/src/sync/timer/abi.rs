@@ -65,6 +65,8 @@ pub(super) unsafe fn modify(
     was_pending
 }
 
+/// Makes a timer that is not armed and calls `function`.
+///
 /// # Safety
 /// `timer` is valid and not pending.
 /// # Context
@@ -79,6 +81,9 @@ pub unsafe extern "C" fn umc_timer_setup(
     unsafe { timer.write(Timer { function, flags, ..Default::default() }) }
 }
 
+/// Whether the timer is armed and its callback has not begun: 1 then. The answer may be outdated at
+/// once.
+///
 /// # Safety
 /// `timer` is initialized.
 /// # Context
@@ -98,7 +103,8 @@ pub unsafe extern "C" fn timer_pending(timer: *const Timer) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn add_timer(timer: *mut Timer) {
     let kernel = current_kernel();
-    // SAFETY: the caller's contract.
+    // SAFETY: `timer` is initialized and stays until it has run; who adds it is the only one to arm
+    // it, so `expires` stands still.
     unsafe {
         if Kind::Timer(timer).is_pending() {
             context::warn(kernel, "add_timer of a pending timer");
@@ -214,7 +220,7 @@ unsafe fn forget_function(timer: *mut Timer) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn timer_shutdown(timer: *mut Timer) -> c_int {
     let mut timers = current_kernel().timer.timers.lock();
-    // SAFETY: the caller's contract.
+    // SAFETY: `timer` is initialized, and its fields change under the lock, which is held.
     unsafe {
         forget_function(timer);
         timers.remove(Kind::Timer(timer)).into()

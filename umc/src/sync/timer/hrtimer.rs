@@ -14,7 +14,8 @@ type Timer = sys::hrtimer;
 /// # Safety
 /// `timer` is valid until its callback has begun, and longer when that returns `HRTIMER_RESTART`.
 pub(super) unsafe fn call(kernel: &'static Kernel, timer: *mut Timer) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `timer` is valid until its callback has begun, and still so when that asks to be
+    // armed again; its fields change under the lock that `arm` holds.
     unsafe {
         let Some(function) = (*timer).function else { return };
         if function(timer) != sys::HRTIMER_RESTART {
@@ -43,6 +44,9 @@ unsafe fn expiry_of(kernel: &Kernel, timer: *mut Timer) -> u64 {
     u64::try_from(expires.saturating_add(to_monotonic)).unwrap_or(0)
 }
 
+/// Makes a timer that is not armed, on the realtime clock or, for every other `clock`, the
+/// monotonic one.
+///
 /// # Safety
 /// `timer` is valid and not pending.
 /// # Context
@@ -53,6 +57,9 @@ pub unsafe extern "C" fn hrtimer_init(timer: *mut Timer, clock: c_int, _mode: sy
     unsafe { timer.write(Timer { umc_clock: clock, ..Default::default() }) }
 }
 
+/// Arms the timer for `time`, in nanoseconds, from now on if `mode` says so; one that is armed
+/// moves. The slack is not used.
+///
 /// # Safety
 /// `timer` is initialized, and stays until it is cancelled or its callback has returned.
 /// # Context
@@ -105,6 +112,8 @@ pub unsafe extern "C" fn hrtimer_try_to_cancel(timer: *mut Timer) -> c_int {
     unsafe { timers.remove(Kind::High(timer)) }.into()
 }
 
+/// Whether the timer is armed or its callback runs; the answer may be outdated at once.
+///
 /// # Safety
 /// `timer` is initialized.
 /// # Context
@@ -129,7 +138,8 @@ pub unsafe extern "C" fn hrtimer_forward(
     now: sys::ktime_t,
     interval: sys::ktime_t,
 ) -> u64 {
-    // SAFETY: the caller's contract.
+    // SAFETY: `timer` is initialized and not armed, or in its own callback: nobody else moves its
+    // expiry.
     unsafe {
         let late = now - (*timer).umc_expires;
         if late < 0 {
@@ -142,6 +152,8 @@ pub unsafe extern "C" fn hrtimer_forward(
     }
 }
 
+/// Nanoseconds of the timer's own clock.
+///
 /// # Safety
 /// `timer` is initialized.
 /// # Context

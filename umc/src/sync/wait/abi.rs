@@ -30,7 +30,7 @@ impl Locked {
     unsafe fn new(head: *mut Head) -> Locked {
         let task = current_task();
         let irq = context::irq_off(task);
-        // SAFETY: the caller's contract.
+        // SAFETY: `head` is initialized, so its lock is, and stays until the guard is dropped.
         unsafe { KernelSpin::from_sys(&raw mut (*head).lock.rlock) }.lock(task);
         Locked { head, task, irq }
     }
@@ -49,14 +49,15 @@ impl Drop for Locked {
 /// # Safety
 /// `field` is a link of a valid list.
 unsafe fn store(field: *mut *mut Link, value: *mut Link) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `field` is a link of a valid list, and everybody writes links atomically.
     unsafe { AtomicPtr::from_ptr(field) }.store(value, Ordering::Release);
 }
 
 /// # Safety
 /// `prev` and `prev->next` are valid; the lock is held; `link` is in no list.
 unsafe fn insert_after(prev: *mut Link, link: *mut Link) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the lock is held, so the list stands still; `prev`, its next and `link` are valid,
+    // and readers without the lock see whole pointers.
     unsafe {
         let next = (*prev).next;
         store(&raw mut (*link).next, next);
@@ -69,7 +70,8 @@ unsafe fn insert_after(prev: *mut Link, link: *mut Link) {
 /// # Safety
 /// `link` is valid and either in a list whose lock is held, or points to itself.
 unsafe fn delete_init(link: *mut Link) {
-    // SAFETY: the caller's contract. `next` of the link itself last: that is what `is_alone` looks at.
+    // SAFETY: `link` and its neighbours are valid, and the lock is held unless they are itself.
+    // `next` of the link itself last: that is what `is_alone` looks at.
     unsafe {
         let (next, prev) = ((*link).next, (*link).prev);
         store(&raw mut (*next).prev, prev);
@@ -84,7 +86,8 @@ unsafe fn delete_init(link: *mut Link) {
 /// # Safety
 /// `link` is valid.
 unsafe fn is_alone(link: *mut Link) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `link` is valid, and once its `next` is itself a waker is done with it: nobody writes
+    // `prev` when it is read.
     unsafe {
         let next = AtomicPtr::from_ptr(&raw mut (*link).next).load(Ordering::Acquire);
         ptr::eq(next, link) && ptr::eq((*link).prev, link)
@@ -103,8 +106,8 @@ unsafe fn wake_locked(
     key: *mut c_void,
 ) -> c_int {
     let asked = nr;
-    // SAFETY: the caller's contract; the list only holds entries that stay until they are taken out under the lock,
-    // and a wake function takes out no entry but its own.
+    // SAFETY: `head` is locked; the list only holds entries that stay until they are taken out
+    // under the lock, and a wake function takes out no entry but its own.
     unsafe {
         let first = &raw mut (*head).head;
         let mut link = (*first).next;
@@ -129,6 +132,8 @@ unsafe fn wake_locked(
     asked - nr
 }
 
+/// Makes an empty wait queue with a free lock.
+///
 /// # Safety
 /// `head` is valid and used by nobody.
 /// # Context
@@ -139,7 +144,7 @@ pub unsafe extern "C" fn __init_waitqueue_head(
     _name: *const c_char,
     _key: *mut sys::lock_class_key,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `head` is valid memory that nobody else knows yet.
     unsafe {
         head.write(Head::default());
         (*head).head.next = &raw mut (*head).head;
@@ -147,13 +152,16 @@ pub unsafe extern "C" fn __init_waitqueue_head(
     }
 }
 
+/// Makes an entry of the calling task that leaves its queue when it is woken; `flags` may say that
+/// it is exclusive.
+///
 /// # Safety
 /// `entry` is valid and in no list.
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn init_wait_entry(entry: *mut Entry, flags: c_int) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `entry` is valid and in no list, so it is the caller's alone.
     unsafe {
         (*entry).flags = flags as c_uint;
         (*entry).private = current_task().as_sys().cast();
@@ -163,6 +171,9 @@ pub unsafe extern "C" fn init_wait_entry(entry: *mut Entry, flags: c_int) {
     }
 }
 
+/// Wakes the task of an entry if its state is in `mode`; 1 when this did it. The entry stays in its
+/// queue.
+///
 /// # Safety
 /// `entry` is in the queue that wakes it, or in none; its task waits or the caller keeps it.
 /// # Context
@@ -174,10 +185,13 @@ pub unsafe extern "C" fn default_wake_function(
     _flags: c_int,
     _key: *mut c_void,
 ) -> c_int {
-    // SAFETY: the caller's contract; `private` is the task.
+    // SAFETY: the entry is in the queue that wakes it or kept by the caller; `private` is its task,
+    // which waits or is kept.
     wake_up(unsafe { Task::from_sys((*entry).private.cast()) }, mode).into()
 }
 
+/// [`default_wake_function`] that takes the entry out of its queue when it woke the task.
+///
 /// # Safety
 /// `entry` is in the queue that wakes it, which is locked.
 /// # Context
@@ -189,8 +203,8 @@ pub unsafe extern "C" fn autoremove_wake_function(
     flags: c_int,
     key: *mut c_void,
 ) -> c_int {
-    // SAFETY: the caller's contract. The woken task leaves `finish_wait` only after the entry points to itself, or
-    // with the lock.
+    // SAFETY: the queue is locked, so the entry stays. The woken task leaves `finish_wait` only
+    // after the entry points to itself, or with the lock.
     unsafe {
         let woken = default_wake_function(entry, mode, flags, key);
         if woken != 0 {
@@ -200,6 +214,8 @@ pub unsafe extern "C" fn autoremove_wake_function(
     }
 }
 
+/// Notes in the entry that it was woken, for [`wait_woken`], and wakes its task.
+///
 /// # Safety
 /// `entry` is in the queue that wakes it, which is locked.
 /// # Context
@@ -212,7 +228,8 @@ pub unsafe extern "C" fn woken_wake_function(
     key: *mut c_void,
 ) -> c_int {
     fence(Ordering::SeqCst);
-    // SAFETY: the caller's contract; both sides access the flags of such an entry atomically.
+    // SAFETY: the queue is locked, so the entry stays; both sides access the flags of such an entry
+    // atomically.
     unsafe {
         flags_of(entry).fetch_or(WOKEN, Ordering::SeqCst);
         default_wake_function(entry, mode, flags, key)
@@ -237,7 +254,7 @@ pub unsafe extern "C" fn wait_woken(entry: *mut Entry, mode: c_uint, timeout: c_
     let task = current_task();
     set_state(task, mode);
     let mut left = timeout;
-    // SAFETY: the caller's contract.
+    // SAFETY: the entry is the calling task's own, and both sides access its flags atomically.
     unsafe {
         let stopped = kthread::kthread_should_stop_or_park();
         if flags_of(entry).load(Ordering::SeqCst) & WOKEN == 0 && !stopped {
@@ -249,13 +266,16 @@ pub unsafe extern "C" fn wait_woken(entry: *mut Entry, mode: c_uint, timeout: c_
     left
 }
 
+/// Puts an entry that is not exclusive at the head of the queue.
+///
 /// # Safety
 /// `head` is initialized; `entry` is in no list and stays until `remove_wait_queue`.
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn add_wait_queue(head: *mut Head, entry: *mut Entry) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the entry is the caller's alone until it is in the queue, where it stays until
+    // `remove_wait_queue`; the links change under the lock.
     unsafe {
         (*entry).flags &= !EXCLUSIVE;
         let _locked = Locked::new(head);
@@ -263,13 +283,16 @@ pub unsafe extern "C" fn add_wait_queue(head: *mut Head, entry: *mut Entry) {
     }
 }
 
+/// Puts an exclusive entry at the end of the queue: a wake-up of one wakes the first that came.
+///
 /// # Safety
 /// `head` is initialized; `entry` is in no list and stays until `remove_wait_queue`.
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn add_wait_queue_exclusive(head: *mut Head, entry: *mut Entry) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the entry is the caller's alone until it is in the queue, where it stays until
+    // `remove_wait_queue`; the links change under the lock.
     unsafe {
         (*entry).flags |= EXCLUSIVE;
         let _locked = Locked::new(head);
@@ -277,13 +300,15 @@ pub unsafe extern "C" fn add_wait_queue_exclusive(head: *mut Head, entry: *mut E
     }
 }
 
+/// Takes the entry out of the queue.
+///
 /// # Safety
 /// `entry` is in the list of `head`.
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remove_wait_queue(head: *mut Head, entry: *mut Entry) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the entry is in the list of `head`, whose lock is held while it is taken out.
     unsafe {
         let _locked = Locked::new(head);
         delete_init(&raw mut (*entry).entry);
@@ -296,7 +321,8 @@ pub unsafe extern "C" fn remove_wait_queue(head: *mut Head, entry: *mut Entry) {
 /// `head` is initialized and locked; `entry` is initialized and stays until `finish_wait`.
 unsafe fn enqueue(locked: &Locked, entry: *mut Entry, exclusive: bool, state: u32) -> bool {
     let head = locked.head;
-    // SAFETY: the caller's contract.
+    // SAFETY: `locked` holds the lock of the queue; the entry is initialized, so its link is in
+    // this list or points to itself.
     let was_empty = unsafe {
         let first = &raw mut (*head).head;
         let was_empty = ptr::eq((*first).next, first);
@@ -311,13 +337,17 @@ unsafe fn enqueue(locked: &Locked, entry: *mut Entry, exclusive: bool, state: u3
     was_empty
 }
 
+/// Puts the entry at the head of the queue, unless it is queued, and then sets the state of the
+/// calling task: what is tested after that cannot miss a wake-up.
+///
 /// # Safety
 /// `head` is initialized; `entry` is initialized and stays until `finish_wait`.
 /// # Context
 /// Any; the caller is about to sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn prepare_to_wait(head: *mut Head, entry: *mut Entry, state: c_int) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the entry stays until `finish_wait` and its flags are the calling task's; the links
+    // change under the lock.
     unsafe {
         (*entry).flags &= !EXCLUSIVE;
         let locked = Locked::new(head);
@@ -325,6 +355,9 @@ pub unsafe extern "C" fn prepare_to_wait(head: *mut Head, entry: *mut Entry, sta
     }
 }
 
+/// [`prepare_to_wait`] for an exclusive entry, at the end of the queue; true when the queue was
+/// empty.
+///
 /// # Safety
 /// `head` is initialized; `entry` is initialized and stays until `finish_wait`.
 /// # Context
@@ -335,7 +368,8 @@ pub unsafe extern "C" fn prepare_to_wait_exclusive(
     entry: *mut Entry,
     state: c_int,
 ) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: the entry stays until `finish_wait` and its flags are the calling task's; the links
+    // change under the lock.
     unsafe {
         (*entry).flags |= EXCLUSIVE;
         let locked = Locked::new(head);
@@ -356,7 +390,8 @@ pub unsafe extern "C" fn prepare_to_wait_event(
     entry: *mut Entry,
     state: c_int,
 ) -> c_long {
-    // SAFETY: the caller's contract.
+    // SAFETY: the entry stays until `finish_wait`, and is in this list or points to itself; the
+    // lock is held.
     unsafe {
         let locked = Locked::new(head);
         if locked.task.signals.interrupts(state as u32) {
@@ -368,6 +403,8 @@ pub unsafe extern "C" fn prepare_to_wait_event(
     0
 }
 
+/// Ends what a `prepare_to_wait` began: the task is running and the entry in no queue.
+///
 /// # Safety
 /// `entry` was prepared on `head`.
 /// # Context
@@ -377,7 +414,8 @@ pub unsafe extern "C" fn finish_wait(head: *mut Head, entry: *mut Entry) {
     let task = current_task();
     task.state().store(sys::TASK_RUNNING, Ordering::SeqCst);
     task.clear_wait();
-    // SAFETY: the caller's contract. A waker that took the entry out wrote `next` last and does not touch it again.
+    // SAFETY: the entry was prepared on `head`. A waker that took it out wrote `next` last and does
+    // not touch it again.
     unsafe {
         if !is_alone(&raw mut (*entry).entry) {
             let _locked = Locked::new(head);
@@ -386,6 +424,9 @@ pub unsafe extern "C" fn finish_wait(head: *mut Head, entry: *mut Entry) {
     }
 }
 
+/// Wakes the entries that are not exclusive and `nr` exclusive ones, 0 being all, whose tasks are
+/// in `mode`; gives how many exclusive ones it woke.
+///
 /// # Safety
 /// `head` is initialized.
 /// # Context
@@ -397,13 +438,15 @@ pub unsafe extern "C" fn __wake_up(
     nr: c_int,
     key: *mut c_void,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `head` is initialized, and locked here.
     unsafe {
         let _locked = Locked::new(head);
         wake_locked(head, mode, nr, 0, key)
     }
 }
 
+/// [`__wake_up`] under the lock of the queue, which the caller holds.
+///
 /// # Safety
 /// `head` is initialized and locked by the caller.
 /// # Context
@@ -414,6 +457,8 @@ pub unsafe extern "C" fn __wake_up_locked(head: *mut Head, mode: c_uint, nr: c_i
     unsafe { wake_locked(head, mode, nr, 0, ptr::null_mut()) };
 }
 
+/// [`__wake_up_locked`] of one exclusive entry, with `key` for the wake functions.
+///
 /// # Safety
 /// `head` is initialized and locked by the caller.
 /// # Context

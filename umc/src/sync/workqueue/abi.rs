@@ -26,6 +26,8 @@ unsafe fn to_queue(handle: *mut Handle) -> &'static Queue {
     unsafe { &*handle.cast::<Queue>() }
 }
 
+/// One of the work queues that every kernel has.
+///
 /// # Safety
 /// None beyond a task on the calling thread.
 /// # Context
@@ -65,6 +67,9 @@ pub unsafe extern "C" fn destroy_workqueue(wq: *mut Handle) {
     destroy(unsafe { to_queue(wq) });
 }
 
+/// Changes how many items of the queue may run at once; an ordered queue stays at one, with a
+/// warning.
+///
 /// # Safety
 /// `wq` came from `alloc_workqueue`.
 /// # Context
@@ -154,7 +159,8 @@ unsafe extern "C" fn queue_after_grace_period(head: *mut sys::rcu_head) {
 /// Any. Never sleeps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn queue_rcu_work(wq: *mut Handle, work: *mut sys::rcu_work) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `work` stays until it has run, and who sets its pending bit alone writes `wq` and
+    // owns `rcu`.
     unsafe {
         let taken = take_pending(&raw mut (*work).work);
         if taken {
@@ -165,6 +171,8 @@ pub unsafe extern "C" fn queue_rcu_work(wq: *mut Handle, work: *mut sys::rcu_wor
     }
 }
 
+/// Waits until all items that are queued now have run.
+///
 /// # Safety
 /// `wq` came from `alloc_workqueue`.
 /// # Context
@@ -175,6 +183,8 @@ pub unsafe extern "C" fn __flush_workqueue(wq: *mut Handle) {
     flush_queue(unsafe { to_queue(wq) });
 }
 
+/// Waits until the queue is empty, whatever its own items queue meanwhile.
+///
 /// # Safety
 /// `wq` came from `alloc_workqueue`.
 /// # Context
@@ -185,6 +195,8 @@ pub unsafe extern "C" fn drain_workqueue(wq: *mut Handle) {
     drain(unsafe { to_queue(wq) });
 }
 
+/// Waits until the last queueing of the item has run; false when there was nothing to wait for.
+///
 /// # Safety
 /// `work` is initialized.
 /// # Context
@@ -195,6 +207,8 @@ pub unsafe extern "C" fn flush_work(work: *mut Work) -> bool {
     unsafe { flush(current_kernel(), work) }
 }
 
+/// Queues a delayed item at once if its timer is armed, and waits as [`flush_work`] does.
+///
 /// # Safety
 /// `work` is initialized.
 /// # Context
@@ -211,6 +225,9 @@ pub unsafe extern "C" fn flush_delayed_work(work: *mut Delayed) -> bool {
     }
 }
 
+/// Takes the item off its queue; true when it was pending. It may still run from an earlier
+/// queueing.
+///
 /// # Safety
 /// `work` is initialized.
 /// # Context
@@ -221,6 +238,9 @@ pub unsafe extern "C" fn cancel_work(work: *mut Work) -> bool {
     unsafe { cancel::cancel(current_kernel(), work, ptr::null_mut()) }
 }
 
+/// Takes the item off its queue and waits for the end of a run; true when it was pending. It cannot
+/// be queued meanwhile.
+///
 /// # Safety
 /// `work` is initialized.
 /// # Context
@@ -231,6 +251,8 @@ pub unsafe extern "C" fn cancel_work_sync(work: *mut Work) -> bool {
     unsafe { cancel::cancel_sync(current_kernel(), work, ptr::null_mut()) }
 }
 
+/// [`cancel_work`] for a delayed item: stops its timer, too.
+///
 /// # Safety
 /// `work` is initialized.
 /// # Context
@@ -241,6 +263,8 @@ pub unsafe extern "C" fn cancel_delayed_work(work: *mut Delayed) -> bool {
     unsafe { cancel::cancel(current_kernel(), &raw mut (*work).work, &raw mut (*work).timer) }
 }
 
+/// [`cancel_work_sync`] for a delayed item: stops its timer, too.
+///
 /// # Safety
 /// `work` is initialized.
 /// # Context
@@ -262,6 +286,8 @@ pub unsafe extern "C" fn current_work() -> *mut Work {
     worker::current_item()
 }
 
+/// Whether the item is pending and whether it runs: `WORK_BUSY_` bits.
+///
 /// # Safety
 /// `work` is initialized.
 /// # Context
@@ -269,7 +295,7 @@ pub unsafe extern "C" fn current_work() -> *mut Work {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn work_busy(work: *mut Work) -> c_uint {
     let kernel = current_kernel();
-    // SAFETY: the caller's contract.
+    // SAFETY: `work` is initialized, its word is atomic, and only its address is compared to those that run.
     let (pending, running) = unsafe {
         let pending = data_of(work).load(Ordering::Relaxed) & PENDING != 0;
         (pending, kernel.workqueue.running.find(kernel, work).is_some())

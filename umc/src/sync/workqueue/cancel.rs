@@ -99,7 +99,8 @@ pub(super) unsafe fn cancel(
     work: *mut Work,
     timer: *mut sys::timer_list,
 ) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `work`, and `timer` unless it is NULL, stay through the call; the pending bit is
+    // released only if `grab` took it.
     unsafe {
         let grabbed = grab(kernel, work, timer);
         if grabbed != Grabbed::Cancelling {
@@ -155,7 +156,8 @@ pub(super) unsafe fn cancel_sync(
 /// # Safety
 /// `delayed` is initialized, and stays until it runs or was cancelled; the bit is the caller's.
 unsafe fn queue_held(queue: &'static Queue, delayed: *mut Delayed, delay: u64) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the pending bit is the caller's, so nobody else writes `wq` or arms the timer, and
+    // the item stays until it has run.
     unsafe {
         (*delayed).wq = super::abi::to_pointer(queue);
         if delay == 0 {
@@ -176,7 +178,8 @@ pub(super) unsafe fn queue_delayed(
     delayed: *mut Delayed,
     delay: u64,
 ) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `delayed` stays until it runs or was cancelled; what comes after `take_pending` is
+    // for whom that gave the bit.
     unsafe {
         let work = &raw mut (*delayed).work;
         if !take_pending(work) {
@@ -200,7 +203,8 @@ pub(super) unsafe fn modify_delayed(
     delayed: *mut Delayed,
     delay: u64,
 ) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `delayed` stays until it runs or was cancelled; after `grab` the pending bit is ours,
+    // unless somebody cancels.
     unsafe {
         let grabbed = grab(queue.kernel, &raw mut (*delayed).work, &raw mut (*delayed).timer);
         if grabbed != Grabbed::Cancelling {
