@@ -25,7 +25,9 @@ use umc::{bio, sys};
 
 use crate::abi::{self, Status, sts};
 use crate::cdb;
-use crate::disk::{Inner, Limits};
+use crate::open_disk::OpenDisk;
+use crate::queue::Run;
+use crate::request_limits::RequestLimits;
 
 /// The most pieces a handler is given at a time: qcow and fbo put them on the stack, preadv(2) takes no more.
 pub(crate) const PIECES_MAX: usize = 1024;
@@ -46,6 +48,20 @@ pub(crate) enum Kind {
     Write,
     Discard,
     WriteZeroes,
+}
+
+impl Kind {
+    /// What the log calls a call for `len` bytes at `offset`.
+    fn of(self, len: u64, offset: u64) -> String {
+        let what = match self {
+            Kind::Flush => return "flush".to_owned(),
+            Kind::Read => "read",
+            Kind::Write => "write",
+            Kind::Discard => "discard",
+            Kind::WriteZeroes => "zeroing",
+        };
+        format!("{what} of {len} bytes at {offset}")
+    }
 }
 
 /// Where a request stands.
@@ -91,7 +107,7 @@ pub(crate) struct Command {
     cdb: [u8; cdb::CDB_BYTES],
     meeting: AtomicU8,
     completed_with: Cell<Status>,
-    disk: Arc<Inner>,
+    disk: Arc<OpenDisk>,
     request: Request,
     stage: Option<Stage>,
     /// Bytes of the data that are done, and that the current call does.
@@ -126,8 +142,14 @@ enum After {
     End(u8),
 }
 
+impl Run for Command {
+    fn run(self: Box<Command>) {
+        self.drive();
+    }
+}
+
 impl Command {
-    pub(crate) fn new(disk: Arc<Inner>, request: Request) -> Box<Command> {
+    pub(crate) fn new(disk: Arc<OpenDisk>, request: Request) -> Box<Command> {
         let first = if request.pre_flush && disk.limits.flush {
             Some(Stage::PreFlush)
         } else if request.len > 0 {
@@ -239,7 +261,7 @@ impl Command {
                 let (sense, errno) = (&self.lib.sense_buf[..], self.errno);
                 let answer = cdb::Answer { status, sense, errno };
                 let at = self.request.offset + self.done;
-                self.disk.say_failed(self.request.kind, at, self.step, &answer.to_string());
+                self.disk.say_failed(&self.request.kind.of(self.step, at), &answer.to_string());
                 After::End(answer.block_status())
             }
         };
@@ -388,7 +410,7 @@ unsafe fn call(raw: *mut Command, stage: Stage) -> Called {
     let (disk, kind, offset, step, no_cdb, same) = unsafe {
         let command = &*raw;
         let at = command.request.offset + command.done;
-        let disk: *const Inner = &raw const *command.disk;
+        let disk: *const OpenDisk = &raw const *command.disk;
         let (no_cdb, same) = (command.has_no_cdb(stage), command.uses_writesame());
         (disk, command.request.kind, at, command.step, no_cdb, same)
     };
@@ -464,7 +486,7 @@ unsafe extern "C" fn done(_dev: *mut abi::Device, cmd: *mut abi::Cmd, status: St
 ///
 /// # Safety
 /// `bio` is a valid bio that has not ended; its memory stays until then.
-pub(crate) unsafe fn request_of(bio: *mut sys::bio, limits: &Limits) -> Result<Request, u8> {
+pub(crate) unsafe fn request_of(bio: *mut sys::bio, limits: &RequestLimits) -> Result<Request, u8> {
     // SAFETY: the caller's contract.
     let (op, flags, sector, size) =
         unsafe { (bio::op(bio), bio::flags(bio), bio::sector(bio), bio::size(bio)) };

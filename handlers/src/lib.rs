@@ -26,10 +26,12 @@ pub mod helpers;
 pub mod image;
 mod log;
 mod open;
+mod open_disk;
 mod process;
 mod qcow;
 mod queue;
 pub mod registry;
+mod request_limits;
 mod resize;
 
 pub use handler_abi as abi;

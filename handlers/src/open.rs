@@ -15,10 +15,11 @@ use umc::{Errno, Kernel, blkdev, printk, sched};
 
 use crate::abi::Handler;
 use crate::device::Device;
-use crate::disk::{self, HandlerDisk, Limits};
+use crate::disk::{self, HandlerDisk};
 use crate::error::{Error, Kind};
 use crate::image::{self, Claim};
 use crate::registry::Registry;
+use crate::request_limits::RequestLimits;
 
 /// A block is a power of two in this range.
 const BLOCK_BYTES_MAX: u32 = 4096;
@@ -256,12 +257,12 @@ impl<'a> Opening<'a> {
     }
 
     /// The limits of the opened device, when they make sense.
-    fn geometry(&self, device: &Device) -> Result<Limits, Error> {
+    fn geometry(&self, device: &Device) -> Result<RequestLimits, Error> {
         let block = device.attributes.block_size.load(Relaxed);
         let size = device.size_bytes().filter(|size| *size > 0 && *size <= i64::MAX as u64);
         match size {
             Some(size) if block.is_power_of_two() && (512..=BLOCK_BYTES_MAX).contains(&block) => {
-                Ok(Limits::of(device, self.handler, size))
+                Ok(RequestLimits::of(device, self.handler, size))
             }
             _ => {
                 let blocks = device.attributes.num_lbas.load(Relaxed);

@@ -12,8 +12,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use mte::Ops;
 use parking_lot::Mutex;
 
-use crate::command::Command;
-
 /// The most threads a handler is given, whatever it asks for.
 const THREADS_MAX: usize = 64;
 
@@ -21,6 +19,12 @@ const THREADS_MAX: usize = 64;
 pub(crate) type Join = Box<dyn FnOnce() + Send>;
 /// Starts a thread with a task of the disk's node.
 pub(crate) type Spawn<'a> = &'a dyn Fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<Join>;
+
+/// What waits for a thread and then runs on it.
+pub(crate) trait Run: Send {
+    /// Runs it to where it goes on by itself. May sleep.
+    fn run(self: Box<Self>);
+}
 
 /// Commands that wait, and the threads that run them.
 pub(crate) struct Queue {
@@ -30,7 +34,7 @@ pub(crate) struct Queue {
 
 struct Shared {
     ops: &'static Ops,
-    waiting: Mutex<VecDeque<Box<Command>>>,
+    waiting: Mutex<VecDeque<Box<dyn Run>>>,
     /// Changes with every push, so that a worker about to park sees it.
     pushes: AtomicU32,
     idle: AtomicU32,
@@ -67,7 +71,7 @@ impl Queue {
     }
 
     /// Any context.
-    pub(crate) fn push(&self, command: Box<Command>) {
+    pub(crate) fn push(&self, command: Box<dyn Run>) {
         let shared = &self.shared;
         shared.waiting.lock().push_back(command);
         shared.pushes.fetch_add(1, SeqCst);
@@ -94,11 +98,11 @@ impl Queue {
 impl Shared {
     fn work(&self) {
         while let Some(command) = self.next() {
-            Command::drive(command);
+            command.run();
         }
     }
 
-    fn next(&self) -> Option<Box<Command>> {
+    fn next(&self) -> Option<Box<dyn Run>> {
         loop {
             let pushes = self.pushes.load(SeqCst);
             if let Some(command) = self.waiting.lock().pop_front() {

@@ -9,14 +9,14 @@ use std::sync::atomic::Ordering::SeqCst;
 use umc::Errno;
 
 use crate::abi::{CfgInfo, cfg_type};
-use crate::disk::Inner;
 use crate::image;
+use crate::open_disk::OpenDisk;
 
 /// Makes the disk larger: to `size` bytes, or to what its image has now. The size it has then.
 ///
 /// # Errors
 /// The cause and the next step.
-pub(crate) fn resize(inner: &Inner, size: Option<u64>) -> Result<u64, String> {
+pub(crate) fn resize(inner: &OpenDisk, size: Option<u64>) -> Result<u64, String> {
     let now = inner.limits.size_bytes.load(SeqCst);
     let wanted = match size {
         Some(size) => size,
@@ -59,7 +59,7 @@ pub(crate) fn resize(inner: &Inner, size: Option<u64>) -> Result<u64, String> {
 }
 
 /// What stands behind the disk has this size now.
-fn image_size(inner: &Inner) -> Result<u64, String> {
+fn image_size(inner: &OpenDisk) -> Result<u64, String> {
     let text = inner.device.cfgstring.to_string_lossy();
     let (subtype, config) = text.split_once('/').unwrap_or((&text, ""));
     let unknown = "the size of what is behind it cannot be found out";
