@@ -46,7 +46,8 @@ pub use mm::{crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xar
 pub use module::umh;
 pub use net::{inet, skbuff};
 pub(crate) use net::{sock, sock_io, sock_watch};
-pub use netlink::{genetlink, genl_ctrl, genl_family, genlmsg, netlink_dump, nla, nla_policy};
+pub use netlink::{genetlink, genl_ctrl, genl_family, netlink_dump, nla, nla_policy};
+pub(crate) use netlink::{genl_client, genl_request};
 pub use sched::{bug, context, cpumask, jiffies, printk, random, ratelimit, signal, utsname};
 pub use sync::{
     capability, completion, kthread, mutex, rcupdate, refcount, rwlock, rwsem, semaphore, spinlock,

@@ -9,9 +9,10 @@
 //! Used by DRBD for: replies, notifications, and the acknowledgements around them.
 
 pub mod genetlink;
+pub(crate) mod genl_client;
 pub mod genl_ctrl;
 pub mod genl_family;
-pub mod genlmsg;
+pub(crate) mod genl_request;
 pub mod netlink_dump;
 pub mod nla;
 pub mod nla_policy;
@@ -21,7 +22,7 @@ use std::mem::offset_of;
 use std::ptr;
 
 use crate::errno::{Errno, Result};
-use crate::genetlink::Client;
+use crate::genl_client::Client;
 use crate::kernel::Kernel;
 use crate::nla::align;
 use crate::sched::Creds;

@@ -1,92 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Generic netlink: requests of clients, and the lock that serializes them.
+//! Generic netlink: requests of clients, the lock that serializes them, and messages of families.
 //!
 //! C header: `include/net/genetlink.h` (API of 6.12).
 //! Guarantees kept: a `doit` runs in the task that received the request, under `genl_lock` unless the family says
 //! `parallel_ops`, and `capable()` inside it judges the sender; a `dumpit` runs under the same lock, call by call;
-//! attributes are validated as in Linux; a bad message is answered with the errno of Linux and has no other effect.
+//! attributes are validated as in Linux; a bad message is answered with the errno of Linux and has no other effect; a
+//! message that does not fit leaves its buffer as it was and gives NULL.
 //! Differs from Linux: clients are portals, not sockets. Not provided: `sock_priv_*`, loading of a family's module.
 //! Used by DRBD for: every command of drbdsetup, and the events it streams.
 
 use std::cell::UnsafeCell;
-use std::collections::BTreeSet;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_uint, c_void};
+use std::ptr;
 use std::sync::{Arc, OnceLock};
 
 use mte::sim::lock::Mutex;
 
 use crate::errno::{Errno, Result};
+use crate::genl_client::Client;
+pub use crate::genl_client::{Overrun, Sink};
 use crate::genl_family::{FamilyRef, Table};
+use crate::genl_request::{GENL_HEADER, RECORD, Request, message_bytes};
 use crate::kernel::Kernel;
 use crate::mutex::{KMutex, RawMutex};
-use crate::netlink_dump::Dump;
-use crate::nla_policy::{Report, STRICT, parse};
+use crate::netlink::nlmsg_notify;
+use crate::nla::align;
 use crate::sched::{self, Creds};
 use crate::skbuff::Skb;
 use crate::{bug, netlink, sys};
 
-/// Bytes of a generic netlink header.
-pub(crate) const GENL_HEADER: usize = 4;
 /// The largest datagram that is looked at: a socket of Linux refuses what exceeds its send buffer.
 const DATAGRAM_MAX: usize = 1 << 20;
 /// `net_ratelimit`: this many messages in [`PRINT_WINDOW_NS`].
 const PRINT_BURST: u32 = 10;
 const PRINT_WINDOW_NS: u64 = 5_000_000_000;
-
-/// The client did not read fast enough and this message is lost to it.
-///
-/// Whoever implements the sink remembers it and reports ENOBUFS to the client at its next read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overrun;
-
-/// Where messages for a client go.
-pub trait Sink: Send + Sync {
-    /// Takes one datagram. Never blocks; may be called from any thread, also from atomic context.
-    ///
-    /// # Errors
-    /// [`Overrun`] when the client's queue is full.
-    fn deliver(&self, message: &[u8]) -> core::result::Result<(), Overrun>;
-
-    /// Whether the next part of a dump may be made now. A sink that says no calls [`Portal::resume`] when its client
-    /// has read enough. Without this method a dump is delivered in one go.
-    fn has_room(&self) -> bool {
-        true
-    }
-}
-
-/// One client, as the rest of netlink sees it.
-pub(crate) struct Client {
-    pub(crate) kernel: &'static Kernel,
-    pub(crate) portid: u32,
-    creds: Creds,
-    pub(crate) sink: Arc<dyn Sink>,
-    pub(crate) groups: Mutex<BTreeSet<u32>>,
-    sk: UnsafeCell<sys::sock>,
-    /// The dump that runs; its lock is held while a part is made.
-    pub(crate) dump: KMutex<Option<Box<Dump>>>,
-}
-
-// SAFETY: `sk` is written before the client is shared, and afterwards only by drivers, by the rules of struct sock.
-unsafe impl Sync for Client {}
-// SAFETY: as above.
-unsafe impl Send for Client {}
-
-impl Client {
-    /// What drivers find in `NETLINK_CB(skb).sk`.
-    pub(crate) fn sk(&self) -> *mut sys::sock {
-        self.sk.get()
-    }
-
-    /// Runs `f` as on behalf of the client.
-    pub(crate) fn with_creds<R>(&self, f: impl FnOnce() -> R) -> R {
-        let Creds { pid, uid, caps } = self.creds;
-        sched::with_kernel(self.kernel, || sched::with_creds(Creds { pid, uid, caps }, f))
-    }
-
-    pub(crate) fn is_member(&self, group: u32) -> bool {
-        self.groups.lock().contains(&group)
-    }
-}
 
 /// The namespace of a kernel and its generic netlink socket.
 struct Home {
@@ -368,87 +315,6 @@ fn dispatch(
     })
 }
 
-/// What a report calls a message.
-pub(crate) const RECORD: &str = "a netlink record";
-
-/// A message with its header.
-///
-/// # Safety
-/// It was received whole, and lives as long as what is done with it.
-pub(crate) unsafe fn message_bytes<'a>(nlh: *const sys::nlmsghdr) -> &'a [u8] {
-    // SAFETY: the caller's contract.
-    unsafe { std::slice::from_raw_parts(nlh.cast(), (*nlh).nlmsg_len as usize) }
-}
-
-/// A request that passed the checks of its header.
-pub(crate) struct Request<'a> {
-    pub(crate) client: &'a Arc<Client>,
-    pub(crate) skb: &'a Skb,
-    pub(crate) nlh: *mut sys::nlmsghdr,
-    pub(crate) extack: *mut sys::netlink_ext_ack,
-    pub(crate) header_len: usize,
-    pub(crate) family: &'a FamilyRef,
-    pub(crate) op: &'a sys::genl_split_ops,
-}
-
-impl Request<'_> {
-    /// The attributes by type, or none at all for an operation without policy.
-    pub(crate) fn attributes(&self, liberal_flag: u32) -> Result<Vec<*mut sys::nlattr>> {
-        if self.op.maxattr == 0 {
-            return Ok(Vec::new());
-        }
-        let liberal = u32::from(self.op.validate) & liberal_flag != 0;
-        let validate = if liberal { sys::NL_VALIDATE_LIBERAL } else { STRICT };
-        let mut attrs = vec![std::ptr::null_mut(); self.op.maxattr as usize + 1];
-        let skip = netlink::HEADER + crate::nla::align(self.header_len);
-        // SAFETY: the receive loop checked that the whole message is there.
-        let len = unsafe { (*self.nlh).nlmsg_len } as c_int - skip as c_int;
-        // SAFETY: `len` bytes follow, or none when it is negative; the policy is the driver's for `maxattr`.
-        unsafe {
-            let head = self.nlh.cast::<u8>().wrapping_add(skip).cast();
-            parse(&mut attrs, head, len, self.op.policy, validate, Report::new(self.extack))
-        }?;
-        Ok(attrs)
-    }
-
-    /// What a handler is told about the request.
-    pub(crate) fn info(&self, attrs: &mut Vec<*mut sys::nlattr>) -> sys::genl_info {
-        // SAFETY: as in `attributes`.
-        let header = unsafe { &*self.nlh };
-        sys::genl_info {
-            snd_seq: header.nlmsg_seq,
-            snd_portid: self.client.portid,
-            family: self.family.raw,
-            nlhdr: self.nlh,
-            genlhdr: self.nlh.cast::<u8>().wrapping_add(netlink::HEADER).cast(),
-            attrs: if attrs.is_empty() { std::ptr::null_mut() } else { attrs.as_mut_ptr() },
-            _net: sys::possible_net_t { net: self.client.kernel.genl.net(self.client.kernel) },
-            user_ptr: [std::ptr::null_mut(); 2],
-            extack: self.extack,
-        }
-    }
-
-    fn doit(&self) -> Result<()> {
-        let mut attrs = self.attributes(sys::GENL_DONT_VALIDATE_STRICT)?;
-        let mut info = self.info(&mut attrs);
-        let skb = self.skb.as_ptr();
-        // SAFETY: the operation was looked up as a `doit`, so this is the member of the union that was written.
-        let ops = unsafe { &self.op.__bindgen_anon_1.__bindgen_anon_1 };
-        if let Some(pre_doit) = ops.pre_doit {
-            // SAFETY: the driver's own function; everything it is given lives through the call.
-            crate::errno::from_ret(unsafe { pre_doit(self.op, skb, &raw mut info) })?;
-        }
-        let doit = ops.doit.ok_or(Errno::EOPNOTSUPP)?;
-        // SAFETY: as above.
-        let ret = unsafe { doit(skb, &raw mut info) };
-        if let Some(post_doit) = ops.post_doit {
-            // SAFETY: as above.
-            unsafe { post_doit(self.op, skb, &raw mut info) };
-        }
-        crate::errno::from_ret(ret).map(drop)
-    }
-}
-
 /// Takes the lock under which requests run.
 ///
 /// # Safety
@@ -469,6 +335,101 @@ pub unsafe extern "C" fn genl_lock() {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn genl_unlock() {
     Kernel::current().genl.unlock();
+}
+
+/// Appends the headers of a message of a family; returns where the family's own header goes, or NULL.
+///
+/// # Safety
+/// `skb` is live and the caller's; `family` is registered.
+/// # Context
+/// Any.
+#[unsafe(export_name = "umc_genlmsg_put")]
+pub unsafe extern "C" fn genlmsg_put(
+    skb: *mut sys::sk_buff,
+    portid: u32,
+    seq: u32,
+    family: *const sys::genl_family,
+    flags: c_int,
+    cmd: u8,
+) -> *mut c_void {
+    // SAFETY: the caller's contract.
+    let family = unsafe { &*family };
+    let payload = GENL_HEADER + family.hdrsize as usize;
+    // SAFETY: the caller's contract.
+    let room = unsafe { (*skb).end - (*skb).tail } as usize;
+    if room < align(netlink::HEADER + payload) {
+        return ptr::null_mut();
+    }
+    // SAFETY: there is room.
+    let nlh = unsafe { netlink::__nlmsg_put(skb, portid, seq, family.id, payload as c_int, flags) };
+    // SAFETY: the payload was just put behind the header.
+    let header = unsafe { nlh.cast::<u8>().add(netlink::HEADER) };
+    let content = sys::genlmsghdr { cmd, version: family.version as u8, reserved: 0 };
+    // SAFETY: as above.
+    unsafe { header.cast::<sys::genlmsghdr>().write(content) };
+    // SAFETY: as above.
+    unsafe { header.add(GENL_HEADER) }.cast()
+}
+
+/// The id of a family's group, if it has one of that index.
+///
+/// # Safety
+/// `family` is registered.
+unsafe fn group_id(family: *const sys::genl_family, group: u32) -> Option<u32> {
+    // SAFETY: the caller's contract.
+    let family = unsafe { &*family };
+    (group < u32::from(family.n_mcgrps)).then(|| family.mcgrp_offset + group)
+}
+
+/// Sends an event to a group of the family, and to the client of `info` if it asked for an echo; drops the buffer.
+///
+/// # Safety
+/// The caller gives up its reference to `skb`; `family` is registered.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genl_notify(
+    family: *const sys::genl_family,
+    skb: *mut sys::sk_buff,
+    info: *mut sys::genl_info,
+    group: u32,
+    flags: sys::gfp_t,
+) {
+    // SAFETY: the caller's contract.
+    let Some(group) = (unsafe { group_id(family, group) }) else {
+        // SAFETY: the caller gave it up.
+        return unsafe { crate::skbuff::kfree_skb(skb) };
+    };
+    // SAFETY: the dispatcher's own.
+    let info = unsafe { &*info };
+    // SAFETY: the request lives while it is handled.
+    let echo = !info.nlhdr.is_null()
+        && u32::from(unsafe { (*info.nlhdr).nlmsg_flags }) & sys::NLM_F_ECHO != 0;
+    // SAFETY: the caller's contract.
+    unsafe { nlmsg_notify(ptr::null_mut(), skb, info.snd_portid, group, c_int::from(echo), flags) };
+}
+
+/// Sends an event to a group of the family in every namespace, and drops the buffer: 0, or -ESRCH if nobody got it.
+///
+/// # Safety
+/// The caller gives up its reference to `skb`; `family` is registered.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn genlmsg_multicast_allns(
+    family: *const sys::genl_family,
+    skb: *mut sys::sk_buff,
+    portid: u32,
+    group: c_uint,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let Some(group) = (unsafe { group_id(family, group) }) else {
+        // SAFETY: the caller gave it up.
+        unsafe { crate::skbuff::kfree_skb(skb) };
+        return Errno::EINVAL.neg();
+    };
+    // SAFETY: the caller's contract.
+    unsafe { netlink::netlink_broadcast(ptr::null_mut(), skb, portid, group, 0) }
 }
 
 #[cfg(test)]

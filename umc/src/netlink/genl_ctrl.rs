@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The controller family `nlctrl`: which families there are.
+//! The controller family `nlctrl`: which families there are, and how they come and go.
 //!
 //! C header: `include/uapi/linux/genetlink.h` (API of 6.12).
 //! Guarantees kept: GETFAMILY by name, by id and as a dump answers with the attributes of Linux in their order; members
-//! of the group `notify` (id 16) hear of families and groups that come and go, a group's end before its family's.
+//! of the group `notify` (id 16) hear of families and groups that come and go, a group's end before its family's; when
+//! `genl_unregister_family` returns, no operation of the family runs or will run, its dumps are ended (with their `done`
+//! called) and its groups have no members.
 //! Differs from Linux: policies are not described (no GETPOLICY).
 //! Used by DRBD for: the look-up that each stock tool begins with.
 
@@ -11,7 +13,8 @@ use std::ffi::{c_char, c_int};
 use std::ptr;
 
 use crate::errno::{Errno, Result, to_ret};
-use crate::genl_family::{Family, Group};
+use crate::genl_family::{self, Family, Group};
+use crate::genl_request::GENL_HEADER;
 use crate::kernel::Kernel;
 use crate::nla::{nla_put, payload};
 use crate::skbuff::Skb;
@@ -67,7 +70,7 @@ pub(crate) fn start(kernel: &'static Kernel) {
         (family.mcgrps, family.n_mcgrps) = (controller.groups.as_ptr(), 1);
         family.resv_start_op = sys::CTRL_CMD_GETPOLICY as u8 + 1;
         // SAFETY: leaked, so it stays valid. It cannot fail: its name is the first of the table.
-        let entered = unsafe { crate::genl_family::enter(kernel, family) };
+        let entered = unsafe { genl_family::enter(kernel, family) };
         debug_assert!(entered.is_ok());
     });
 }
@@ -80,13 +83,13 @@ struct Message<'a> {
 
 impl Message<'_> {
     fn begin(skb: &Skb, portid: u32, seq: u32, flags: u32, cmd: u8) -> Result<Message<'_>> {
-        let (len, start) = (netlink::HEADER + crate::genetlink::GENL_HEADER, skb.bytes().len());
+        let (len, start) = (netlink::HEADER + GENL_HEADER, skb.bytes().len());
         // SAFETY: our own buffer.
         let room = unsafe { (*skb.as_ptr()).end - (*skb.as_ptr()).tail } as usize;
         if room < len {
             return Err(Errno::EMSGSIZE);
         }
-        let (kind, payload) = (sys::GENL_ID_CTRL as c_int, crate::genetlink::GENL_HEADER as c_int);
+        let (kind, payload) = (sys::GENL_ID_CTRL as c_int, GENL_HEADER as c_int);
         // SAFETY: there is room.
         let nlh = unsafe {
             netlink::__nlmsg_put(skb.as_ptr(), portid, seq, kind, payload, flags as c_int)
@@ -277,4 +280,49 @@ unsafe extern "C" fn dump_families(
         args[0] += 1;
     }
     skb.bytes().len() as c_int
+}
+
+/// Takes a family away: see the guarantees above.
+fn unregister(kernel: &'static Kernel, raw: *const sys::genl_family) -> Result<()> {
+    let family = genl_family::leave(kernel, raw)?;
+    crate::netlink_dump::abort_family(kernel, family.id);
+    for group in &family.groups {
+        kernel.genl.clear_group(group.id);
+        kernel.genl.table.lock().free_group(group.id);
+        announce_group(kernel, sys::CTRL_CMD_DELMCAST_GRP as u8, &family, group);
+    }
+    announce(kernel, sys::CTRL_CMD_DELFAMILY as u8, &family);
+    Ok(())
+}
+
+/// Registers a family and tells the members of the controller's group.
+///
+/// # Safety
+/// `family` stays valid, its arrays included, until it is unregistered.
+/// # Context
+/// May sleep.
+#[unsafe(export_name = "umc_genl_register_family")]
+pub unsafe extern "C" fn genl_register_family(family: *mut sys::genl_family) -> c_int {
+    let kernel = Kernel::current();
+    start(kernel);
+    // SAFETY: the caller's contract.
+    to_ret(unsafe { genl_family::enter(kernel, family) }.map(|family| {
+        announce(kernel, sys::CTRL_CMD_NEWFAMILY as u8, &family);
+        for group in &family.groups {
+            let cmd = sys::CTRL_CMD_NEWMCAST_GRP as u8;
+            announce_group(kernel, cmd, &family, group);
+        }
+    }))
+}
+
+/// Unregisters a family: see the guarantees above.
+///
+/// # Safety
+/// `family` is the driver's own. Not from inside an operation of the family.
+/// # Context
+/// May sleep; not under `genl_lock`.
+#[unsafe(export_name = "umc_genl_unregister_family")]
+pub unsafe extern "C" fn genl_unregister_family(family: *const sys::genl_family) -> c_int {
+    crate::context::might_sleep();
+    to_ret(unregister(Kernel::current(), family))
 }

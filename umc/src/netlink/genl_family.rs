@@ -2,9 +2,8 @@
 //! The table of generic netlink families.
 //!
 //! C header: `include/net/genetlink.h` (API of 6.12).
-//! Guarantees kept: when `genl_unregister_family` returns, no operation of the family runs or will run, its dumps are
-//! ended (with their `done` called) and its groups have no members; ids and groups are those Linux would give.
-//! Differs from Linux: unregistering waits only for requests to this family, not for those to others.
+//! Guarantees kept: no operation runs of a family that left the table; ids and groups are those Linux would give.
+//! Differs from Linux: leaving waits only for requests to this family, not for those to others.
 //! Used by DRBD for: its family `drbd` with the group `events`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +11,7 @@ use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::errno::{Errno, Result, to_ret};
+use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::sys;
 use crate::wait::WaitQueue;
@@ -132,6 +131,13 @@ fn hold(family: &Arc<Family>) -> FamilyRef {
 }
 
 impl Table {
+    /// The id of a group whose family is gone may be used again.
+    pub(crate) fn free_group(&mut self, id: u32) {
+        if !RESERVED_GROUPS.contains(&id) {
+            self.used_groups.remove(&id);
+        }
+    }
+
     /// The family with this id.
     pub(crate) fn by_id(&self, id: u16) -> Option<FamilyRef> {
         self.families.get(&id).map(hold)
@@ -362,7 +368,8 @@ impl Group {
     }
 }
 
-fn unregister(kernel: &'static Kernel, raw: *const sys::genl_family) -> Result<()> {
+/// Takes a family out of the table, and waits for the requests to it that are under way. May sleep.
+pub(crate) fn leave(kernel: &'static Kernel, raw: *const sys::genl_family) -> Result<Arc<Family>> {
     // SAFETY: the driver passes its own family.
     let id = unsafe { (*raw).id } as u16;
     let family = {
@@ -372,48 +379,7 @@ fn unregister(kernel: &'static Kernel, raw: *const sys::genl_family) -> Result<(
         }
         table.families.remove(&id).ok_or(Errno::ENOENT)?
     };
-    // From here on no request finds it. Those under way are let finish.
+    // From here on no request finds it.
     family.idle.wait_event(|| family.users.load(Ordering::Acquire) == 0);
-    crate::netlink_dump::abort_family(kernel, family.id);
-    for group in &family.groups {
-        kernel.genl.clear_group(group.id);
-        if !RESERVED_GROUPS.contains(&group.id) {
-            kernel.genl.table.lock().used_groups.remove(&group.id);
-        }
-        crate::genl_ctrl::announce_group(kernel, sys::CTRL_CMD_DELMCAST_GRP as u8, &family, group);
-    }
-    crate::genl_ctrl::announce(kernel, sys::CTRL_CMD_DELFAMILY as u8, &family);
-    Ok(())
-}
-
-/// Registers a family and tells the members of the controller's group.
-///
-/// # Safety
-/// `family` stays valid, its arrays included, until it is unregistered.
-/// # Context
-/// May sleep.
-#[unsafe(export_name = "umc_genl_register_family")]
-pub unsafe extern "C" fn genl_register_family(family: *mut sys::genl_family) -> c_int {
-    let kernel = Kernel::current();
-    crate::genl_ctrl::start(kernel);
-    // SAFETY: the caller's contract.
-    to_ret(unsafe { enter(kernel, family) }.map(|family| {
-        crate::genl_ctrl::announce(kernel, sys::CTRL_CMD_NEWFAMILY as u8, &family);
-        for group in &family.groups {
-            let cmd = sys::CTRL_CMD_NEWMCAST_GRP as u8;
-            crate::genl_ctrl::announce_group(kernel, cmd, &family, group);
-        }
-    }))
-}
-
-/// Unregisters a family: see the guarantees above.
-///
-/// # Safety
-/// `family` is the driver's own. Not from inside an operation of the family.
-/// # Context
-/// May sleep; not under `genl_lock`.
-#[unsafe(export_name = "umc_genl_unregister_family")]
-pub unsafe extern "C" fn genl_unregister_family(family: *const sys::genl_family) -> c_int {
-    crate::context::might_sleep();
-    to_ret(unregister(Kernel::current(), family))
+    Ok(family)
 }

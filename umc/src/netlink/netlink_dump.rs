@@ -13,35 +13,14 @@ use std::ptr;
 use std::sync::Arc;
 
 use crate::errno::{Errno, Result};
-use crate::genetlink::{Client, RECORD, Request, message_bytes};
+use crate::genl_client::{Client, Dump};
+use crate::genl_request::{RECORD, Request, message_bytes};
 use crate::kernel::Kernel;
 use crate::skbuff::Skb;
 use crate::{bug, netlink, sys};
 
 /// Room of one part: the receive buffer that the stock tools begin with.
 const PART_LEN: usize = 8192;
-
-/// A dump under way.
-///
-/// # Invariants
-/// The boxes stay where they are: `cb.data` points to `info`, and `info` to `attrs`.
-pub(crate) struct Dump {
-    cb: Box<sys::netlink_callback>,
-    info: Box<sys::genl_dumpit_info>,
-    _attrs: Vec<*mut sys::nlattr>,
-    /// The request; `cb.nlh` points into it.
-    _request: Skb,
-    /// The request as it came; drivers write to theirs.
-    message: Vec<u8>,
-    family: u16,
-    parallel: bool,
-    module: *mut sys::module,
-    /// The last return value: positive = there may be more.
-    last: c_int,
-}
-
-// SAFETY: the pointers lead to what the dump owns and to the driver's family, usable from any thread.
-unsafe impl Send for Dump {}
 
 /// Starts the dump that a request asks for and makes its first part.
 pub(crate) fn start(request: &Request<'_>) -> Result<()> {

@@ -6,8 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
-use crate::genl_family::{genl_register_family, genl_unregister_family};
-use crate::genlmsg::genlmsg_put;
+use crate::genl_ctrl::{genl_register_family, genl_unregister_family};
 use crate::kernel::Config;
 use crate::nla::nla_put;
 use crate::skbuff::{alloc_skb, kfree_skb};
