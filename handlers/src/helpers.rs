@@ -168,7 +168,8 @@ pub unsafe extern "C" fn tcmu_iovec_seek(mut iov: *mut iovec, mut count: usize) 
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcmu_cmd_seek(cmd: *mut abi::LibCmd, count: usize) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `cmd` is a command that the caller has alone; its data holds `count` bytes, so
+    // `whole` pieces are there to pass.
     unsafe {
         let whole = tcmu_iovec_seek((*cmd).iovec, count);
         (*cmd).iovec = (*cmd).iovec.add(whole);
@@ -255,7 +256,7 @@ pub unsafe extern "C" fn tcmu_iovec_compare(
         let piece = unsafe { &*iov };
         let len = piece.iov_len.min(size - at);
         if len > 0 {
-            // SAFETY: the caller's contract.
+            // SAFETY: `mem` has `size` bytes, `at + len` is at most that, and the piece has `len`.
             let (ours, theirs) = unsafe {
                 (
                     slice::from_raw_parts(mem.cast::<u8>().add(at), len),
@@ -439,7 +440,7 @@ pub unsafe extern "C" fn tcmu_set_thread_name(prefix: *const c_char, dev: *mut a
 /// May block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcmu_thread_cancel(thread: libc::pthread_t) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `thread` is joinable, and nobody else joins it.
     unsafe {
         if libc::pthread_cancel(thread) == 0 {
             libc::pthread_join(thread, null_mut());

@@ -86,9 +86,9 @@ fn new_socket(kind: c_int) -> *mut sys::socket {
 /// # Safety
 /// Both are alive and belong together from now on.
 unsafe fn graft(socket: *mut sys::socket, sock: *mut Sock) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `sock` is alive.
     let sk = unsafe { (*sock).sk() };
-    // SAFETY: as above.
+    // SAFETY: `socket` is alive, too, and nobody else knows either of them yet.
     unsafe {
         (*socket).sk = sk;
         (*sk).sk_wq = &raw mut (*socket).wq;
@@ -401,7 +401,8 @@ pub unsafe extern "C" fn kernel_sendmsg(
     num: usize,
     size: usize,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `msg` is the caller's, and its `vec` of `size` bytes lives through the call, as
+    // `sock` does.
     unsafe {
         let iter = &raw mut (*msg).msg_iter;
         crate::uio::iov_iter_kvec(iter, sys::ITER_SOURCE, vec, num as _, size);
@@ -424,7 +425,8 @@ pub unsafe extern "C" fn kernel_recvmsg(
     size: usize,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `msg` is the caller's, and its `vec` of `size` bytes lives through the call, as
+    // `sock` does.
     unsafe {
         let iter = &raw mut (*msg).msg_iter;
         crate::uio::iov_iter_kvec(iter, sys::ITER_DEST, vec, num as _, size);

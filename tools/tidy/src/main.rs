@@ -5,7 +5,9 @@
 mod arrows;
 mod docs;
 mod drivers;
+mod exports;
 mod heads;
+mod safety;
 mod source;
 mod spdx;
 
@@ -41,6 +43,8 @@ fn look(top: &Path) -> Result<Vec<Finding>> {
     findings.extend(heads::incomplete(&files));
     findings.extend(docs::dangling(top, &files));
     findings.extend(drivers::named(&files));
+    findings.extend(exports::silent(&files));
+    findings.extend(safety::vague(&files));
     Ok(findings)
 }
 
@@ -69,6 +73,8 @@ mod tests {
         };
         write("umc/src/lib/tree.rs", "use crate::slab;\nconst NAME: &str = \"see brd\";\n");
         write("umc/src/mm/slab.rs", "#[unsafe(no_mangle)]\npub fn kfree() {}\n");
+        let vague = "// SAFETY: the caller's contract.\nunsafe {\n    a();\n    b();\n}\n";
+        write("fusefs/src/a.rs", &format!("fn f() {{\n{vague}}}\n"));
         write("umc/Cargo.toml", "[dependencies]\nfusefs.workspace = true\n");
         write("docs/page.md", "See `umc/src/gone.rs`.\n");
         let found: Vec<String> =
@@ -80,6 +86,8 @@ mod tests {
             "slab.rs:1: exports C functions",
             "page.md:1: `umc/src/gone.rs` does not exist",
             "tree.rs:2: names the driver `brd`",
+            "slab.rs:2: `kfree` is exported",
+            "a.rs:2: `the caller's contract.` is all",
         ] {
             assert!(found.iter().any(|line| line.contains(part)), "{part} is not in {found:#?}");
         }

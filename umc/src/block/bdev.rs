@@ -319,7 +319,8 @@ pub unsafe extern "C" fn file_bdev(bdev_file: *mut sys::file) -> *mut sys::block
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bdev_fput(bdev_file: *mut sys::file) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller's reference keeps the file and what it has open; nobody looks at
+    // `private_data` once the claim is given up.
     unsafe {
         open_of(bdev_file).yield_claim();
         (*bdev_file).private_data = ptr::null_mut();

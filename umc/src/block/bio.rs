@@ -250,7 +250,8 @@ pub unsafe extern "C" fn bio_init_clone(
     src: *mut sys::bio,
     _gfp: sys::gfp_t,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is memory for a bio that is the caller's alone; `src` is valid and, as the
+    // caller promises, outlives it.
     unsafe {
         bio_init(bio, bdev, (*src).bi_io_vec, 0, (*src).bi_opf);
         copy_for_clone(bio, src);
@@ -379,7 +380,8 @@ pub unsafe extern "C" fn bio_add_virt_nofail(bio: *mut sys::bio, vaddr: *mut c_v
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bio_chain(bio: *mut sys::bio, parent: *mut sys::bio) {
-    // SAFETY: the caller's contract.
+    // SAFETY: both are valid and not ended, so neither goes away here; `bio` is the caller's alone,
+    // and what others change in `parent` is atomic.
     unsafe {
         assert!(
             (*bio).bi_private.is_null() && (*bio).bi_end_io.is_none(),

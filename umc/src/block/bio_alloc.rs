@@ -253,7 +253,7 @@ pub unsafe extern "C" fn bioset_init(
     match Pool::new(pool_size as usize, front_pad as usize, class_max) {
         Ok(pool) => {
             let pool = Box::into_raw(Box::new(pool));
-            // SAFETY: the caller's contract.
+            // SAFETY: `bs` is valid memory that nobody uses yet.
             unsafe {
                 bs.write(sys::bio_set {
                     bio_slab: pool.cast(),
@@ -348,7 +348,8 @@ pub unsafe extern "C" fn bio_alloc_clone(
     gfp: sys::gfp_t,
     bs: *mut sys::bio_set,
 ) -> *mut sys::bio {
-    // SAFETY: the caller's contract.
+    // SAFETY: `src` is valid and outlives the clone, `bs` is set up; a new bio is the caller's
+    // alone.
     unsafe {
         let bio = bio_alloc_bioset(bdev, 0, (*src).bi_opf, gfp, bs);
         if !bio.is_null() {

@@ -34,7 +34,7 @@ pub struct Segments {
 /// `bio` must be valid as long as the iterator is used, and its vectors must not change meanwhile.
 #[inline]
 pub unsafe fn segments(bio: *const sys::bio) -> Segments {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid, and its vectors stand still for as long as the iterator is used.
     unsafe {
         let mut iter = (*bio).bi_iter;
         if op_is_bare((*bio).bi_opf) {
@@ -110,7 +110,7 @@ pub(crate) unsafe fn advance(vecs: *const sys::bio_vec, iter: &mut sys::bvec_ite
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __bio_advance(bio: *mut sys::bio, bytes: u32) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid and the caller's alone; its vectors hold what its iterator says.
     unsafe {
         let iter = &mut (*bio).bi_iter;
         iter.bi_sector += u64::from(bytes >> 9);
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn __bio_advance(bio: *mut sys::bio, bytes: u32) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bio_trim(bio: *mut sys::bio, offset: sys::sector_t, size: sys::sector_t) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid and the caller's alone.
     unsafe {
         let total = u64::from((*bio).bi_iter.bi_size >> 9);
         let end = offset.checked_add(size);
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn bio_copy_data_iter(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bio_copy_data(dst: *mut sys::bio, src: *mut sys::bio) {
-    // SAFETY: the caller's contract.
+    // SAFETY: both are valid, and the copies of the iterators are what moves.
     unsafe {
         let (mut to, mut from) = ((*dst).bi_iter, (*src).bi_iter);
         bio_copy_data_iter(dst, &raw mut to, src, &raw mut from);
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn bio_free_pages(bio: *mut sys::bio) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn guard_bio_eod(bio: *mut sys::bio) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid and the caller's alone, and its device lives as long as it is open.
     unsafe {
         let limit = (*(*bio).bi_bdev).bd_nr_sectors;
         let (sector, size) = ((*bio).bi_iter.bi_sector, (*bio).bi_iter.bi_size);

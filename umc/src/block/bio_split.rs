@@ -30,7 +30,8 @@ pub unsafe extern "C" fn bio_split(
     gfp: sys::gfp_t,
     bs: *mut sys::bio_set,
 ) -> *mut sys::bio {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid, the caller's alone, longer than `sectors`, and outlives the new one,
+    // which shares its vectors.
     unsafe {
         let size = (*bio).bi_iter.bi_size;
         assert!(
@@ -242,7 +243,7 @@ pub unsafe extern "C" fn bio_split_rw_at(
     segs: *mut c_uint,
     max_bytes: c_uint,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio`, `lim` and `segs` are valid through the call.
     unsafe {
         debug_assert!(!op_is_bare((*bio).bi_opf));
         match cut_of_data(bio, &*lim, max_bytes) {

@@ -48,7 +48,8 @@ impl Chain {
         if self.0.is_null() {
             return missing;
         }
-        // SAFETY: the caller's contract.
+        // SAFETY: the last bio of a chain came from `alloc` and is ready, not submitted, and nobody
+        // else's; the wait ends it.
         unsafe {
             let ret = submit_bio_wait(self.0);
             bio_put(self.0);
@@ -101,7 +102,8 @@ pub unsafe extern "C" fn __blkdev_issue_discard(
 ) -> c_int {
     let granularity = DiskRecord::of_bdev(bdev).limits().discard_granularity;
     let (mut sector, mut left) = (sector, nr_sects);
-    // SAFETY: the caller's contract.
+    // SAFETY: `bdev` is open through the call, and `biop` valid with NULL or a bio that is ready;
+    // each new bio is ours until it is chained.
     unsafe {
         let mut chain = Chain(*biop);
         while left > 0 {
@@ -138,7 +140,8 @@ pub unsafe extern "C" fn blkdev_issue_discard(
 ) -> c_int {
     Plug::hold(|| {
         let mut last = ptr::null_mut();
-        // SAFETY: the caller's contract.
+        // SAFETY: `bdev` is open through the call; what is left in `last` is the end of a chain
+        // that nobody else knows.
         let ret = unsafe {
             let sent = __blkdev_issue_discard(bdev, sector, nr_sects, gfp_mask, &raw mut last);
             Chain(last).wait(sent == 0)
@@ -172,7 +175,7 @@ pub unsafe extern "C" fn blkdev_issue_secure_erase(
     }
     Plug::hold(|| {
         let mut chain = Chain(ptr::null_mut());
-        // SAFETY: the caller's contract.
+        // SAFETY: `bdev` is open through the call; the chain begins empty and is waited for here.
         unsafe {
             let op = sys::REQ_OP_SECURE_ERASE;
             let complete = send_bare(&mut chain, bdev, sector, nr_sects, most, op, gfp);
@@ -285,7 +288,7 @@ pub unsafe extern "C" fn __blkdev_issue_zeroout(
     if most == 0 && flags & sys::BLKDEV_ZERO_NOFALLBACK != 0 {
         return Errno::EOPNOTSUPP.neg();
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `bdev` is open through the call, and `biop` valid with NULL or a bio that is ready.
     unsafe {
         let mut chain = Chain(*biop);
         let complete = if most > 0 {
@@ -324,7 +327,8 @@ pub unsafe extern "C" fn blkdev_issue_zeroout(
         let ret = Plug::hold(|| {
             let mut chain = Chain(ptr::null_mut());
             let opf = write_zeroes_op(flags);
-            // SAFETY: the caller's contract.
+            // SAFETY: `bdev` is open through the call; the chain begins empty and is waited for
+            // here.
             unsafe {
                 let complete = send_bare(&mut chain, bdev, sector, nr_sects, most, opf, gfp_mask);
                 chain.wait(complete)
@@ -341,7 +345,7 @@ pub unsafe extern "C" fn blkdev_issue_zeroout(
     }
     Plug::hold(|| {
         let mut chain = Chain(ptr::null_mut());
-        // SAFETY: the caller's contract.
+        // SAFETY: `bdev` is open through the call; the chain begins empty and is waited for here.
         unsafe {
             let complete = send_zero_pages(&mut chain, bdev, sector, nr_sects, gfp_mask);
             chain.wait(complete)

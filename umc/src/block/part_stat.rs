@@ -81,15 +81,21 @@ unsafe fn in_flight(bdev: *const sys::block_device) -> [u64; 2] {
 unsafe fn total(bdev: *const sys::block_device) -> sys::disk_stats {
     let mut sum = sys::disk_stats::default();
     for index in 0..SHARDS {
-        // SAFETY: the caller's contract: an open device. Single counters may lag behind each other.
-        let set = unsafe { &*(*bdev).bd_stats.add(index) };
+        // SAFETY: the caller's contract: an open device.
+        let set = unsafe { (*bdev).bd_stats.add(index) };
+        // Others count meanwhile: single counters may lag behind each other.
+        let read = |at: *mut u64| counter(at).load(Ordering::Relaxed);
         for group in 0..sum.ios.len() {
-            sum.nsecs[group] += set.nsecs[group];
-            sum.sectors[group] += set.sectors[group];
-            sum.ios[group] += set.ios[group];
-            sum.merges[group] += set.merges[group];
+            // SAFETY: the set lives as long as the device, and every group is one of its arrays' own.
+            unsafe {
+                sum.nsecs[group] += read(&raw mut (*set).nsecs[group]);
+                sum.sectors[group] += read(&raw mut (*set).sectors[group]);
+                sum.ios[group] += read(&raw mut (*set).ios[group]);
+                sum.merges[group] += read(&raw mut (*set).merges[group]);
+            }
         }
-        sum.io_ticks += set.io_ticks;
+        // SAFETY: as above.
+        sum.io_ticks += read(unsafe { &raw mut (*set).io_ticks });
     }
     sum
 }
@@ -99,7 +105,7 @@ unsafe fn total(bdev: *const sys::block_device) -> sys::disk_stats {
 /// # Safety
 /// `bdev` must be valid.
 pub(crate) unsafe fn line(bdev: *mut sys::block_device) -> String {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bdev` is valid, so its counters are, which change atomically.
     let (flying, stats) = unsafe {
         let flying = in_flight(bdev);
         if flying[0] + flying[1] > 0 {
@@ -147,7 +153,8 @@ pub unsafe extern "C" fn bdev_start_io_acct(
     op: sys::req_op,
     start_time: u64,
 ) -> u64 {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bdev` is open, so its counters are there, which change atomically; `shard` is below
+    // their number.
     unsafe {
         update_ticks(bdev, start_time, false);
         let set = (*bdev).bd_stats.add(shard());
@@ -228,7 +235,8 @@ pub unsafe extern "C" fn bio_end_io_acct_remapped(
     start_time: u64,
     orig_bdev: *mut sys::block_device,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid and has not ended; `orig_bdev` is the open device that its start was
+    // counted on.
     unsafe {
         let (opf, size) = ((*bio).bi_opf, (*bio).bi_iter.bi_size);
         bdev_end_io_acct(orig_bdev, opf & sys::REQ_OP_MASK, size >> 9, start_time);

@@ -57,7 +57,8 @@ unsafe fn push(head: *mut sys::list_head, entry: *mut sys::list_head) {
 
 /// Takes the first entry out of a list that is not empty.
 unsafe fn pop(head: *mut sys::list_head) -> *mut sys::list_head {
-    // SAFETY: the caller's contract.
+    // SAFETY: `head` is a list of the running task's own plug, and has an entry, which nobody else
+    // knows.
     unsafe {
         let entry = (*head).next;
         (*head).next = (*entry).next;
@@ -113,7 +114,8 @@ pub unsafe extern "C" fn blk_start_plug_nr_ios(plug: *mut sys::blk_plug, nr_ios:
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blk_finish_plug(plug: *mut sys::blk_plug) {
     let task = sched::current();
-    // SAFETY: the caller's contract.
+    // SAFETY: the running task is valid, and a plug that it has stays valid until it is finished
+    // here.
     unsafe {
         if plug == (*task).plug {
             __blk_flush_plug(plug, false);

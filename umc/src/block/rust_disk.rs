@@ -105,7 +105,7 @@ unsafe extern "C" fn postflush_done(flush: *mut sys::bio) {
 /// # Safety
 /// As [`bio::end`].
 pub(crate) unsafe fn done(bio: *mut sys::bio, status: u8) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid and its owner waits for this end; its device is open until then.
     unsafe {
         // What the submitter wakes needs a current task, and this may be a thread of the handler's own.
         let kernel = DiskRecord::of_bdev((*bio).bi_bdev).kernel;

@@ -39,7 +39,8 @@ pub unsafe extern "C" fn submit_bio(bio: *mut sys::bio) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn submit_bio_noacct(bio: *mut sys::bio) {
     context::might_sleep();
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid and ready, and the caller gives it away; `bio_list` belongs to the
+    // running task alone.
     unsafe {
         if let Err(status) = check(bio) {
             (*bio).bi_status = status;
@@ -290,7 +291,8 @@ pub unsafe extern "C" fn bio_chain_and_submit(
     new_bio: *mut sys::bio,
 ) -> *mut sys::bio {
     if !prev.is_null() {
-        // SAFETY: the caller's contract.
+        // SAFETY: both are valid and ready; `new_bio` is not submitted before the caller does it,
+        // `prev` is given away here.
         unsafe {
             bio::bio_chain(prev, new_bio);
             submit_bio(prev);

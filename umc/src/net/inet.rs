@@ -136,9 +136,10 @@ pub unsafe extern "C" fn sock_set_keepalive(sk: *mut sys::sock) {
 /// # Safety
 /// `sk` is a live socket.
 unsafe fn assign(sk: *mut sys::sock, change: impl FnOnce(&mut sys::sock)) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `sk` is a live socket; its members are written by whoever sets an option, who keeps
+    // others away.
     change(unsafe { &mut *sk });
-    // SAFETY: the caller's contract.
+    // SAFETY: `sk` is a live socket, so it is in a `Sock`.
     unsafe { Sock::from_raw(sk) }.apply_members();
 }
 
@@ -174,7 +175,7 @@ pub unsafe extern "C" fn sock_set_priority(sk: *mut sys::sock, priority: u32) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sock_set_rcvbuf(sk: *mut sys::sock, val: c_int) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `sk` is a live socket.
     unsafe {
         assign(sk, |sk| {
             sk.sk_rcvbuf = val.clamp(0, c_int::MAX / 2) * 2;
@@ -319,7 +320,8 @@ unsafe fn pton(
     end: *mut *const c_char,
     parse: impl FnOnce(&str) -> Option<()>,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `src` has `srclen` bytes, or is a string when that is negative; nothing beyond is
+    // read.
     let text = unsafe {
         match usize::try_from(srclen) {
             Ok(len) => std::slice::from_raw_parts(src.cast::<u8>(), len),
@@ -351,7 +353,8 @@ pub unsafe extern "C" fn in4_pton(
     delim: c_int,
     end: *mut *const c_char,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `src` is as `pton` wants it, `end` NULL or valid, and `dst` has room for the four
+    // bytes of an address.
     unsafe {
         pton(src, srclen, delim, end, |text| {
             let addr: Ipv4Addr = text.parse().ok()?;
@@ -375,7 +378,8 @@ pub unsafe extern "C" fn in6_pton(
     delim: c_int,
     end: *mut *const c_char,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `src` is as `pton` wants it, `end` NULL or valid, and `dst` has room for the sixteen
+    // bytes of an address.
     unsafe {
         pton(src, srclen, delim, end, |text| {
             let addr: Ipv6Addr = text.parse().ok()?;

@@ -269,7 +269,8 @@ fn check_nest(
         if nest.len() < HEADER {
             return Err(Errno::ERANGE);
         }
-        // SAFETY: as above.
+        // SAFETY: the payload is the stream, and the inner policy has `len + 1` entries by contract
+        // of the policy.
         unsafe {
             walk(
                 nest.as_ptr().cast(),

@@ -149,7 +149,7 @@ fn a_connect_that_does_not_wait_tells_how_it_ended() {
         let (client, driver) = (Socket::tcp(), Driver::new());
         // SAFETY: assigned as a driver does.
         let sk = unsafe { (*client.get()).sk };
-        // SAFETY: as above.
+        // SAFETY: the socket has no connection yet, so no callback of it runs.
         unsafe {
             (*sk).sk_user_data = driver.get().cast();
             (*sk).sk_state_change = Some(any_state_change);

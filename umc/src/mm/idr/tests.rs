@@ -167,7 +167,7 @@ fn the_lowest_free_id_of_any_range() {
             }
         }
     }
-    // SAFETY: as above.
+    // SAFETY: the table is the test's own.
     unsafe {
         idr_destroy(idr);
         assert_eq!(idr_alloc(idr, pointer(1), c_int::MAX, 0, 0), c_int::MAX);
