@@ -2,7 +2,7 @@
 //! Errors of the emulated kernel: a number, as in Linux.
 //!
 //! C header: `include/linux/errno.h`. At the border a function returns [`to_ret`] of its result, or a pointer made by
-//! [`err_ptr`].
+//! [`err_ptr`], which [`ptr_err`] looks into.
 
 use std::ffi::{c_int, c_void};
 use std::fmt;
@@ -14,6 +14,9 @@ pub struct Errno(NonZeroI32);
 
 /// The result of everything inside `umc`.
 pub type Result<T> = core::result::Result<T, Errno>;
+
+/// Pointers to the last so many bytes of the address space are errors.
+const ERRNO_MAX: isize = 4095;
 
 macro_rules! errnos {
     ($($name:ident = $value:expr;)*) => {
@@ -100,6 +103,17 @@ pub fn err_ptr<T>(error: Errno) -> *mut T {
     std::ptr::without_provenance_mut::<c_void>(error.neg() as isize as usize).cast()
 }
 
+/// The error in an error pointer: `IS_ERR` and `PTR_ERR` of `include/linux/err.h`.
+pub fn ptr_err<T>(pointer: *const T) -> Option<Errno> {
+    let value = pointer.addr() as isize;
+    (-ERRNO_MAX..0).contains(&value).then(|| Errno::new(value as c_int))
+}
+
+/// `IS_ERR_OR_NULL` of `include/linux/err.h`.
+pub fn is_err_or_null<T>(pointer: *const T) -> bool {
+    pointer.is_null() || ptr_err(pointer).is_some()
+}
+
 /// Turns the kernel's convention, a value or a negative errno, into a `Result`.
 pub fn from_ret(ret: c_int) -> Result<c_int> {
     if ret < 0 { Err(Errno::new(ret)) } else { Ok(ret) }
@@ -114,6 +128,10 @@ mod tests {
         assert_eq!(Errno::EIO.neg(), -5);
         assert_eq!(from_ret(-28), Err(Errno::ENOSPC));
         assert_eq!(err_ptr::<u8>(Errno::ENOMEM) as isize, -12);
+        assert_eq!(ptr_err(err_ptr::<u8>(Errno::ENOMEM)), Some(Errno::ENOMEM));
+        let at = |value: isize| std::ptr::without_provenance::<u8>(value as usize);
+        assert_eq!(ptr_err(at(-4095)), Some(Errno::new(4095)));
+        assert!(!is_err_or_null(at(-4096)) && is_err_or_null(at(0)) && is_err_or_null(at(-1)));
         assert_eq!(Errno::ENOSPC.to_string(), "No space left on device");
     }
 }

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Open files, inodes and dentries.
+//! Directories of drivers, inodes and dentries.
 //!
 //! C header: `include/linux/fs.h`, `dcache.h`, `file.h`, `path.h`, `miscdevice.h` (API of 6.12).
 //! Guarantees kept: an operation of a driver gets a real `struct file` whose dentry has a parent; a removed name is
 //! unhashed under the inode lock of its directory; after the removal returns, no call is inside the driver.
 //! Differs from Linux: no file descriptors, no file systems and no page cache; `read_iter`, `ioctl`, `poll` and `mmap` of
 //! driver files are never called.
-//! Used by DRBD for: `fput` of its backing devices, the liveness test of `drbd_debugfs.c:drbd_single_open`.
+//! Used by DRBD for: the liveness test of `drbd_debugfs.c:drbd_single_open`.
 
-use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use mte::sim::lock::RwLock;
-
+use crate::errno::is_err_or_null;
 use crate::{Kernel, sys};
 
 pub mod debugfs;
 pub mod device;
+pub(crate) mod file;
 pub(crate) mod gate;
 pub mod hung_task;
 pub mod kmsg;
@@ -41,8 +39,6 @@ pub(crate) struct State {
     dev: OnceLock<Arc<Node>>,
     proc: OnceLock<Arc<Node>>,
     debug: OnceLock<Arc<Node>>,
-    pub(crate) kernel_kobj: OnceLock<crate::kobject::KernelKobj>,
-    pub(crate) uevents: RwLock<Option<Arc<crate::kobject::UeventListener>>>,
 }
 
 impl State {
@@ -56,37 +52,6 @@ impl State {
 
     pub(crate) fn debug(&self, kernel: &'static Kernel) -> Arc<Node> {
         self.debug.get_or_init(|| Node::root(kernel, "/sys/kernel/debug")).clone()
-    }
-}
-
-/// Drops one reference of `file`; true for the last. Zero and one both mean a single user.
-///
-/// # Safety
-/// `file` is a live struct file.
-unsafe fn put_is_last(file: *mut sys::file) -> bool {
-    // SAFETY: the caller's contract; the counter is only ever touched atomically.
-    let count = unsafe { AtomicI64::from_ptr((&raw mut (*file).f_count.counter).cast()) };
-    count.fetch_sub(1, Ordering::AcqRel) <= 1
-}
-
-/// Drops a reference of an open file; the last one closes it.
-///
-/// # Safety
-/// `file` is an open file and the caller owns one reference.
-///
-/// # Context
-/// May sleep.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fput(file: *mut sys::file) {
-    crate::context::might_sleep();
-    // SAFETY: the caller owns a reference, so the file is live.
-    if !unsafe { put_is_last(file) } {
-        return;
-    }
-    // SAFETY: as above; after the last put nobody else looks at the file.
-    if let Some(release) = unsafe { (*file).umc_release } {
-        // SAFETY: whoever made the file left this function for its last reference, which this was.
-        unsafe { release(file) };
     }
 }
 
@@ -118,165 +83,5 @@ pub unsafe extern "C" fn dput(dentry: *mut sys::dentry) {
     if !is_err_or_null(dentry) {
         // SAFETY: the caller owns a reference, taken by `dget` or `debugfs_lookup`.
         unsafe { Arc::decrement_strong_count(dentry.cast::<Node>()) };
-    }
-}
-
-/// `IS_ERR_OR_NULL` of `include/linux/err.h`.
-pub(crate) fn is_err_or_null<T>(pointer: *const T) -> bool {
-    pointer.is_null() || pointer.addr() >= usize::MAX - 4094
-}
-
-/// Copies the part of `available` bytes at `from` that a read at `*ppos` sees.
-///
-/// # Safety
-/// `to` is valid for `count` bytes, `from` for `available`, and `ppos` for a loff_t.
-///
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn simple_read_from_buffer(
-    to: *mut c_void,
-    count: usize,
-    ppos: *mut sys::loff_t,
-    from: *const c_void,
-    available: usize,
-) -> isize {
-    // SAFETY: the caller's contract.
-    let pos = unsafe { *ppos };
-    let Ok(start) = usize::try_from(pos) else { return crate::Errno::EINVAL.neg() as isize };
-    if start >= available || count == 0 {
-        return 0;
-    }
-    let len = count.min(available - start);
-    // SAFETY: `start + len <= available`, `len <= count`.
-    unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>().add(start), to.cast(), len) };
-    // SAFETY: the caller's contract.
-    unsafe { *ppos = pos + len as sys::loff_t };
-    len as isize
-}
-
-/// Stores what a write at `*ppos` brings into `available` bytes at `to`.
-///
-/// # Safety
-/// `from` is valid for `count` bytes, `to` for `available`, and `ppos` for a loff_t.
-///
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn simple_write_to_buffer(
-    to: *mut c_void,
-    available: usize,
-    ppos: *mut sys::loff_t,
-    from: *const c_void,
-    count: usize,
-) -> isize {
-    // SAFETY: the caller's contract.
-    let pos = unsafe { *ppos };
-    let Ok(start) = usize::try_from(pos) else { return crate::Errno::EINVAL.neg() as isize };
-    if start >= available || count == 0 {
-        return 0;
-    }
-    let len = count.min(available - start);
-    // SAFETY: `start + len <= available`, `len <= count`.
-    unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>().add(start), len) };
-    // SAFETY: the caller's contract.
-    unsafe { *ppos = pos + len as sys::loff_t };
-    len as isize
-}
-
-/// An open that hands the inode's private pointer to the file.
-///
-/// # Safety
-/// Both are live.
-///
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn simple_open(inode: *mut sys::inode, file: *mut sys::file) -> c_int {
-    // SAFETY: the caller's contract.
-    let private = unsafe { (*inode).i_private };
-    if !private.is_null() {
-        // SAFETY: as above.
-        unsafe { (*file).private_data = private };
-    }
-    0
-}
-
-/// Marks the file as one without positions.
-///
-/// # Safety
-/// `file` is live.
-///
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nonseekable_open(_inode: *mut sys::inode, file: *mut sys::file) -> c_int {
-    let seek = sys::FMODE_LSEEK | sys::FMODE_PREAD | sys::FMODE_PWRITE;
-    // SAFETY: the caller's contract.
-    unsafe { (*file).f_mode &= !seek };
-    0
-}
-
-/// Marks the file as a stream.
-///
-/// # Safety
-/// `file` is live.
-///
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn stream_open(inode: *mut sys::inode, file: *mut sys::file) -> c_int {
-    // SAFETY: the caller's contract.
-    unsafe { nonseekable_open(inode, file) };
-    // SAFETY: as above.
-    unsafe { (*file).f_mode |= sys::FMODE_STREAM };
-    0
-}
-
-/// A seek that leaves the position where it is.
-///
-/// # Safety
-/// `file` is live.
-///
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn noop_llseek(
-    file: *mut sys::file,
-    _offset: sys::loff_t,
-    _whence: c_int,
-) -> sys::loff_t {
-    // SAFETY: the caller's contract.
-    unsafe { (*file).f_pos }
-}
-
-/// Moves the position: from the start, from where it is, or from the size of the inode.
-///
-/// # Safety
-/// `file` is live and has an inode.
-///
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn default_llseek(
-    file: *mut sys::file,
-    offset: sys::loff_t,
-    whence: c_int,
-) -> sys::loff_t {
-    // SAFETY: the caller's contract.
-    let (pos, size) = unsafe { ((*file).f_pos, (*(*file).f_inode).i_size) };
-    let base = match whence {
-        libc::SEEK_SET => Some(0),
-        libc::SEEK_CUR => Some(pos),
-        libc::SEEK_END => Some(size),
-        _ => None,
-    };
-    match base.and_then(|base| base.checked_add(offset)) {
-        Some(to) if to >= 0 => {
-            // SAFETY: the caller's contract.
-            unsafe { (*file).f_pos = to };
-            to
-        }
-        _ => -sys::loff_t::from(libc::EINVAL),
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* References to open files. API of 6.12; no file descriptors: a driver's caller is another process, so fget() and its
- * kin are not provided. Rust owner: umc/src/fs.rs. */
+ * kin are not provided. Rust owner: umc/src/fs/file.rs. */
 #ifndef UMC_LINUX_FILE_H
 #define UMC_LINUX_FILE_H
 

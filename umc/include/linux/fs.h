@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Open files, inodes and their operations. API of 6.12; a struct file exists for an open of a proc or debugfs file, of a
- * misc device, and of a block device (made by umc/src/block/bdev.rs). File systems are not provided. Rust owner: umc/src/fs.rs. */
+ * misc device, and of a block device (made by umc/src/block/bdev.rs). File systems are not provided. Rust owner: umc/src/fs/file.rs. */
 #ifndef UMC_LINUX_FS_H
 #define UMC_LINUX_FS_H
 

@@ -13,7 +13,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::errno::{err_ptr, to_ret};
+use crate::errno::{err_ptr, is_err_or_null, to_ret};
 use crate::gendisk::{self, DiskRecord};
 use crate::{Errno, Kernel, Result, fs, module, sys};
 
@@ -285,7 +285,7 @@ pub unsafe extern "C" fn bdev_file_open_by_path(
     }
     // SAFETY: the caller's contract.
     let file = unsafe { bdev_file_open_by_dev(dev, mode, holder, hops) };
-    if !fs::is_err_or_null(file) && mode & sys::BLK_OPEN_WRITE != 0 {
+    if !is_err_or_null(file) && mode & sys::BLK_OPEN_WRITE != 0 {
         // SAFETY: the file was opened just now.
         let read_only = gendisk::is_read_only(unsafe { file_bdev(file) });
         if read_only {
@@ -324,7 +324,7 @@ pub unsafe extern "C" fn bdev_fput(bdev_file: *mut sys::file) {
     unsafe {
         open_of(bdev_file).yield_claim();
         (*bdev_file).private_data = ptr::null_mut();
-        fs::fput(bdev_file);
+        fs::file::fput(bdev_file);
     }
 }
 

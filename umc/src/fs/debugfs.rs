@@ -11,14 +11,13 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
-use crate::errno::{err_ptr, to_ret};
+use crate::errno::{err_ptr, is_err_or_null, ptr_err, to_ret};
+use crate::fs::Node;
 use crate::fs::node::{Body, OnRemoval};
 use crate::fs::open::Operations;
-use crate::fs::{Node, is_err_or_null};
 use crate::{Errno, Kernel, Result, printk, sys};
 
 pub(crate) mod number;
-pub(crate) use number::parse;
 #[cfg(test)]
 mod tests;
 
@@ -31,8 +30,8 @@ unsafe fn node_of(dentry: *const sys::dentry) -> Result<Arc<Node>> {
         let kernel = Kernel::current();
         return Ok(kernel.fs.debug(kernel));
     }
-    if is_err_or_null(dentry) {
-        return Err(Errno::new(dentry.addr() as isize as c_int));
+    if let Some(error) = ptr_err(dentry) {
+        return Err(error);
     }
     // SAFETY: the caller's contract: a dentry is the first field of a node.
     Ok(unsafe { Node::from_handle(dentry) })

@@ -376,7 +376,7 @@ pub unsafe extern "C" fn class_create(name: *const c_char) -> *mut sys::class {
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn class_destroy(class: *const sys::class) {
-    if !crate::fs::is_err_or_null(class) {
+    if !crate::errno::is_err_or_null(class) {
         // SAFETY: the caller's contract.
         unsafe { class_unregister(class) };
     }

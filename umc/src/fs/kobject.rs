@@ -9,8 +9,10 @@
 //! Used by DRBD for: `kobject_uevent` of its disks when their size changed (`drbd_nl.c`).
 
 use std::ffi::{CStr, c_char, c_int};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use mte::sim::lock::RwLock;
 
 use crate::errno::to_ret;
 use crate::sysfs::Dir;
@@ -33,10 +35,17 @@ pub struct Uevent {
 /// Is given every uevent, in order for one object. Called by whoever causes it; must not sleep.
 pub type UeventListener = dyn Fn(&Uevent) + Send + Sync;
 
+/// State of this module in one kernel.
+#[derive(Default)]
+pub(crate) struct State {
+    kernel_kobj: OnceLock<KernelKobj>,
+    uevents: RwLock<Option<Arc<UeventListener>>>,
+}
+
 impl Kernel {
     /// Hands uevents to `listener` from now on, or to nobody.
     pub fn set_uevent_listener(&self, listener: Option<Arc<UeventListener>>) {
-        *self.fs.uevents.write() = listener;
+        *self.kobject.uevents.write() = listener;
     }
 }
 
@@ -405,7 +414,7 @@ pub unsafe extern "C" fn kobject_uevent_env(
     let kernel = Kernel::current();
     let env: String = event.env.iter().map(|entry| format!(" {entry}")).collect();
     printk::emit(kernel, 7, &format!("uevent {action}@{}{env}", event.path));
-    let listener = kernel.fs.uevents.read().clone();
+    let listener = kernel.kobject.uevents.read().clone();
     if let Some(listener) = listener {
         listener(&event);
     }
@@ -471,5 +480,5 @@ impl KernelKobj {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_kernel_kobj() -> *mut sys::kobject {
     let kernel = Kernel::current();
-    kernel.fs.kernel_kobj.get_or_init(|| KernelKobj::new(kernel)).0.get()
+    kernel.kobject.kernel_kobj.get_or_init(|| KernelKobj::new(kernel)).0.get()
 }

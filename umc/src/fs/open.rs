@@ -245,7 +245,7 @@ impl OpenFile for Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         // SAFETY: the reference that the open made; the driver may hold others.
-        unsafe { super::fput(self.0.file.get()) };
+        unsafe { super::file::fput(self.0.file.get()) };
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use crate::errno::from_ret;
+use crate::errno::{from_ret, ptr_err};
 use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::{Errno, Result, sys};
 
@@ -76,12 +76,9 @@ impl Walk {
 
     /// The current item: `Ok(false)` at the end, an error where the driver made one.
     fn is_at_item(&self) -> Result<bool> {
-        if self.item.is_null() {
-            Ok(false)
-        } else if crate::fs::is_err_or_null(self.item) {
-            Err(Errno::new(self.item.addr() as isize as c_int))
-        } else {
-            Ok(true)
+        match ptr_err(self.item) {
+            Some(error) => Err(error),
+            None => Ok(!self.item.is_null()),
         }
     }
 

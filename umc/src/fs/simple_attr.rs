@@ -108,7 +108,13 @@ pub unsafe extern "C" fn simple_attr_read(
     let text = attr.text.lock().clone();
     // SAFETY: the caller's contract.
     unsafe {
-        super::simple_read_from_buffer(buf.cast(), len, ppos, text.as_ptr().cast(), text.len())
+        super::file::simple_read_from_buffer(
+            buf.cast(),
+            len,
+            ppos,
+            text.as_ptr().cast(),
+            text.len(),
+        )
     }
 }
 
@@ -132,7 +138,7 @@ pub unsafe extern "C" fn simple_attr_write(
     let text = unsafe { std::slice::from_raw_parts(buf.cast::<u8>(), len) };
     let stored = attr.set.ok_or(Errno::EACCES).and_then(|set| {
         let text = std::str::from_utf8(tree::part(text, 0, 63)).map_err(|_| Errno::EINVAL)?;
-        let value = crate::debugfs::parse(text)?;
+        let value = parse(text)?;
         // SAFETY: the driver's setter with the driver's data.
         from_ret(unsafe { set(attr.data, value) })
     });
@@ -140,4 +146,27 @@ pub unsafe extern "C" fn simple_attr_write(
         Ok(len) => len as isize,
         Err(error) => error.neg() as isize,
     }
+}
+
+/// A number as kstrtoull with base 0 reads it; a minus sign gives the two's complement.
+pub(crate) fn parse(text: &str) -> Result<u64> {
+    let text = text.trim_end_matches(['\n', '\0']).trim();
+    let (is_negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = match lower.strip_prefix("0x") {
+        Some(rest) => (16, rest),
+        None if lower.len() > 1 && lower.starts_with('0') => (8, &lower[1..]),
+        None => (10, &lower[..]),
+    };
+    if digits.starts_with(['+', '-']) {
+        return Err(Errno::EINVAL);
+    }
+    let value = u64::from_str_radix(digits, radix).map_err(|error| match error.kind() {
+        std::num::IntErrorKind::PosOverflow => Errno::ERANGE,
+        _ => Errno::EINVAL,
+    })?;
+    Ok(if is_negative { value.wrapping_neg() } else { value })
 }

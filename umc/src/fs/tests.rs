@@ -4,6 +4,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::file::{simple_read_from_buffer, simple_write_to_buffer};
 use super::*;
 use crate::{Config, Errno, debugfs, proc_fs, sched, seq_file};
 

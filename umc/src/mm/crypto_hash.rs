@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mte::sim::lock::RwLock;
 
 use crate::context::might_sleep;
-use crate::errno::{Errno, Result, err_ptr, to_ret};
+use crate::errno::{Errno, Result, err_ptr, is_err_or_null, to_ret};
 use crate::slab;
 use crate::sys;
 use alg::{ALGS, Alg, State};
@@ -104,10 +104,6 @@ unsafe fn input<'a>(data: *const u8, len: c_uint) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(data, len as usize) }
 }
 
-fn is_ptr(tfm: *mut sys::crypto_shash) -> bool {
-    !tfm.is_null() && tfm.addr() < usize::MAX - 4095
-}
-
 /// A new hash by its name in Linux; an error pointer, `ENOENT`, when there is no such algorithm.
 ///
 /// # Safety
@@ -151,7 +147,7 @@ pub unsafe extern "C" fn crypto_clone_shash(tfm: *mut sys::crypto_shash) -> *mut
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn crypto_free_shash(tfm: *mut sys::crypto_shash) {
-    if !is_ptr(tfm) {
+    if is_err_or_null(tfm) {
         return;
     }
     // SAFETY: the caller's contract; `crypto_alloc_shash` made it.

@@ -89,12 +89,12 @@ fn paths_and_files() {
         c"/run/umc/test/dev/by-id/there",
     ] {
         let file = open(path, RW);
-        assert!(!fs::is_err_or_null(file));
+        assert!(!is_err_or_null(file));
         // SAFETY: an open block file, put once.
         unsafe {
             assert_eq!((*file_bdev(file)).bd_nr_sectors, 64);
             assert_eq!(gendisk::bdev_name(file_bdev(file)), "rw");
-            fs::fput(file);
+            fs::file::fput(file);
         }
     }
     std::fs::remove_file(host).unwrap();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Or
 
 use super::create;
 use crate::fs::node::Body;
+use crate::fs::simple_attr::parse;
 use crate::tree::{self, OpenFile, TreeFile};
 use crate::{Errno, Result, sys};
 
@@ -68,29 +69,6 @@ impl Variable for Pointer<sys::atomic_t> {
         unsafe { AtomicI32::from_ptr(self.0.cast()) }.store(value, Ordering::Relaxed);
         Ok(())
     }
-}
-
-/// A number as kstrtoull with base 0 reads it; a minus sign gives the two's complement.
-pub(crate) fn parse(text: &str) -> Result<u64> {
-    let text = text.trim_end_matches(['\n', '\0']).trim();
-    let (is_negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let lower = digits.to_ascii_lowercase();
-    let (radix, digits) = match lower.strip_prefix("0x") {
-        Some(rest) => (16, rest),
-        None if lower.len() > 1 && lower.starts_with('0') => (8, &lower[1..]),
-        None => (10, &lower[..]),
-    };
-    if digits.starts_with(['+', '-']) {
-        return Err(Errno::EINVAL);
-    }
-    let value = u64::from_str_radix(digits, radix).map_err(|error| match error.kind() {
-        std::num::IntErrorKind::PosOverflow => Errno::ERANGE,
-        _ => Errno::EINVAL,
-    })?;
-    Ok(if is_negative { value.wrapping_neg() } else { value })
 }
 
 /// The file of a variable; one that nobody may write has no store.

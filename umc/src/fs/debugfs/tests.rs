@@ -5,6 +5,7 @@ use std::ptr;
 
 use super::number::*;
 use super::*;
+use crate::fs::simple_attr::parse;
 use crate::{Config, sched};
 
 #[test]

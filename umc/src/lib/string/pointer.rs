@@ -8,6 +8,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{bytes, lossy, lossy_bytes};
+use crate::errno::ptr_err;
 use crate::{bitmap, sys};
 
 /// Below this an address is an offset from NULL.
@@ -20,12 +21,6 @@ const NAMES_MAX: usize = 4;
 /// The address, all digits: `%p`, `%px`.
 fn address(ptr: *const c_void) -> String {
     format!("{:016x}", ptr as usize)
-}
-
-/// The error inside a pointer, if there is one.
-fn as_error(ptr: *const c_void) -> Option<c_int> {
-    let value = ptr as isize;
-    (-4095..0).contains(&value).then_some(-value as c_int)
 }
 
 /// `%pe`: the name of an error. Numbers without a name stay numbers.
@@ -234,7 +229,7 @@ unsafe fn text(ptr: *const c_void, ext: &[u8], width: c_int) -> String {
     let kind = ext.first().copied().unwrap_or(0);
     match kind {
         b'e' => {
-            return as_error(ptr).map_or_else(|| address(ptr), error_name);
+            return ptr_err(ptr).map_or_else(|| address(ptr), |error| error_name(error.raw()));
         }
         b's' => return symbol(ptr, false),
         b'S' | b'B' => return symbol(ptr, true),
@@ -244,7 +239,7 @@ unsafe fn text(ptr: *const c_void, ext: &[u8], width: c_int) -> String {
     if (ptr as usize) < LOWEST_ADDRESS {
         return if ptr.is_null() { "(null)" } else { "(efault)" }.to_owned();
     }
-    if as_error(ptr).is_some() {
+    if ptr_err(ptr).is_some() {
         return "(efault)".to_owned();
     }
     let len = if width < 0 { 1 } else { width as usize };

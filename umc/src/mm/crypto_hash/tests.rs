@@ -12,7 +12,7 @@ impl Tfm {
         crate::sched::attach(Kernel::boot(Config::default()), "hash");
         // SAFETY: a string.
         let tfm = unsafe { crypto_alloc_shash(name.as_ptr(), 0, 0) };
-        assert!(is_ptr(tfm), "{name:?}");
+        assert!(!is_err_or_null(tfm), "{name:?}");
         Tfm(tfm)
     }
 
