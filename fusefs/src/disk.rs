@@ -16,6 +16,7 @@ use umc::mm::PageBuf;
 use umc::sched::{Comm, with_comm};
 use umc::{Errno, Kernel, Result};
 
+use crate::ending::AtEnd;
 use crate::lanes::{Key, Lanes};
 use crate::ranges::{Ranges, Ticket};
 
@@ -64,6 +65,7 @@ pub(crate) struct OpenDisk {
     /// Requests under way hold this, never the open itself: whoever drops the open calls the driver, which no completion
     /// may do.
     device: Arc<Device>,
+    pub(crate) at_end: AtEnd,
 }
 
 /// Called once with the result; must not block.
@@ -84,7 +86,7 @@ impl OpenDisk {
         comm: Option<Comm>,
     ) -> Result<OpenDisk> {
         let bdev = with_comm(comm, || umc::bdev::open(kernel, devt, write, exclusive))?;
-        Ok(OpenDisk { bdev: Some(bdev), comm, device: devices.get(devt) })
+        Ok(OpenDisk { bdev: Some(bdev), comm, device: devices.get(devt), at_end: AtEnd::default() })
     }
 
     fn bdev(&self) -> &Bdev {

@@ -12,6 +12,7 @@ use umc::sched::{Comm, with_comm};
 use umc::tree::{Entry, OpenFile};
 
 use crate::disk::OpenDisk;
+use crate::ending::{AtEnd, Ending};
 
 /// One open file or directory.
 #[derive(Clone)]
@@ -22,16 +23,28 @@ pub(crate) enum Handle {
     Dir(Arc<Listing>),
 }
 
+impl Handle {
+    /// It was released: `ending` is dropped with the last reference, after the driver's release.
+    pub(crate) fn released(&self, ending: Ending) {
+        match self {
+            Handle::File(file) => file.at_end.set(ending),
+            Handle::Disk(disk) => disk.at_end.set(ending),
+            Handle::Dir(_) => drop(ending),
+        }
+    }
+}
+
 /// An open file of proc, sysfs or debugfs. Whoever made it sees the name of the program that opened it.
 pub(crate) struct TextFile {
     comm: Option<Comm>,
     /// Only taken by `drop`.
     file: Option<Box<dyn OpenFile>>,
+    at_end: AtEnd,
 }
 
 impl TextFile {
     pub(crate) fn new(comm: Option<Comm>, file: Box<dyn OpenFile>) -> TextFile {
-        TextFile { comm, file: Some(file) }
+        TextFile { comm, file: Some(file), at_end: AtEnd::default() }
     }
 
     fn with<R>(&self, f: impl FnOnce(&dyn OpenFile) -> Result<R>) -> Result<R> {

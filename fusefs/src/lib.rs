@@ -7,7 +7,8 @@
 //! ([`umc::tree::block_ino`]).
 //!
 //! The parts: `mountpoint` puts a connection onto a directory and takes it away; `connection` ends it; `server` answers
-//! the kernel's requests; `disk` is an open block device; `claims` are those of the host's loop devices, which `users`
+//! the kernel's requests; `disk` is an open block device, `ending` the end of an
+//! open; `claims` are those of the host's loop devices, which `users`
 //! finds; `ranges` keeps writes of odd sizes and others apart; `lanes` are threads for what may block; `loops` watches
 //! the threads that read requests; `probe` sends requests of our own; `caller` fetches what FUSE leaves out.
 //!
@@ -37,6 +38,7 @@ mod caller;
 mod claims;
 mod connection;
 mod disk;
+mod ending;
 mod handles;
 mod lanes;
 mod loops;
@@ -212,8 +214,9 @@ impl Mount {
     /// reaches a FUSE server after close(2) returned; who looks for users of a device after a tool has ended calls this
     /// first.
     ///
-    /// The request sent here stands behind those releases in the connection's queue. False: not within two seconds, or
-    /// the driver's release itself is blocked. Not from a thread that serves the tree.
+    /// The request sent here stands behind those releases in the connection's queues. False: not within two seconds,
+    /// because the driver's release is blocked, or as many asynchronous requests as the host sends at a time. Not from a
+    /// thread that serves the tree.
     pub fn settle(&self) -> bool {
         umc::sched::attach(self.shared.kernel, "fusefs");
         !self.is_alive() || self.shared.settle()

@@ -12,8 +12,9 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use fuser::FileHandle;
 use parking_lot::Mutex;
 use umc::Kernel;
 use umc::kthread::{self, Thread};
@@ -24,6 +25,12 @@ use crate::users;
 /// `LOOP_SET_CAPACITY` of `linux/loop.h`: look at the size again.
 const LOOP_SET_CAPACITY: libc::Ioctl = 0x4c07;
 
+/// What tells the handles of this thread from others, which are counted from one.
+const MARK: u64 = 1 << 63;
+
+/// How long a release is waited for while one that was given up has still not come.
+const AGAIN_NS: u64 = 20_000_000;
+
 #[derive(Default)]
 struct State {
     /// How many round trips were asked for; one that begins now serves them all.
@@ -32,6 +39,14 @@ struct State {
     /// The last one was answered.
     is_alive: AtomicBool,
     is_closing: AtomicBool,
+    /// The thread that asks, as the host numbers it.
+    thread: AtomicU32,
+    /// Which of those asked for is being sent.
+    sent: AtomicU64,
+    /// The last one whose release came.
+    returned: AtomicU64,
+    /// The last one whose release nobody waits for any more.
+    given_up: AtomicU64,
     /// Devices that have another size.
     resized: Mutex<Vec<String>>,
     wake: WaitQueue,
@@ -66,16 +81,58 @@ impl Probe {
         Ok(Probe { state, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Sends a request that stands in the queue behind all that were sent before, and waits for its answer. May sleep.
+    /// Sends a request that stands in the queue behind all that programs wait for, and waits for its answer. May sleep.
     pub(crate) fn round_trip(&self, timeout_ns: u64) -> Answer {
+        let mine = self.ask();
+        let is_done = || self.state.done.load(Ordering::SeqCst) >= mine;
+        self.wait(timeout_ns, is_done)
+    }
+
+    /// As `round_trip`, but behind all releases: those stand in a queue with what nobody waits for, of which the host
+    /// sends a number at a time. Only another release stands behind them. May sleep.
+    pub(crate) fn behind_releases(&self, timeout_ns: u64) -> Answer {
         let state = &self.state;
-        let mine = state.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        state.wake.wake_up_all();
-        let is_done = || state.done.load(Ordering::SeqCst) >= mine;
-        match state.wake.wait_event_timeout(timeout_ns, is_done) {
-            true if state.is_alive.load(Ordering::SeqCst) => Answer::Came,
+        let is_stuck =
+            state.returned.load(Ordering::SeqCst) < state.given_up.load(Ordering::SeqCst);
+        let timeout_ns = if is_stuck { timeout_ns.min(AGAIN_NS) } else { timeout_ns };
+        let mine = self.ask();
+        let is_done = || {
+            let is_dead =
+                state.done.load(Ordering::SeqCst) >= mine && !state.is_alive.load(Ordering::SeqCst);
+            is_dead || state.returned.load(Ordering::SeqCst) >= mine
+        };
+        let answer = self.wait(timeout_ns, is_done);
+        if answer == Answer::Late {
+            state.given_up.fetch_max(mine, Ordering::SeqCst);
+        }
+        answer
+    }
+
+    fn ask(&self) -> u64 {
+        let mine = self.state.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        self.state.wake.wake_up_all();
+        mine
+    }
+
+    fn wait(&self, timeout_ns: u64, is_done: impl FnMut() -> bool) -> Answer {
+        match self.state.wake.wait_event_timeout(timeout_ns, is_done) {
+            true if self.state.is_alive.load(Ordering::SeqCst) => Answer::Came,
             true => Answer::Dead,
             false => Answer::Late,
+        }
+    }
+
+    /// The handle for a directory that thread `tid` opens, if that is this one. Does not sleep.
+    pub(crate) fn handle_for(&self, tid: u32) -> Option<FileHandle> {
+        let is_mine = self.state.thread.load(Ordering::SeqCst) == tid;
+        is_mine.then(|| FileHandle(MARK | self.state.sent.load(Ordering::SeqCst)))
+    }
+
+    /// A directory was released, perhaps this thread's. Does not sleep.
+    pub(crate) fn released(&self, handle: FileHandle) {
+        if handle.0 & MARK != 0 {
+            self.state.returned.fetch_max(handle.0 & !MARK, Ordering::SeqCst);
+            self.state.wake.wake_up_all();
         }
     }
 
@@ -96,6 +153,7 @@ impl Probe {
 
 fn serve(kernel: &'static Kernel, state: &State, root: &Path) {
     own_descriptors();
+    state.thread.store(nix::unistd::gettid().as_raw() as u32, Ordering::SeqCst);
     loop {
         let done = state.done.load(Ordering::SeqCst);
         let is_closing = || state.is_closing.load(Ordering::SeqCst);
@@ -118,6 +176,7 @@ fn serve(kernel: &'static Kernel, state: &State, root: &Path) {
             continue;
         }
         // An open, because that is a call which valgrind lets other threads go on in: one of them has to answer.
+        state.sent.store(asked, Ordering::SeqCst);
         let is_alive = File::open(root).is_ok();
         state.is_alive.store(is_alive, Ordering::SeqCst);
         state.done.store(asked, Ordering::SeqCst);

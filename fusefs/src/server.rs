@@ -29,6 +29,9 @@ const BACKGROUND: u16 = 256;
 const WRITE_MAX: u32 = 1 << 20;
 
 /// What fuser calls.
+///
+/// Who holds an open device when it answers may be the last one to do so, for the answer lets the program close it; and the
+/// last one calls the driver. So a handler lets go first, or is a job of [`Shared::run`].
 pub(crate) struct Server(pub(crate) Arc<Shared>);
 
 /// Two numbers of an ioctl's argument.
@@ -164,6 +167,7 @@ impl fuser::Filesystem for Server {
         let direct = flags.0 & libc::O_DIRECT != 0;
         match self.0.handles.get(fh) {
             Some(Handle::Disk(disk)) if direct && disk.refuses_direct(offset, size as usize) => {
+                drop(disk);
                 reply.error(Errno::EINVAL);
             }
             Some(Handle::Disk(disk)) => self.0.run(Key::Io(disk.devt()), move || {
@@ -203,12 +207,16 @@ impl fuser::Filesystem for Server {
         let direct = flags.0 & libc::O_DIRECT != 0;
         match self.0.handles.get(fh) {
             Some(Handle::Disk(disk)) if direct && disk.refuses_direct(offset, data.len()) => {
+                drop(disk);
                 reply.error(Errno::EINVAL);
             }
             Some(Handle::Disk(disk)) => {
                 let mut copy = match PageBuf::new(data.len().max(1)) {
                     Ok(copy) => copy,
-                    Err(error) => return reply.error(errno(error)),
+                    Err(error) => {
+                        drop(disk);
+                        return reply.error(errno(error));
+                    }
                 };
                 copy.as_mut_slice()[..data.len()].copy_from_slice(data);
                 let len = data.len();
@@ -317,10 +325,17 @@ impl fuser::Filesystem for Server {
         let _handler = self.0.enter();
         let Ok(disk) = self.0.disk(fh) else { return reply.error(Errno::ENOTTY) };
         let is_discard = match cmd {
-            IOC_GET_SIZE => return reply.ioctl(0, &disk.size().to_ne_bytes()),
+            IOC_GET_SIZE => {
+                let size = disk.size();
+                drop(disk);
+                return reply.ioctl(0, &size.to_ne_bytes());
+            }
             IOC_DISCARD | BLKDISCARD => true,
             IOC_ZERO_OUT | BLKZEROOUT => false,
-            _ => return reply.error(Errno::ENOTTY),
+            _ => {
+                drop(disk);
+                return reply.error(Errno::ENOTTY);
+            }
         };
         let (range, tid) = (range_of(in_data), req.pid());
         let shared = self.0.clone();
@@ -363,8 +378,11 @@ impl fuser::Filesystem for Server {
         }
     }
 
-    fn opendir(&self, _req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+    fn opendir(&self, req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         let _handler = self.0.enter();
+        if let Some(fh) = self.0.probe.get().and_then(|probe| probe.handle_for(req.pid())) {
+            return reply.opened(fh, FopenFlags::empty());
+        }
         match self.0.kernel.tree.read_dir(ino.0) {
             Ok((parent, entries)) => {
                 let listing = Arc::new(Listing { parent, entries });
@@ -407,6 +425,9 @@ impl fuser::Filesystem for Server {
         reply: ReplyEmpty,
     ) {
         let _handler = self.0.enter();
+        if let Some(probe) = self.0.probe.get() {
+            probe.released(fh);
+        }
         drop(self.0.handles.take(fh));
         reply.ok();
     }

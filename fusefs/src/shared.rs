@@ -2,7 +2,6 @@
 //! The state of one mount, and what of its work may call a driver.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use fuser::{
@@ -10,12 +9,12 @@ use fuser::{
 };
 use umc::sched::{Comm, with_comm};
 use umc::tree::{Attr, Kind};
-use umc::wait::WaitQueue;
 use umc::{Kernel, blkdev};
 
 use crate::attr::{attr_of, errno};
 use crate::claims::{Claims, holder};
 use crate::disk::{Devices, OpenDisk};
+use crate::ending::Releases;
 use crate::handles::{Handle, Handles, TextFile};
 use crate::lanes::{Job, Key, Lanes};
 use crate::loops::{Handler, Loops};
@@ -33,9 +32,7 @@ pub(crate) struct Shared {
     loops: Loops,
     /// There from the mount on.
     pub(crate) probe: OnceLock<Probe>,
-    /// Releases that were read and have not ended.
-    releasing: AtomicUsize,
-    released: WaitQueue,
+    releases: Arc<Releases>,
 }
 
 impl Shared {
@@ -49,8 +46,7 @@ impl Shared {
             lanes: Lanes::new(kernel),
             loops: Loops::new(loops),
             probe: OnceLock::new(),
-            releasing: AtomicUsize::new(0),
-            released: WaitQueue::new(),
+            releases: Arc::default(),
         }
     }
 
@@ -80,22 +76,23 @@ impl Shared {
 
     /// Waits for the releases that were queued before: see `Mount::settle`.
     pub(crate) fn settle(&self) -> bool {
-        let Some(probe) = self.probe.get() else { return true };
         let deadline_ns = self.kernel.ops.now_ns() + SETTLE_NS;
         let left = || deadline_ns.saturating_sub(self.kernel.ops.now_ns());
-        match probe.round_trip(left()) {
-            Answer::Came => {}
-            // Nobody has anything open there.
-            Answer::Dead => return true,
-            Answer::Late => return false,
-        }
-        let progress = self.loops.progress();
-        while !self.loops.is_past(&progress) {
-            if left() == 0 || probe.round_trip(left()) != Answer::Came {
-                return false;
+        if let Some(probe) = self.probe.get() {
+            match probe.behind_releases(left()) {
+                Answer::Came => {}
+                // Nobody has anything open there.
+                Answer::Dead => return true,
+                Answer::Late => return false,
+            }
+            let progress = self.loops.progress();
+            while !self.loops.is_past(&progress) {
+                if left() == 0 || probe.round_trip(left()) != Answer::Came {
+                    return false;
+                }
             }
         }
-        self.released.wait_event_timeout(left(), || self.releasing.load(Ordering::SeqCst) == 0)
+        self.releases.wait(left())
     }
 
     /// After the end of the connection: releases what is still open and ends all threads.
@@ -106,23 +103,26 @@ impl Shared {
     }
 
     pub(crate) fn release(self: &Arc<Shared>, fh: FileHandle, ino: u64, reply: ReplyEmpty) {
-        let Some(handle) = self.handles.take(fh) else { return reply.error(Errno::EBADF) };
-        self.releasing.fetch_add(1, Ordering::SeqCst);
+        match self.handles.take(fh) {
+            Some(handle) => self.end(handle, ino, move || reply.ok()),
+            None => reply.error(Errno::EBADF),
+        }
+    }
+
+    /// Ends an open, if not now then when its last user is back; `told` is called then.
+    fn end(self: &Arc<Shared>, handle: Handle, ino: u64, told: impl FnOnce() + Send + 'static) {
         let devt = match &handle {
             Handle::Disk(disk) => Some(disk.devt()),
             _ => None,
         };
         let shared = self.clone();
-        self.run(devt.map_or(Key::File(ino), Key::Open), move || {
-            drop(handle);
+        handle.released(self.releases.begin(move || {
             if let Some(devt) = devt {
                 shared.claims.released(devt);
             }
-            if shared.releasing.fetch_sub(1, Ordering::SeqCst) == 1 {
-                shared.released.wake_up_all();
-            }
-            reply.ok();
-        });
+            told();
+        }));
+        self.run(devt.map_or(Key::File(ino), Key::Open), move || drop(handle));
     }
 
     /// A descriptor was closed; the file may still be open.
@@ -212,5 +212,49 @@ impl Shared {
                 }
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use umc::blkdev::{Disk, DiskLimits};
+    use umc::{bio, sys};
+
+    use super::*;
+
+    struct NoDisk;
+
+    impl Disk for NoDisk {
+        fn submit_bio(&self, bio: *mut sys::bio) {
+            // SAFETY: a bio that was submitted and not ended.
+            unsafe { bio::end(bio, bio::STS_OK) };
+        }
+    }
+
+    /// A thread that has answered a request is not back yet when the program's close arrives.
+    #[test]
+    fn a_release_is_over_with_the_last_user() {
+        let kernel = Kernel::boot(umc::Config::default());
+        umc::sched::attach(kernel, "test");
+        let limits = DiskLimits { sectors: 8, ..DiskLimits::default() };
+        blkdev::add_disk(kernel, "disk", Arc::new(NoDisk), limits).unwrap();
+        let disks = || blkdev::disks(kernel);
+        let shared = Arc::new(Shared::new(kernel, Path::new("/nowhere"), 3));
+        let devt = disks()[0].devt;
+        let opened = OpenDisk::open(kernel, &shared.devices, devt, true, None, None).unwrap();
+        let fh = shared.handles.insert(Handle::Disk(Arc::new(opened)));
+        let user = shared.disk(fh).ok().unwrap();
+        let is_told = Arc::new(AtomicBool::new(false));
+        let told = is_told.clone();
+        let handle = shared.handles.take(fh).unwrap();
+        shared.end(handle, 1, move || told.store(true, Ordering::SeqCst));
+        assert!(!shared.releases.wait(0) && !is_told.load(Ordering::SeqCst));
+        assert_eq!(disks()[0].openers, 1);
+        drop(user);
+        assert!(shared.settle() && is_told.load(Ordering::SeqCst));
+        assert_eq!(disks()[0].openers, 0);
+        shared.close_all();
     }
 }

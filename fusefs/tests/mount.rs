@@ -2,11 +2,12 @@
 //! A kernel with a disk in memory, mounted, and used through the host's system calls.
 //!
 //! Checked: names and attributes; reads and writes of every size and alignment against a plain array, from several threads;
-//! `O_DIRECT`; `fsync` and `fallocate` reaching the disk; exclusive opens, and their end by `Mount::settle`; a driver that
-//! blocks, beside which everything else goes on; an end under open files; the refusals of `mount`.
+//! `O_DIRECT`; `fsync` and `fallocate` reaching the disk; a driver that blocks, beside which everything else goes on; an end under open files; the refusals of `mount`.
 //! Needs `/dev/fuse` and the right to mount.
 
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node
+
+mod node;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader};
@@ -14,131 +15,14 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fusefs::Mount;
-use umc::bio::{self, Op};
-use umc::blkdev::{self, Disk, DiskLimits};
-use umc::{Config, Errno, Kernel, sched, sys, tree};
+use umc::blkdev::{self, DiskLimits};
+use umc::{Config, Errno, Kernel, tree};
 
-const SIZE: usize = 4 << 20;
-
-/// A disk in memory that counts, and that can block its submitters.
-#[derive(Default)]
-struct RamDisk {
-    data: Mutex<Vec<u8>>,
-    flushes: AtomicU32,
-    discards: AtomicU32,
-    zeroes: AtomicU32,
-    is_blocking: AtomicBool,
-    /// Submitters that are blocked.
-    blocked: AtomicU32,
-}
-
-impl RamDisk {
-    /// # Safety
-    /// A bio that was submitted and not ended.
-    unsafe fn run(&self, bio: *mut sys::bio) {
-        // SAFETY: the caller's contract; segments are valid for their length, and inside the disk by the block layer's
-        // checks.
-        unsafe {
-            let mut data = self.data.lock().unwrap();
-            let mut at = bio::sector(bio) as usize * 512;
-            match bio::op(bio) {
-                Op::Read => {
-                    for (to, len) in bio::segments(bio) {
-                        data[at..at + len].as_ptr().copy_to(to, len);
-                        at += len;
-                    }
-                }
-                Op::Write => {
-                    if bio::flags(bio) & sys::REQ_PREFLUSH != 0 {
-                        self.flushes.fetch_add(1, Ordering::SeqCst);
-                    }
-                    for (from, len) in bio::segments(bio) {
-                        from.copy_to(data[at..at + len].as_mut_ptr(), len);
-                        at += len;
-                    }
-                }
-                op => {
-                    let counter = if op == Op::Discard { &self.discards } else { &self.zeroes };
-                    counter.fetch_add(1, Ordering::SeqCst);
-                    data[at..at + bio::size(bio) as usize].fill(0);
-                }
-            }
-            drop(data);
-            bio::end(bio, bio::STS_OK);
-        }
-    }
-}
-
-impl Disk for RamDisk {
-    fn submit_bio(&self, bio: *mut sys::bio) {
-        self.blocked.fetch_add(1, Ordering::SeqCst);
-        while self.is_blocking.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        self.blocked.fetch_sub(1, Ordering::SeqCst);
-        // SAFETY: the contract of `submit_bio`.
-        unsafe { self.run(bio) };
-    }
-}
-
-struct Node {
-    kernel: &'static Kernel,
-    disk: Arc<RamDisk>,
-    dir: tempfile::TempDir,
-    mount: Option<Mount>,
-}
-
-fn limits() -> DiskLimits {
-    DiskLimits {
-        sectors: SIZE as u64 / 512,
-        discard: true,
-        write_zeroes: true,
-        write_cache: true,
-        ..DiskLimits::default()
-    }
-}
-
-/// A node with the disk `ram`.
-fn node(name: &str) -> Node {
-    let kernel = Kernel::boot(Config { name: name.to_owned(), ..Config::default() });
-    sched::attach(kernel, "test");
-    let disk = Arc::new(RamDisk { data: Mutex::new(vec![0; SIZE]), ..RamDisk::default() });
-    blkdev::add_disk(kernel, "ram", disk.clone(), limits()).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let mount = fusefs::mount(kernel, dir.path(), vec![("state".into(), "/nowhere".into())]);
-    Node { kernel, disk, dir, mount: Some(mount.unwrap()) }
-}
-
-impl Node {
-    fn path(&self, path: &str) -> std::path::PathBuf {
-        self.dir.path().join(path)
-    }
-
-    fn ram(&self) -> File {
-        OpenOptions::new().read(true).write(true).open(self.path("dev/ram")).unwrap()
-    }
-
-    fn end(&mut self) {
-        self.mount.take().unwrap().unmount().unwrap();
-        assert!(!is_mounted(self.dir.path()));
-        assert_eq!(fs::read_dir(self.dir.path()).unwrap().count(), 0);
-        blkdev::del_disk(self.kernel, "ram").map_err(|in_use| in_use.to_string()).unwrap();
-    }
-}
-
-fn is_mounted(path: &Path) -> bool {
-    let text = path.to_str().unwrap();
-    fs::read_to_string("/proc/self/mountinfo").unwrap().contains(text)
-}
-
-fn errno<T>(result: io::Result<T>) -> Option<i32> {
-    result.err().and_then(|error| error.raw_os_error())
-}
+use node::{RamDisk, SIZE, errno, limits, node};
 
 /// Numbers that look random, the same in each run.
 struct Dice(u64);
@@ -375,53 +259,6 @@ fn direct_io_is_in_whole_blocks() {
     assert_eq!(&large.data.lock().unwrap()[4093..4098], b"five!");
     node.mount.as_ref().unwrap().settle();
     blkdev::del_disk(node.kernel, "large").map_err(|in_use| in_use.to_string()).unwrap();
-    node.end();
-}
-
-#[test]
-fn claims_end_with_settle() {
-    let mut node = node("claims");
-    let open = || {
-        OpenOptions::new()
-            .read(true)
-            .custom_flags(fusefs::OPEN_EXCLUSIVE)
-            .open(node.path("dev/ram"))
-    };
-    for _ in 0..200 {
-        let first = open().unwrap();
-        assert_eq!(errno(open()), Some(libc::EBUSY));
-        drop(first);
-        assert!(node.mount.as_ref().unwrap().settle());
-        assert_eq!(blkdev::disks(node.kernel)[0].openers, 0);
-    }
-    node.end();
-}
-
-/// Programs open a device for themselves alone several times in a row (mkfs does), and a close is over when it returns.
-#[test]
-fn an_exclusive_open_follows_a_close() {
-    let mut node = node("again");
-    let open = || {
-        let flags = fusefs::OPEN_EXCLUSIVE;
-        OpenOptions::new().read(true).write(true).custom_flags(flags).open(node.path("dev/ram"))
-    };
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        // Others keep the threads that read requests apart.
-        for _ in 0..3 {
-            scope.spawn(|| {
-                while !done.load(Ordering::SeqCst) {
-                    fs::metadata(node.path("dev/ram")).unwrap();
-                }
-            });
-        }
-        let refused = (0..3000).find_map(|_| open().err());
-        done.store(true, Ordering::SeqCst);
-        assert!(refused.is_none(), "{refused:?}");
-    });
-    let held = open().unwrap();
-    assert_eq!(errno(open()), Some(libc::EBUSY));
-    drop(held);
     node.end();
 }
 
