@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use nix::unistd::{dup2_stderr, dup2_stdout};
-use umc::{Kernel, printk};
+use umc::Kernel;
+use umc::printk::Level;
 
 /// A log file that is longer goes on anew; the old one stays beside it.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 const STDERR: RawFd = 2;
-const LEVEL_ERROR: u8 = 3;
 
 /// The log, shared by the kernel's console and by what `umcd` itself has to say. Writes never fail.
 #[derive(Clone)]
@@ -106,7 +106,7 @@ impl Log {
         let news = self.0.state.lock().write(text);
         // Not locked: the console is this log.
         if let (Some(news), Some(kernel)) = (news, self.0.kernel.get()) {
-            printk::emit(kernel, LEVEL_ERROR, &news);
+            umc::kprintln!(kernel => Level::Err, "{news}");
         }
     }
 }

@@ -149,7 +149,7 @@ fn dmesg(node: &Node, client: &Arc<Client>, follow: bool) -> bool {
             from = record.seq + 1;
             log.records.push(LogRecord {
                 seq: record.seq,
-                level: record.level,
+                level: record.level as u8,
                 time_ns: record.time_ns,
                 text: record.text,
             });

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 use parking_lot::Mutex;
 use umc::bdev::{self, Bdev};
+use umc::kprintln;
+use umc::printk::Level;
 use umc::{Kernel, blkdev};
 
 use crate::users;
@@ -59,7 +61,9 @@ impl Claims {
         let loops = self.loops(devt).join(", ");
         match bdev::open(self.kernel, devt, false, Some(&format!("{loops} of the host"))) {
             Ok(claim) => drop(self.held.lock().insert(devt, claim)),
-            Err(error) => say!(self.kernel, 4, "umc: no claim of {loops} of the host: {error}"),
+            Err(error) => {
+                kprintln!(self.kernel => Level::Warning, "umc: no claim of {loops} of the host: {error}")
+            }
         }
     }
 

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use umc::Kernel;
+use umc::kprintln;
 use umc::kthread::{self, Thread};
+use umc::printk::Level;
 use umc::wait::WaitQueue;
 
 /// How long a thread waits for more.
@@ -95,7 +97,7 @@ impl Lanes {
             Ok(thread) => lane.line.lock().thread = Some(thread),
             Err(error) => {
                 // Late is better than never: the jobs run here, on the loop thread.
-                say!(self.kernel, 4, "umc: no thread for {name}: {error}");
+                kprintln!(self.kernel => Level::Warning, "umc: no thread for {name}: {error}");
                 lane.drain();
                 lane.line.lock().is_served = false;
             }

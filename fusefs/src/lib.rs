@@ -24,14 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fuser::{Session, SessionACL};
+use umc::kprintln;
+use umc::printk::Level;
 use umc::{Kernel, blkdev};
-
-/// A line of the kernel's log.
-macro_rules! say {
-    ($kernel:expr, $level:expr, $($text:tt)*) => {
-        umc::printk::emit($kernel, $level, &format!($($text)*))
-    };
-}
 
 mod attr;
 mod caller;
@@ -170,7 +165,7 @@ pub fn mount_with(
             probe.resized(name);
         }
     });
-    say!(kernel, 6, "umc: tree mounted at {}", root.display());
+    kprintln!(kernel => Level::Info, "umc: tree mounted at {}", root.display());
     Ok(mount)
 }
 
@@ -192,7 +187,9 @@ fn add_links(kernel: &'static Kernel, extra: Vec<(String, PathBuf)>) -> Vec<Stri
         let path = format!("/.umc/{name}");
         match kernel.tree.add_symlink(&path, &target.to_string_lossy()) {
             Ok(()) => links.push(path),
-            Err(error) => say!(kernel, 4, "umc: cannot add {path} to the tree: {error}"),
+            Err(error) => {
+                kprintln!(kernel => Level::Warning, "umc: cannot add {path} to the tree: {error}")
+            }
         }
     }
     links
@@ -237,7 +234,7 @@ impl Mount {
         umc::sched::attach(kernel, "fusefs");
         let is_unused = self.point.unmount();
         if !is_unused {
-            say!(kernel, 5, "umc: {} is in use; its users get errors now", self.point.path());
+            kprintln!(kernel => Level::Notice, "umc: {} is in use; its users get errors now", self.point.path());
         }
         if let Err(error) = self.connection.cut() {
             // Nor do its threads end then: joining them would wait for ever.
@@ -262,7 +259,7 @@ impl Mount {
             );
             return Err(Error::new(text, None));
         }
-        say!(kernel, 6, "umc: tree unmounted from {}", self.point.path());
+        kprintln!(kernel => Level::Info, "umc: tree unmounted from {}", self.point.path());
         Ok(())
     }
 }
@@ -270,7 +267,7 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            say!(self.shared.kernel, 3, "umc: {error}");
+            kprintln!(self.shared.kernel => Level::Err, "umc: {error}");
         }
     }
 }

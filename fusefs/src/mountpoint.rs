@@ -14,6 +14,8 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use umc::Kernel;
+use umc::kprintln;
+use umc::printk::Level;
 
 use crate::Error;
 
@@ -140,7 +142,7 @@ fn usable(
 ) -> Result<PathBuf, Error> {
     let absolute = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
     if clear_stale(&absolute)? {
-        say!(kernel, 5, "umc: removed the dead mount of a killed node from {}", absolute.display());
+        kprintln!(kernel => Level::Notice, "umc: removed the dead mount of a killed node from {}", absolute.display());
     }
     match fs::metadata(&absolute) {
         Ok(meta) if meta.is_dir() => {}

@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use fuser::FileHandle;
 use parking_lot::Mutex;
 use umc::Kernel;
+use umc::kprintln;
 use umc::kthread::{self, Thread};
+use umc::printk::Level;
 use umc::wait::WaitQueue;
 
 use crate::users;
@@ -194,9 +196,7 @@ fn tell_loops(kernel: &'static Kernel, root: &Path, name: &str) {
             .and_then(|opened| set_capacity(&opened));
         if let Err(error) = told {
             let device = device.name;
-            say!(
-                kernel,
-                4,
+            kprintln!(kernel => Level::Warning,
                 "umc: {device} of the host does not follow the size of {name}: {error}"
             );
         }

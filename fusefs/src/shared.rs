@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock};
 use fuser::{
     Errno, FileAttr, FileHandle, FopenFlags, OpenAccMode, OpenFlags, ReplyEmpty, ReplyOpen,
 };
+use umc::kprintln;
+use umc::printk::Level;
 use umc::sched::{Comm, with_comm};
 use umc::tree::{Attr, Kind};
 use umc::{Kernel, blkdev};
@@ -180,9 +182,7 @@ impl Shared {
                     }
                     Err(error) => {
                         if is_stranger && let Some(holder) = holder(shared.kernel, devt) {
-                            say!(
-                                shared.kernel,
-                                5,
+                            kprintln!(shared.kernel => Level::Notice,
                                 "umc: process {pid} may not write to a device of {holder}; under umc run it may"
                             );
                         }

@@ -7,10 +7,12 @@ use std::cell::UnsafeCell;
 use std::ffi::{CString, c_void};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use umc::printk::Level;
+
 use crate::abi;
 
 /// Where a message about the device goes: level of the kernel log, text.
-pub type LogSink = Box<dyn Fn(u8, &str) + Send + Sync>;
+pub type LogSink = Box<dyn Fn(Level, &str) + Send + Sync>;
 
 /// Bytes of the block that `tcmu_dev_get_private` returns.
 const RUNNER_AREA_BYTES: usize = 512;
@@ -142,7 +144,7 @@ impl Device {
     }
 
     /// Writes a line about this device to its node's log.
-    pub fn log(&self, level: u8, text: &str) {
+    pub fn log(&self, level: Level, text: &str) {
         (self.log)(level, &format!("{}: {text}", self.name));
     }
 }

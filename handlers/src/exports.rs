@@ -7,6 +7,8 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::Ordering::Relaxed;
 
+use umc::printk::Level;
+
 use crate::abi;
 use crate::device::Device;
 
@@ -338,7 +340,7 @@ pub unsafe extern "C" fn tcmur_dev_update_size(dev: *mut abi::Device, size: u64)
     // SAFETY: the caller's contract.
     let device = unsafe { device(dev) };
     device.log(
-        4,
+        Level::Warning,
         &format!("the image has {size} bytes now; delete the disk and add it again to use them"),
     );
     -libc::EOPNOTSUPP
@@ -354,7 +356,7 @@ pub unsafe extern "C" fn tcmur_dev_update_size(dev: *mut abi::Device, size: u64)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcmu_notify_lock_lost(dev: *mut abi::Device) {
     // SAFETY: the caller's contract.
-    unsafe { device(dev) }.log(3, "the handler lost its exclusive lock on the image");
+    unsafe { device(dev) }.log(Level::Err, "the handler lost its exclusive lock on the image");
 }
 
 /// The connection to the storage broke. The command that met it fails by itself; here it is only logged.
@@ -367,7 +369,7 @@ pub unsafe extern "C" fn tcmu_notify_lock_lost(dev: *mut abi::Device) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcmu_notify_conn_lost(dev: *mut abi::Device) {
     // SAFETY: the caller's contract.
-    unsafe { device(dev) }.log(3, "the handler lost the connection to its storage");
+    unsafe { device(dev) }.log(Level::Err, "the handler lost the connection to its storage");
 }
 
 /// A command took too long. It fails by itself; here it is only logged.
@@ -380,7 +382,7 @@ pub unsafe extern "C" fn tcmu_notify_conn_lost(dev: *mut abi::Device) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcmu_notify_cmd_timed_out(dev: *mut abi::Device) {
     // SAFETY: the caller's contract.
-    unsafe { device(dev) }.log(4, "a command timed out in the handler");
+    unsafe { device(dev) }.log(Level::Warning, "a command timed out in the handler");
 }
 
 /// A queued command is done.

@@ -8,6 +8,8 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int};
 
+use umc::printk::Level;
+
 use crate::abi;
 use crate::device::Device;
 
@@ -15,8 +17,10 @@ use crate::device::Device;
 const KEPT_MAX: usize = 4;
 
 /// Levels of syslog, as the glue passes them.
-const ERROR: c_int = 3;
-const INFO: c_int = 6;
+const ERROR: c_int = Level::Err as c_int;
+const WARNING: c_int = Level::Warning as c_int;
+const INFO: c_int = Level::Info as c_int;
+const DEBUG: c_int = Level::Debug as c_int;
 
 thread_local! {
     static KEPT: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
@@ -64,7 +68,7 @@ pub(crate) fn refuse(text: &str) {
 pub extern "C" fn handlers_log_wanted(level: c_int) -> bool {
     match level {
         ..=INFO => true,
-        7 => tracing::enabled!(target: "handlers", tracing::Level::DEBUG),
+        DEBUG => tracing::enabled!(target: "handlers", tracing::Level::DEBUG),
         _ => tracing::enabled!(target: "handlers", tracing::Level::TRACE),
     }
 }
@@ -99,7 +103,7 @@ pub unsafe extern "C" fn handlers_log(
             // SAFETY: the caller's contract.
             unsafe { CStr::from_ptr(func) }.to_string_lossy()
         };
-        if level == 7 {
+        if level == DEBUG {
             tracing::debug!(target: "handlers", "{func}:{line}: {text}");
         } else {
             tracing::trace!(target: "handlers", "{func}:{line}: {text}");
@@ -108,9 +112,12 @@ pub unsafe extern "C" fn handlers_log(
     }
     // SAFETY: the caller's contract.
     match unsafe { Device::from_abi(dev) } {
-        Some(device) => device.log(level as u8, text),
+        Some(device) => {
+            let level = Level::from_number(level.max(0) as u32);
+            device.log(level.unwrap_or(Level::DEFAULT), text);
+        }
         None if level <= ERROR => tracing::error!(target: "handlers", "{text}"),
-        None if level == 4 => tracing::warn!(target: "handlers", "{text}"),
+        None if level == WARNING => tracing::warn!(target: "handlers", "{text}"),
         None => tracing::info!(target: "handlers", "{text}"),
     }
 }

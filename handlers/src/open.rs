@@ -91,7 +91,8 @@ impl<'a> Opening<'a> {
         self.look_at_image()?;
 
         let kernel = self.kernel;
-        let log = Box::new(move |level: u8, text: &str| printk::emit(kernel, level, text));
+        let log =
+            Box::new(move |level: printk::Level, text: &str| printk::emit(kernel, level, text));
         let device = Device::new(self.name, cfgstring, self.wwn(), size, log);
         device.attributes.unmap.store(self.handler.unmap.is_some(), Relaxed);
         self.call_open(&device)?;

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 use mte::Ops;
+use umc::printk::Level;
 use umc::{Kernel, bio, sched, sys};
 
 use crate::abi::Handler;
@@ -78,7 +79,7 @@ impl OpenDisk {
                 let text = format!(
                     "disk {name}: waits for {running} requests that its handler does not complete"
                 );
-                umc::printk::emit(self.kernel, 4, &text);
+                umc::kprintln!(self.kernel => Level::Warning, "{text}");
             }
         }
     }
@@ -104,14 +105,14 @@ impl OpenDisk {
     pub(crate) fn say_failed(&self, what: &str, why: &str) {
         let number = self.failures.fetch_add(1, SeqCst);
         if number < FAILURES_LOGGED || number.is_multiple_of(FAILURES_SAMPLE) {
-            self.device.log(3, &format!("{what} failed: {why}"));
+            self.device.log(Level::Err, &format!("{what} failed: {why}"));
         }
     }
 
     /// Logs a peculiarity of the handler, once.
     pub(crate) fn say_once(&self, text: &str) {
         if !self.said.swap(true, SeqCst) {
-            self.device.log(4, text);
+            self.device.log(Level::Warning, text);
         }
     }
 }

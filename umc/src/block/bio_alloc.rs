@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mte::sim::lock::Mutex;
 
 use crate::bio::{bio_init, copy_for_clone};
+use crate::kprintln;
+use crate::printk::Level;
 use crate::wait::WaitQueue;
 use crate::{Errno, Kernel, Result, sys};
 
@@ -288,10 +290,7 @@ pub unsafe extern "C" fn bioset_exit(bs: *mut sys::bio_set) {
             drop(Box::from_raw(pool));
         } else {
             // Freeing the pool under bios in use would make their end a crash far from its cause.
-            crate::gendisk::log(
-                4,
-                &format!("bioset_exit: {live} bios of the set are still in use"),
-            );
+            kprintln!(Level::Warning, "bioset_exit: {live} bios of the set are still in use");
         }
     }
 }

@@ -18,7 +18,9 @@ use mte::sim::lock::{Mutex, RwLock};
 use crate::bio_alloc::FsBioSet;
 pub use crate::disk::{Disk, DiskLimits};
 use crate::gendisk::{self, DiskRecord};
+use crate::kprintln;
 use crate::mm::PageBuf;
+use crate::printk::Level;
 use crate::wait::WaitQueue;
 use crate::{Errno, Kernel, Result, blk_sysfs, sched, sys};
 
@@ -375,21 +377,19 @@ pub unsafe extern "C" fn __register_blkdev(
     let Some(wanted) = wanted else { return Errno::EBUSY.neg() };
     if wanted >= sys::BLKDEV_MAJOR_MAX {
         drop(majors);
-        gendisk::log(
-            3,
-            &format!(
-                "register_blkdev: {name} asks for major number {wanted}, the largest is {}",
-                sys::BLKDEV_MAJOR_MAX - 1
-            ),
+        kprintln!(
+            Level::Err,
+            "register_blkdev: {name} asks for major number {wanted}, the largest is {}",
+            sys::BLKDEV_MAJOR_MAX - 1
         );
         return Errno::EINVAL.neg();
     }
     if let Some(owner) = majors.get(&wanted) {
         let owner = owner.clone();
         drop(majors);
-        gendisk::log(
-            3,
-            &format!("register_blkdev: major number {wanted} for {name} is taken by {owner}"),
+        kprintln!(
+            Level::Err,
+            "register_blkdev: major number {wanted} for {name} is taken by {owner}"
         );
         return Errno::EBUSY.neg();
     }
@@ -413,7 +413,7 @@ pub unsafe extern "C" fn unregister_blkdev(major: c_uint, name: *const c_char) {
         majors.remove(&major);
     } else {
         drop(majors);
-        gendisk::log(4, &format!("unregister_blkdev: {name} does not own major number {major}"));
+        kprintln!(Level::Warning, "unregister_blkdev: {name} does not own major number {major}");
     }
 }
 

@@ -21,7 +21,7 @@ use crate::mutex::RawMutex;
 use crate::part_stat::{SHARDS, Shard};
 use crate::queue_gate::QueueGate;
 use crate::{Errno, Kernel, Result};
-use crate::{bio_alloc, blk_sysfs, device, kobject, printk, queue_limits, sched, sys};
+use crate::{bio_alloc, blk_sysfs, device, kobject, queue_limits, sched, sys};
 
 pub(crate) mod calls;
 
@@ -416,10 +416,6 @@ pub(crate) fn lock_mutex(mutex: *mut sys::mutex) {
 /// Unlocks a mutex that this task locked.
 pub(crate) fn unlock_mutex(mutex: *mut sys::mutex) {
     raw(mutex).unlock(sched::current_task());
-}
-
-pub(crate) fn log(level: u8, text: &str) {
-    printk::emit(Kernel::current(), level, text);
 }
 
 /// The name of the running task.

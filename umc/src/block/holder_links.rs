@@ -11,7 +11,9 @@ use std::ffi::c_int;
 
 use crate::blk_sysfs::directory;
 use crate::errno::to_ret;
-use crate::gendisk::{self, DiskRecord};
+use crate::gendisk::DiskRecord;
+use crate::kprintln;
+use crate::printk::Level;
 use crate::{Errno, Result, sys};
 
 fn link(lower: &DiskRecord, upper: &DiskRecord) -> Result<()> {
@@ -88,6 +90,6 @@ pub unsafe extern "C" fn bd_unlink_disk_holder(
     let (lower, upper) = (DiskRecord::of_bdev(bdev), DiskRecord::of(disk));
     if unlink(lower, upper).is_err() {
         let (lower, upper) = (lower.name(), upper.name());
-        gendisk::log(4, &format!("bd_unlink_disk_holder: {upper} is no holder of {lower}"));
+        kprintln!(Level::Warning, "bd_unlink_disk_holder: {upper} is no holder of {lower}");
     }
 }

@@ -12,6 +12,8 @@ use std::ffi::{c_char, c_int, c_uint};
 
 use crate::errno::to_ret;
 use crate::gendisk::{lock_mutex, unlock_mutex};
+use crate::kprintln;
+use crate::printk::Level;
 use crate::{Errno, Result, sys};
 
 const SECTOR: u32 = 512;
@@ -363,7 +365,7 @@ pub unsafe extern "C" fn queue_limits_stack_bdev(
         // SAFETY: the caller's contract.
         let pfx = unsafe { std::ffi::CStr::from_ptr(pfx) }.to_string_lossy();
         let name = crate::gendisk::bdev_name(bdev);
-        crate::gendisk::log(5, &format!("{pfx}: Warning: Device {name} is misaligned"));
+        kprintln!(Level::Notice, "{pfx}: Warning: Device {name} is misaligned");
     }
 }
 

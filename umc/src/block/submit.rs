@@ -13,6 +13,8 @@ use std::ffi::c_int;
 use crate::bio::{self, STS_IOERR, STS_NOTSUPP, STS_OK, bio_endio, flagged};
 use crate::completion::Completion;
 use crate::gendisk::{self, DiskRecord};
+use crate::kprintln;
+use crate::printk::Level;
 use crate::queue_gate::QueueGate;
 use crate::{context, plug, rust_disk, sched, sys};
 
@@ -114,7 +116,7 @@ fn warn_read_only(bdev: *mut sys::block_device, opf: u32, sectors: u64) {
     }
     if !gendisk::test_and_set_flag(bdev, sys::BD_RO_WARNED) {
         let name = gendisk::bdev_name(bdev);
-        gendisk::log(4, &format!("Trying to write to read-only block-device {name}"));
+        kprintln!(Level::Warning, "Trying to write to read-only block-device {name}");
     }
 }
 
@@ -131,12 +133,10 @@ fn report_beyond_end(
     }
     let name = gendisk::bdev_name(bdev);
     let comm = gendisk::comm();
-    gendisk::log(
-        6,
-        &format!(
-            "{comm}: attempt to access beyond end of device {name}: rw={opf}, sector={sector}, \
+    kprintln!(
+        Level::Info,
+        "{comm}: attempt to access beyond end of device {name}: rw={opf}, sector={sector}, \
              nr_sectors={sectors} limit={limit}"
-        ),
     );
 }
 

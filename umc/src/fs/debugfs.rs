@@ -15,7 +15,9 @@ use crate::errno::{err_ptr, is_err_or_null, ptr_err, to_ret};
 use crate::fs::Node;
 use crate::fs::node::{Body, OnRemoval};
 use crate::fs::open::Operations;
-use crate::{Errno, Kernel, Result, printk, sys};
+use crate::kprintln;
+use crate::printk::Level;
+use crate::{Errno, Kernel, Result, sys};
 
 pub(crate) mod number;
 #[cfg(test)]
@@ -61,7 +63,7 @@ unsafe fn create(
         let name = unsafe { text(name) }?;
         dir.create(name, mode, data, OnRemoval::Keep, body).inspect_err(|error| {
             let text = format!("debugfs: cannot add {}/{name}: {error}", dir.path());
-            printk::emit(Kernel::current(), 3, &text);
+            kprintln!(Level::Err, "{text}");
         })
     });
     match made {

@@ -7,8 +7,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::kprintln;
+use crate::printk::Level;
 use crate::sched::{TaskInfo, TaskRef, hung, report_stack};
-use crate::{Errno, Kernel, Result, kthread, printk, tree};
+use crate::{Errno, Kernel, Result, kthread, tree};
 
 const FILE: &str = "/proc/sys/kernel/hung_task_timeout_secs";
 const SECOND_NS: u64 = 1_000_000_000;
@@ -28,7 +30,7 @@ impl Shared {
     }
 
     fn report(&self, task: &TaskRef, info: &TaskInfo, timeout_s: u64) {
-        let say = |line: &str| printk::emit(self.kernel, 3, line);
+        let say = |line: &str| kprintln!(self.kernel => Level::Err, "{line}");
         say(&format!(
             "INFO: task {}:{} blocked for more than {timeout_s} seconds.",
             info.comm, info.pid

@@ -15,16 +15,15 @@ use mte::sim::lock::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
-use crate::printk::{self, Record};
+use crate::kprintln;
+use crate::printk::Level;
+use crate::printk::Record;
 use crate::tree::{OpenFile, TreeFile};
 
 const FILE: &str = "/dev/kmsg";
 
 /// The longest line that is taken, as on Linux.
 const LINE_MAX: usize = 1024;
-
-/// Level of a line that says none.
-const LEVEL_DEFAULT: u8 = 4;
 
 /// Adds `/dev/kmsg`.
 ///
@@ -82,7 +81,7 @@ impl OpenFile for Reader {
         }
         let text = String::from_utf8_lossy(data);
         let (level, text) = split_level(&text);
-        printk::emit(self.kernel, level, text);
+        kprintln!(self.kernel => level, "{text}");
         Ok(data.len())
     }
 }
@@ -101,11 +100,11 @@ fn line(record: &Record) -> String {
 }
 
 /// Takes `<N>` off, whose lowest three bits are the level; above it is a facility.
-fn split_level(text: &str) -> (u8, &str) {
+fn split_level(text: &str) -> (Level, &str) {
     let number = text.strip_prefix('<').and_then(|rest| rest.split_once('>'));
     match number.and_then(|(number, rest)| Some((number.parse::<u32>().ok()?, rest))) {
-        Some((number, rest)) => ((number & 7) as u8, rest),
-        None => (LEVEL_DEFAULT, text),
+        Some((number, rest)) => (Level::from_number(number & 7).unwrap_or(Level::DEFAULT), rest),
+        None => (Level::DEFAULT, text),
     }
 }
 

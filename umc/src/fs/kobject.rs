@@ -15,8 +15,10 @@ use std::sync::{Arc, OnceLock};
 use mte::sim::lock::RwLock;
 
 use crate::errno::to_ret;
+use crate::kprintln;
+use crate::printk::Level;
 use crate::sysfs::Dir;
-use crate::{Errno, Kernel, Result, printk, slab, sys};
+use crate::{Errno, Kernel, Result, slab, sys};
 
 #[cfg(test)]
 mod tests;
@@ -413,7 +415,7 @@ pub unsafe extern "C" fn kobject_uevent_env(
     }
     let kernel = Kernel::current();
     let env: String = event.env.iter().map(|entry| format!(" {entry}")).collect();
-    printk::emit(kernel, 7, &format!("uevent {action}@{}{env}", event.path));
+    kprintln!(kernel => Level::Debug, "uevent {action}@{}{env}", event.path);
     let listener = kernel.kobject.uevents.read().clone();
     if let Some(listener) = listener {
         listener(&event);

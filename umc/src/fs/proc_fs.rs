@@ -13,7 +13,9 @@ use std::sync::Arc;
 use crate::fs::Node;
 use crate::fs::node::{Body, OnRemoval};
 use crate::fs::open::{Opener, Operations};
-use crate::{Errno, Kernel, Result, printk, seq_file, sys};
+use crate::kprintln;
+use crate::printk::Level;
+use crate::{Errno, Kernel, Result, seq_file, sys};
 
 /// The entry of a handle, or `/proc` for NULL.
 ///
@@ -73,7 +75,7 @@ unsafe fn create(
 }
 
 fn warn(text: &str) {
-    printk::emit(Kernel::current(), 4, &format!("proc: {text}"));
+    kprintln!(Level::Warning, "proc: {text}");
 }
 
 /// A file without permission bits can be read by all, as on Linux.

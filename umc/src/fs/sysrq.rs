@@ -12,7 +12,9 @@ use std::ffi::c_int;
 
 use crate::errno::Result;
 use crate::kernel::Kernel;
-use crate::{bug, printk, sched, sys, tree, umh};
+use crate::kprintln;
+use crate::printk::Level;
+use crate::{bug, sched, sys, tree, umh};
 
 const FILE: &str = "/proc/sysrq-trigger";
 
@@ -34,7 +36,7 @@ pub fn install(kernel: &'static Kernel) -> Result<()> {
 }
 
 fn press(kernel: &'static Kernel, key: char) {
-    let say = |line: &str| printk::emit(kernel, 6, &format!("sysrq: {line}"));
+    let say = |line: &str| kprintln!(kernel => Level::Info, "sysrq: {line}");
     match key {
         'b' => {
             say("Resetting");
@@ -61,7 +63,7 @@ fn press(kernel: &'static Kernel, key: char) {
 }
 
 fn show(kernel: &'static Kernel, what: &str, wanted: impl Fn(&sched::TaskInfo) -> bool) {
-    printk::emit(kernel, 6, &format!("sysrq: {what}"));
+    kprintln!(kernel => Level::Info, "sysrq: {what}");
     for task in sched::tasks(kernel).iter().filter(|task| wanted(task)) {
         let line = format!(
             "task:{:<16}state:{} pid:{} in {}",
@@ -70,7 +72,7 @@ fn show(kernel: &'static Kernel, what: &str, wanted: impl Fn(&sched::TaskInfo) -
             task.pid,
             task.waits_in.unwrap_or("-")
         );
-        printk::emit(kernel, 6, &line);
+        kprintln!(kernel => Level::Info, "{line}");
     }
 }
 

@@ -27,7 +27,9 @@ use mte::sim::lock::Mutex;
 use crate::context::might_sleep;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
+use crate::kprintln;
 use crate::mm::gfp;
+use crate::printk::Level;
 use crate::slab;
 use crate::sys;
 use process::Process;
@@ -144,7 +146,7 @@ fn call(request: Request, wait: c_int) -> c_int {
     kernel.ops.work_push(Box::new(move || {
         let path = request.path.to_string_lossy().into_owned();
         if let Err(error) = crate::sched::with_kernel(kernel, || request.run(kernel, wait)) {
-            crate::printk::emit(kernel, 4, &format!("cannot run helper {path}: {error}"));
+            kprintln!(kernel => Level::Warning, "cannot run helper {path}: {error}");
         }
     }));
     0

@@ -18,9 +18,11 @@ use std::ffi::{c_int, c_long, c_void};
 use mte::ops::{FdEvents, TimerId};
 
 use crate::errno::{Errno, Result};
+use crate::kprintln;
+use crate::printk::Level;
 use crate::sock::{Patience, Sock};
 use crate::sock_watch::State;
-use crate::{context, printk, sys};
+use crate::{context, sys};
 
 /// Connections that wait for accept are capped at this, whatever the driver asked for.
 const BACKLOG_MAX: usize = 4096;
@@ -234,7 +236,7 @@ impl Sock {
 
     fn retry_later(&'static self, error: Errno) -> TimerId {
         let text = format!("net: a connection waits, for the host cannot hand it over: {error}");
-        printk::emit(self.kernel, 4, &text);
+        kprintln!(self.kernel => Level::Warning, "{text}");
         let at = self.kernel.ops.now_ns() + RETRY_NS;
         // SAFETY: `stop_listening` cancels the timer, and waits for it, before the socket goes.
         unsafe { self.kernel.ops.timer_arm(at, on_retry, self.arg()) }

@@ -21,7 +21,9 @@ pub(crate) use fatal::prepare_thread;
 pub(crate) use request::serving;
 use stack::short;
 
-use crate::{Kernel, context, printk, sched, string};
+use crate::kprintln;
+use crate::printk::Level;
+use crate::{Kernel, context, sched, string};
 
 /// Exit status after BUG, panic() and a failed assertion of the kernel itself.
 pub const EXIT_BUG: c_int = 70;
@@ -70,9 +72,9 @@ fn warn_from(text: &str, marker: &'static str) {
         stack_lines(marker).iter().for_each(|line| say(line));
         return;
     };
-    printk::emit(task.kernel, 4, &line);
+    kprintln!(task.kernel => Level::Warning, "{line}");
     let title = format!("The stack of {}, {text}:", task_name());
-    context::report::stack(task.kernel, 4, title, stack::Trace::here(), marker);
+    context::report::stack(task.kernel, Level::Warning, title, stack::Trace::here(), marker);
 }
 
 /// A line on standard error, past every lock and buffer; nothing when that cannot be written.
@@ -245,7 +247,7 @@ mod tests {
     fn dies() {
         let kernel = Kernel::boot(Config { name: "alpha".to_owned(), ..Config::default() });
         sched::attach(kernel, "test");
-        printk::emit(kernel, 6, "the last words");
+        kprintln!(kernel => Level::Info, "the last words");
         // SAFETY: literals.
         unsafe { umc_bug(c"d.c".as_ptr(), 9, c"f".as_ptr(), c"!x".as_ptr()) }
     }

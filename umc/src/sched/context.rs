@@ -20,8 +20,10 @@ use mte::sim::lock::Mutex;
 
 use super::rcu_section;
 use crate::bug::stack::Trace;
+use crate::kprintln;
+use crate::printk::Level;
 use crate::sched::{self, Task};
-use crate::{Kernel, cpumask, printk};
+use crate::{Kernel, cpumask};
 
 /// One level of `preempt_disable` or of a spinlock, in [`Task::atomic`].
 pub(crate) const PREEMPT: u64 = 1;
@@ -227,16 +229,16 @@ fn report_sleep(task: &Task) {
     let irqs = if atomic & IRQ != 0 { "off" } else { "on" };
     let count = |unit: u64| ((atomic & !IRQ) / unit) & FIELD;
     let (preempt, softirq, rcu) = (count(PREEMPT), count(BH) + count(SERVING), count(RCU));
-    let say = |text: &str| printk::emit(task.kernel, 3, text);
+    let say = |text: &str| kprintln!(task.kernel => Level::Err, "{text}");
     say("BUG: sleeping function called from invalid context");
     say(&format!(
         "{comm}/{pid}: preempt_count {preempt}, softirq {softirq}, rcu {rcu}, interrupts {irqs}"
     ));
     let title = format!("{comm}/{pid} slept in atomic context at:");
-    report::stack(task.kernel, 3, title, trace, "report_sleep");
+    report::stack(task.kernel, Level::Err, title, trace, "report_sleep");
     if let Some(entry) = task.atomic_entry.take() {
         let title = format!("The atomic section of {comm}/{pid} began at:");
-        report::stack(task.kernel, 3, title, entry, "record_entry");
+        report::stack(task.kernel, Level::Err, title, entry, "record_entry");
     }
     task.atomic.set(atomic);
 }
@@ -245,8 +247,14 @@ fn report_sleep(task: &Task) {
 #[cold]
 #[inline(never)]
 pub(crate) fn warn(kernel: &'static Kernel, text: &str) {
-    printk::emit(kernel, 4, &format!("WARNING: {text}"));
-    report::stack(kernel, 4, format!("The stack of \"{text}\":"), Trace::here(), "context::warn");
+    kprintln!(kernel => Level::Warning, "WARNING: {text}");
+    report::stack(
+        kernel,
+        Level::Warning,
+        format!("The stack of \"{text}\":"),
+        Trace::here(),
+        "context::warn",
+    );
 }
 
 /// A misuse that Linux reports when it has its debugging options on: as [`warn`], with the debug checks on.
@@ -260,9 +268,9 @@ pub(crate) fn debug_warn(kernel: &'static Kernel, text: &str) {
 /// A misuse after which nothing can be trusted: a line and a backtrace, and the end of the node.
 #[cold]
 pub(crate) fn fatal(kernel: &'static Kernel, text: &str) -> ! {
-    printk::emit(kernel, 0, &format!("BUG: {text}"));
+    kprintln!(kernel => Level::Emerg, "BUG: {text}");
     for line in crate::bug::stack_lines("context::fatal") {
-        printk::emit(kernel, 0, &line);
+        kprintln!(kernel => Level::Emerg, "{line}");
     }
     mte::sim::fail(text);
     panic!("BUG: {text}");
@@ -328,7 +336,8 @@ mod tests {
         let records = kernel.log_records(0);
         let own = records.iter().filter(|record| record.comm == "sleeper").count();
         assert_eq!(own, 3, "{records:?}");
-        let is_here = |record: &&printk::Record| record.text.starts_with("  stacks_are_shown_by");
+        let is_here =
+            |record: &&crate::printk::Record| record.text.starts_with("  stacks_are_shown_by");
         let shown = records.iter().filter(is_here);
         assert!(shown.clone().all(|record| record.comm == "reports"), "{records:?}");
         assert_eq!(shown.count(), 2, "{records:?}");

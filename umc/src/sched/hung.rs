@@ -4,7 +4,9 @@
 use std::sync::atomic::Ordering;
 
 use super::{TaskInfo, TaskRef, all_tasks};
-use crate::{Kernel, bug, printk, sys};
+use crate::kprintln;
+use crate::printk::Level;
+use crate::{Kernel, bug, sys};
 
 /// The tasks that have been in uninterruptible sleep for longer than `older_than_ns`. One that was made and never woken
 /// is not asleep: it did not begin.
@@ -25,7 +27,7 @@ pub(crate) fn hung(kernel: &'static Kernel, older_than_ns: u64) -> Vec<(TaskRef,
 
 /// Tells the kernel log what a task does: its state, what it sleeps in and on, and its stack.
 pub(crate) fn report_stack(kernel: &'static Kernel, task: &TaskRef, info: &TaskInfo) {
-    let say = |line: &str| printk::emit(kernel, 3, line);
+    let say = |line: &str| kprintln!(kernel => Level::Err, "{line}");
     let on = if info.waits_on == 0 { String::new() } else { format!(", on {:#x}", info.waits_on) };
     say(&format!(
         "task:{} state:{} in {}{on}",

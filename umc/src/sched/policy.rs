@@ -9,7 +9,9 @@ use std::ffi::{CStr, c_char, c_int, c_long, c_uint};
 
 use super::{Task, current_task};
 use crate::errno::Errno;
-use crate::{cpumask, printk, sys};
+use crate::kprintln;
+use crate::printk::Level;
+use crate::{cpumask, sys};
 
 /// Keeps the mask; the host decides where the thread runs.
 ///
@@ -178,9 +180,5 @@ pub unsafe extern "C" fn sched_show_task(task: *mut sys::task_struct) {
     let info = task.info();
     let letter = info.state_letter();
     let place = info.waits_in.unwrap_or("-");
-    printk::emit(
-        task.kernel,
-        6,
-        &format!("task:{:<16} state:{letter} pid:{} in:{place}", info.comm, info.pid),
-    );
+    kprintln!(task.kernel => Level::Info, "task:{:<16} state:{letter} pid:{} in:{place}", info.comm, info.pid);
 }

@@ -10,6 +10,9 @@
 //! Used by DRBD for: everything it says (`drbd_printk`).
 
 pub(crate) mod dump;
+mod level;
+
+pub use level::Level;
 
 use std::collections::VecDeque;
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
@@ -27,8 +30,6 @@ use crate::{bug, jiffies, ratelimit, sched, string};
 pub const CAPACITY: usize = 16384;
 /// How long a line without an end is held back.
 pub const OPEN_LINE_NS: u64 = 100_000_000;
-/// Level of a message that says none.
-const LEVEL_DEFAULT: u8 = 4;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +38,8 @@ pub struct Record {
     pub seq: u64,
     /// When it was written, on the clock of the provider.
     pub time_ns: u64,
-    /// 0 (emergency) to 7 (debug).
-    pub level: u8,
+    /// How urgent it is.
+    pub level: Level,
     /// Name of the task that wrote it.
     pub comm: String,
     /// Number of the task that wrote it; 0 when it was none.
@@ -111,7 +112,7 @@ impl Ring {
 /// What the prefix of a message says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Header {
-    Level(u8),
+    Level(Level),
     Continue,
     Missing,
 }
@@ -125,7 +126,9 @@ fn split_header(mut text: &str) -> (Header, &str) {
         header = match (header, code) {
             (Header::Level(level), _) => Header::Level(level),
             (_, 'c') => Header::Continue,
-            (_, digit) => Header::Level(digit as u8 - b'0'),
+            (_, digit) => {
+                digit.to_digit(8).and_then(Level::from_number).map_or(header, Header::Level)
+            }
         };
         text = &rest[1..];
     }
@@ -133,14 +136,18 @@ fn split_header(mut text: &str) -> (Header, &str) {
 }
 
 /// Writes a message to the log of `kernel`; each line of it is a record. Any context.
-pub fn emit(kernel: &'static Kernel, level: u8, text: &str) {
+pub fn emit(kernel: &'static Kernel, level: Level, text: &str) {
     let text = text.strip_suffix('\n').unwrap_or(text);
     kernel.log.write(kernel, Header::Level(level), text, true);
 }
 
-/// Writes a formatted line to the log of the calling task's kernel: `kprintln!(6, "disk {name} is gone")`.
+/// Writes a formatted line to the log of the calling task's kernel, `kprintln!(Level::Info, "disk {name} is gone")`, or of
+/// the one that is named: `kprintln!(kernel => Level::Info, …)`. Any context.
 #[macro_export]
 macro_rules! kprintln {
+    ($kernel:expr => $level:expr, $($arg:tt)*) => {
+        $crate::printk::emit($kernel, $level, &format!($($arg)*))
+    };
     ($level:expr, $($arg:tt)*) => {
         $crate::printk::emit($crate::Kernel::current(), $level, &format!($($arg)*))
     };
@@ -168,7 +175,7 @@ impl Log {
             let mut lines = text.split('\n').peekable();
             let mut level = match header {
                 Header::Level(level) => level,
-                Header::Continue | Header::Missing => LEVEL_DEFAULT,
+                Header::Continue | Header::Missing => Level::DEFAULT,
             };
             // The beginning may belong to a line that is open.
             let mut open = ring.open.take();
@@ -336,11 +343,7 @@ pub unsafe extern "C" fn __printk_ratelimit(func: *const c_char) -> c_int {
     if verdict.suppressed > 0 {
         // SAFETY: the caller's contract.
         let func = unsafe { string::lossy(func) };
-        emit(
-            kernel,
-            LEVEL_DEFAULT,
-            &format!("{func}: {} callbacks suppressed", verdict.suppressed),
-        );
+        kprintln!(kernel => Level::DEFAULT, "{func}: {} callbacks suppressed", verdict.suppressed);
     }
     c_int::from(verdict.allowed)
 }

@@ -10,7 +10,9 @@
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{jiffies, printk, sched, string, sys};
+use crate::kprintln;
+use crate::printk::Level;
+use crate::{jiffies, sched, string, sys};
 
 /// `DEFAULT_RATELIMIT_INTERVAL`, in jiffies.
 pub(crate) const INTERVAL: c_int = 5 * sys::HZ as c_int;
@@ -71,7 +73,7 @@ impl Drop for Held<'_> {
 fn report(func: &str, suppressed: c_int) {
     if suppressed > 0 {
         let text = format!("{func}: {suppressed} callbacks suppressed");
-        printk::emit(sched::current_kernel(), 4, &text);
+        kprintln!(Level::Warning, "{text}");
     }
 }
 
@@ -121,7 +123,7 @@ pub unsafe extern "C" fn ratelimit_state_exit(rs: *mut sys::ratelimit_state) {
     if state.flags & sys::RATELIMIT_MSG_ON_RELEASE != 0 && state.missed > 0 {
         let comm = sched::current_task().comm();
         let text = format!("{comm}: {} output lines suppressed due to ratelimiting", state.missed);
-        printk::emit(sched::current_kernel(), 4, &text);
+        kprintln!(Level::Warning, "{text}");
         state.missed = 0;
     }
 }

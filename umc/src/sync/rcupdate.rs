@@ -18,12 +18,14 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use mte::sim::lock::Mutex;
 
+use crate::kprintln;
 use crate::kthread::{self, Thread};
 use crate::mutex::KMutex;
+use crate::printk::Level;
 use crate::sched::rcu_section::waiter_fence;
 use crate::sched::{self, Task, TaskRef};
 use crate::wait::WaitQueue;
-use crate::{Kernel, context, printk, sys};
+use crate::{Kernel, context, sys};
 
 pub use abi::call_rcu;
 
@@ -156,7 +158,7 @@ fn start_thread(kernel: &'static Kernel) {
             drop(callbacks);
             // The callbacks stay queued; the next one tries again, and rcu_barrier runs them.
             let text = format!("rcu: cannot start the callback thread: {error}");
-            printk::emit(kernel, 3, &text);
+            kprintln!(kernel => Level::Err, "{text}");
         }
     }
 }

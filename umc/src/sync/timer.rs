@@ -18,10 +18,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mte::NEVER;
 use mte::sim::lock::Mutex;
 
+use crate::kprintln;
 use crate::kthread::{self, Thread};
+use crate::printk::Level;
 use crate::sched::{Task, current_task};
 use crate::wait::WaitQueue;
-use crate::{Kernel, context, jiffies, printk, sys};
+use crate::{Kernel, context, jiffies, sys};
 
 /// State of this subsystem in one kernel.
 #[derive(Default)]
@@ -161,7 +163,7 @@ fn start_thread(kernel: &'static Kernel) {
         Ok(thread) => timers.thread = Some(thread),
         Err(error) => {
             drop(timers);
-            printk::emit(kernel, 2, &format!("timers: cannot start their thread: {error}"));
+            kprintln!(kernel => Level::Crit, "timers: cannot start their thread: {error}");
         }
     }
 }

@@ -25,8 +25,10 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use mte::sim::lock::Mutex;
 
 use crate::errno::Result;
+use crate::kprintln;
+use crate::printk::Level;
 use crate::sched::current_task;
-use crate::{Kernel, context, printk, sys};
+use crate::{Kernel, context, sys};
 use queue::{Inner, Queue};
 pub(crate) use worker::{worker_runs, worker_sleeps};
 
@@ -123,7 +125,7 @@ fn create(
     let name = name.to_string_lossy();
     let queue = make(kernel, Inner::new(&name, flags, max_active));
     if let Err(error) = worker::start_kept(queue) {
-        printk::emit(kernel, 3, &format!("workqueue {name}: cannot start a worker: {error}"));
+        kprintln!(kernel => Level::Err, "workqueue {name}: cannot start a worker: {error}");
         destroy(queue);
         return Err(error);
     }

@@ -52,7 +52,7 @@ pub struct Session {
 impl Session {
     /// Opens the device as a node does.
     pub fn open(handler: &'static Handler, spec: &str, size: u64) -> Result<Session, String> {
-        let log = Box::new(|_level: u8, text: &str| eprintln!("        {text}"));
+        let log = Box::new(|_level: umc::printk::Level, text: &str| eprintln!("        {text}"));
         let spec = CString::new(spec).map_err(|_| "the config contains a NUL byte".to_owned())?;
         let device =
             Device::new("check", spec, c"00000000-0000-0000-0000-000000000001".into(), size, log);

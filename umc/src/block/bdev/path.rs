@@ -4,8 +4,10 @@
 //! `/dev`, `/proc` and `/sys` are the node's, also by their names below its root directory; what is elsewhere is the
 //! host's, where a link may lead back.
 
+use crate::kprintln;
+use crate::printk::Level;
 use crate::tree::{Attr, Kind};
-use crate::{Errno, Kernel, Result, gendisk};
+use crate::{Errno, Kernel, Result};
 
 /// Links that are followed at most.
 const LINKS_MAX: u32 = 40;
@@ -26,13 +28,11 @@ pub(super) fn look_up(kernel: &'static Kernel, path: &str) -> Result<u32> {
         }
     };
     let name = inside.strip_prefix("/dev/").or(path.rsplit('/').next()).unwrap_or(path);
-    gendisk::log(
-        3,
-        &format!(
-            "Cannot open {path}: no disk of node {} has this path. Disks of the node are /dev/NAME; add one with: umc \
+    kprintln!(
+        Level::Err,
+        "Cannot open {path}: no disk of node {} has this path. Disks of the node are /dev/NAME; add one with: umc \
              disk add {name} HANDLER/CONFIG",
-            kernel.config.name
-        ),
+        kernel.config.name
     );
     Err(error)
 }

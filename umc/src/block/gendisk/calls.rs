@@ -5,8 +5,10 @@ use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{DiskRecord, log, report_dead, state_word};
+use super::{DiskRecord, report_dead, state_word};
 use crate::errno::{err_ptr, to_ret};
+use crate::kprintln;
+use crate::printk::Level;
 use crate::{Kernel, kobject, sys};
 
 /// Makes a disk for a driver whose `submit_bio` takes bios.
@@ -71,9 +73,10 @@ pub unsafe extern "C" fn device_add_disk(
 pub unsafe extern "C" fn del_gendisk(disk: *mut sys::gendisk) {
     let record = DiskRecord::of(disk);
     if !record.del() {
-        log(
-            4,
-            &format!("del_gendisk: disk {} was not added, or was deleted before", record.name()),
+        kprintln!(
+            Level::Warning,
+            "del_gendisk: disk {} was not added, or was deleted before",
+            record.name()
         );
     }
 }
@@ -175,7 +178,7 @@ pub unsafe extern "C" fn set_capacity_and_notify(
     }
     if record.may_log() {
         let name = record.name();
-        log(6, &format!("{name}: detected capacity change from {before} to {size}"));
+        kprintln!(Level::Info, "{name}: detected capacity change from {before} to {size}");
     }
     record.kernel.block.tell_of_size(&record.name());
     if size == 0 || before == 0 {

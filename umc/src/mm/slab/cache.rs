@@ -10,7 +10,9 @@ use mte::sim::lock::Mutex;
 use super::{SHARDS, host_alloc, shard};
 use crate::context::might_sleep;
 use crate::kernel::Kernel;
+use crate::kprintln;
 use crate::mm::gfp;
+use crate::printk::Level;
 use crate::sys;
 
 const CACHE_LINE: usize = 64;
@@ -150,7 +152,7 @@ pub unsafe extern "C" fn kmem_cache_destroy(s: *mut sys::kmem_cache) {
     let live = cache.live();
     if live != 0 {
         let text = format!("cache {} is destroyed with {live} objects in use", cache.name);
-        crate::printk::emit(Kernel::current(), 3, &text);
+        kprintln!(Level::Err, "{text}");
         // Somebody may still give them back.
         Box::leak(cache);
         return;

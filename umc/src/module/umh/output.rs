@@ -9,11 +9,13 @@ use mte::ops::WatchId;
 use mte::sim::lock::Mutex;
 
 use crate::kernel::Kernel;
+use crate::kprintln;
+use crate::printk::Level;
 
 /// Longer lines are broken.
 const LINE_MAX: usize = 900;
 /// KERN_INFO
-const LEVEL: u8 = 6;
+const LEVEL: Level = Level::Info;
 
 /// The reading end of a helper's output.
 pub(super) struct Output {
@@ -87,7 +89,7 @@ impl Output {
     fn emit(&self, line: &[u8]) {
         for piece in line.chunks(LINE_MAX) {
             let text = format!("{}: {}", self.name, String::from_utf8_lossy(piece).trim_end());
-            crate::printk::emit(self.kernel, LEVEL, &text);
+            kprintln!(self.kernel => LEVEL, "{text}");
         }
     }
 }

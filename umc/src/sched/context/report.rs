@@ -12,6 +12,8 @@ use mte::NEVER;
 use mte::sim::lock::Mutex;
 
 use crate::bug::stack::{self, Trace};
+use crate::kprintln;
+use crate::printk::Level;
 use crate::{Kernel, printk, sched};
 
 /// So many stacks may wait for their names. Further ones are shown as addresses.
@@ -26,7 +28,7 @@ pub struct State {
 }
 
 struct Stack {
-    level: u8,
+    level: Level,
     title: String,
     trace: Trace,
     /// The frames down to the last one whose name contains this are left out: they are those that report.
@@ -37,14 +39,14 @@ impl Stack {
     fn emit(&self, kernel: &'static Kernel) {
         printk::emit(kernel, self.level, &self.title);
         for line in stack::lines(&self.trace, self.marker) {
-            printk::emit(kernel, self.level, &line);
+            kprintln!(kernel => self.level, "{line}");
         }
     }
 
     fn emit_addresses(&self, kernel: &'static Kernel) {
         printk::emit(kernel, self.level, &self.title);
         for address in self.trace.addresses() {
-            printk::emit(kernel, self.level, &format!("  {address:#x}"));
+            kprintln!(kernel => self.level, "  {address:#x}");
         }
     }
 }
@@ -53,7 +55,7 @@ impl Stack {
 /// Any context.
 pub(crate) fn stack(
     kernel: &'static Kernel,
-    level: u8,
+    level: Level,
     title: String,
     trace: Trace,
     marker: &'static str,

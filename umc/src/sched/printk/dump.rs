@@ -3,7 +3,9 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use super::{emit, message};
+use super::message;
+use crate::kprintln;
+use crate::printk::Level;
 use crate::{bug, sched, string};
 
 /// How a line of a dump is laid out.
@@ -133,8 +135,13 @@ pub unsafe extern "C" fn dump_stack_lvl(level: *const c_char) {
     // SAFETY: the caller's contract.
     let level = unsafe { string::lossy(level) };
     let kernel = sched::current_kernel();
-    let level = level.as_bytes().get(1).map_or(7, |digit| digit.wrapping_sub(b'0').min(7));
-    bug::stack_lines("dump_stack").iter().for_each(|line| emit(kernel, level, line));
+    let level = level
+        .chars()
+        .nth(1)
+        .and_then(|digit| digit.to_digit(8))
+        .and_then(Level::from_number)
+        .unwrap_or(Level::Debug);
+    bug::stack_lines("dump_stack").iter().for_each(|line| kprintln!(kernel => level, "{line}"));
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 use crate::Config;
+use crate::printk::Level;
 
 fn boot() -> &'static Kernel {
     let kernel = Kernel::boot(Config::default());
@@ -11,15 +12,15 @@ fn boot() -> &'static Kernel {
 }
 
 fn texts(kernel: &'static Kernel) -> Vec<(u8, String)> {
-    kernel.log_records(0).into_iter().map(|record| (record.level, record.text)).collect()
+    kernel.log_records(0).into_iter().map(|record| (record.level as u8, record.text)).collect()
 }
 
 #[test]
 fn headers() {
-    assert_eq!(split_header("\u{1}3lost"), (Header::Level(3), "lost"));
-    assert_eq!(split_header("\u{1}6\u{1}3lost"), (Header::Level(6), "lost"));
+    assert_eq!(split_header("\u{1}3lost"), (Header::Level(Level::Err), "lost"));
+    assert_eq!(split_header("\u{1}6\u{1}3lost"), (Header::Level(Level::Info), "lost"));
     assert_eq!(split_header("\u{1}cmore"), (Header::Continue, "more"));
-    assert_eq!(split_header("\u{1}c\u{1}4x"), (Header::Level(4), "x"));
+    assert_eq!(split_header("\u{1}c\u{1}4x"), (Header::Level(Level::Warning), "x"));
     assert_eq!(split_header("plain"), (Header::Missing, "plain"));
     assert_eq!(split_header("\u{1}"), (Header::Missing, "\u{1}"));
 }
@@ -30,7 +31,7 @@ fn lines_become_records() {
     message(kernel, "\u{1}6one\n");
     message(kernel, "two\n");
     message(kernel, "\u{1}3three\nfour\n");
-    emit(kernel, 5, "five");
+    kprintln!(kernel => Level::Notice, "five");
     let expected = [(6, "one"), (4, "two"), (3, "three"), (3, "four"), (5, "five")];
     assert_eq!(texts(kernel), expected.map(|(level, text)| (level, text.to_owned())));
     assert_eq!(kernel.log_records(3).len(), 2);
@@ -55,19 +56,19 @@ fn a_line_in_pieces_is_one_record() {
 #[test]
 fn the_console_sees_every_record_once_and_in_order() {
     let kernel = boot();
-    emit(kernel, 6, "before");
+    kprintln!(kernel => Level::Info, "before");
     static SEEN: AtomicUsize = AtomicUsize::new(0);
     kernel.set_console(Box::new(move |record| {
         assert_eq!(SEEN.fetch_add(1, Ordering::SeqCst) as u64, record.seq);
         if record.text == "before" {
-            emit(kernel, 6, "from the console");
+            kprintln!(kernel => Level::Info, "from the console");
         }
     }));
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for number in 0..200 {
-                    emit(kernel, 6, &format!("line {number}"));
+                    kprintln!(kernel => Level::Info, "line {number}");
                 }
             });
         }
@@ -80,7 +81,7 @@ fn the_console_sees_every_record_once_and_in_order() {
 fn the_ring_is_bounded() {
     let kernel = boot();
     for number in 0..CAPACITY + 10 {
-        emit(kernel, 6, &number.to_string());
+        emit(kernel, Level::Info, &number.to_string());
     }
     let records = kernel.log_records(0);
     assert_eq!(records.len(), CAPACITY);
@@ -93,7 +94,7 @@ fn a_record_as_dmesg_shows_it() {
     let record = Record {
         seq: 0,
         time_ns: 12_345_678_901,
-        level: 6,
+        level: Level::Info,
         comm: String::new(),
         pid: 0,
         text: "up".to_owned(),

@@ -298,7 +298,7 @@ fn without_threads() {
         destroy_workqueue(reclaim);
         destroy_workqueue(other);
     }
-    let told = |record: &&printk::Record| record.text.contains("cannot start a worker");
+    let told = |record: &&crate::printk::Record| record.text.contains("cannot start a worker");
     // Once for each queue, and again where a retry came while there were none still.
     assert!(kernel.log_records(0).iter().filter(told).count() >= 2);
 }

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::queue::{Kick, Queue};
 use super::{Ticket, Work, WorkPtr};
 use crate::errno::Result;
+use crate::kprintln;
+use crate::printk::Level;
 use crate::sched::{Task, TaskRef, current_task, schedule_until, set_state};
-use crate::{context, kthread, printk, sys};
+use crate::{context, kthread, sys};
 
 /// An idle worker ends after this, unless its queue keeps it.
 const IDLE_NS_MAX: u64 = 60_000_000_000;
@@ -113,7 +115,7 @@ pub(super) fn start(queue: &'static Queue) {
     };
     if !told {
         let text = format!("workqueue {name}: cannot start a worker, will try again: {error}");
-        printk::emit(queue.kernel, 4, &text);
+        kprintln!(queue.kernel => Level::Warning, "{text}");
     }
     kick.run();
 }
