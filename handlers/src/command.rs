@@ -513,7 +513,7 @@ pub(crate) unsafe fn request_of(bio: *mut sys::bio, limits: &RequestLimits) -> R
         return Err(bio::STS_IOERR);
     }
     if matches!(kind, Kind::Read | Kind::Write) {
-        // SAFETY: the caller's contract.
+        // SAFETY: `bio` is valid and has not ended, so its vectors stand still.
         for (at, len) in unsafe { bio::segments(bio) } {
             add_piece(&mut request.pieces, at, len);
         }

@@ -100,7 +100,7 @@ pub unsafe extern "C" fn handlers_log(
         let func = if func.is_null() {
             "?".into()
         } else {
-            // SAFETY: the caller's contract.
+            // SAFETY: `func` is not null here, so it is a string.
             unsafe { CStr::from_ptr(func) }.to_string_lossy()
         };
         if level == DEBUG {
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn handlers_log(
         }
         return;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `dev` is null or a device of this host.
     match unsafe { Device::from_abi(dev) } {
         Some(device) => {
             let level = Level::from_number(level.max(0) as u32);

@@ -397,7 +397,7 @@ pub unsafe extern "C" fn try_module_get(module: *mut sys::module) -> bool {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __module_get(module: *mut sys::module) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `module` is null, or in an image that stays mapped.
     if let Some(refcnt) = unsafe { refcnt(module) } {
         refcnt.fetch_add(1, Ordering::SeqCst);
     }
@@ -411,7 +411,7 @@ pub unsafe extern "C" fn __module_get(module: *mut sys::module) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn module_put(module: *mut sys::module) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `module` is null, or in an image that the caller's reference keeps mapped.
     if let Some(refcnt) = unsafe { refcnt(module) } {
         // Below zero is a module that is going away: it would be unmapped without its exit.
         let floor = |refs: i32| if refs < 0 { GOING } else { 0 };
@@ -437,7 +437,7 @@ pub unsafe extern "C" fn module_put(module: *mut sys::module) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn module_refcount(module: *mut sys::module) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `module` is null, or in an image that stays mapped.
     unsafe { refcnt(module) }.map_or(0, |refs| refs.load(Ordering::SeqCst).max(0))
 }
 

@@ -486,7 +486,7 @@ pub unsafe extern "C" fn kernel_accept(
     } else {
         new
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: `newsock` is writable.
     unsafe { newsock.write(new) };
     ret
 }
@@ -534,7 +534,7 @@ pub unsafe extern "C" fn kernel_getpeername(
     sock: *mut sys::socket,
     addr: *mut sys::sockaddr,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `sock` is live, and `addr` has room for any address.
     unsafe { op_getname(sock, addr, 1) }
 }
 

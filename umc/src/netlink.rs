@@ -330,7 +330,7 @@ pub unsafe extern "C" fn netlink_broadcast_filtered(
     filter: sys::netlink_filter_fn,
     filter_data: *mut c_void,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller gives up its reference to `skb`.
     let skb = unsafe { Skb::from_raw(skb) };
     let wanted = |client: &Client| match filter {
         // SAFETY: the caller's own function with its own data.

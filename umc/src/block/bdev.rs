@@ -220,10 +220,13 @@ fn file_of(open: Open) -> *mut sys::file {
 const FMODE_READ: u32 = 1;
 const FMODE_WRITE: u32 = 2;
 
-/// The open behind a block file.
-unsafe fn open_of<'a>(file: *mut sys::file) -> &'a mut Open {
-    // SAFETY: the caller's contract: a live file that `file_of` made.
-    unsafe { &mut *(*file).umc_open.cast::<Open>() }
+/// The open behind a block file. Several threads may look at it at once.
+///
+/// # Safety
+/// `file` is live, and `file_of` made it.
+unsafe fn open_of(file: *mut sys::file) -> *mut Open {
+    // SAFETY: the file is live; the pointer was put there before anybody knew it.
+    unsafe { (*file).umc_open.cast::<Open>() }
 }
 
 /// Releases and frees a block file whose last reference is gone.
@@ -283,7 +286,7 @@ pub unsafe extern "C" fn bdev_file_open_by_path(
     if ret < 0 {
         return err_ptr(Errno::new(ret));
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `hops` is NULL or stays valid for as long as the file is open.
     let file = unsafe { bdev_file_open_by_dev(dev, mode, holder, hops) };
     if !is_err_or_null(file) && mode & sys::BLK_OPEN_WRITE != 0 {
         // SAFETY: the file was opened just now.
@@ -306,8 +309,8 @@ pub unsafe extern "C" fn bdev_file_open_by_path(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn file_bdev(bdev_file: *mut sys::file) -> *mut sys::block_device {
-    // SAFETY: the caller's contract.
-    unsafe { open_of(bdev_file) }.record().bdev()
+    // SAFETY: the file is open, so what it has open is there; its disk does not change.
+    unsafe { (*open_of(bdev_file)).record() }.bdev()
 }
 
 /// Gives up the claim of a block file at once, and drops a reference to it.
@@ -322,7 +325,7 @@ pub unsafe extern "C" fn bdev_fput(bdev_file: *mut sys::file) {
     // SAFETY: the caller's reference keeps the file and what it has open; nobody looks at
     // `private_data` once the claim is given up.
     unsafe {
-        open_of(bdev_file).yield_claim();
+        (*open_of(bdev_file)).yield_claim();
         (*bdev_file).private_data = ptr::null_mut();
         fs::file::fput(bdev_file);
     }

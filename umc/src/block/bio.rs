@@ -11,7 +11,7 @@
 //! Beside this module: `bio_alloc` (sets), `bio_iter` (walking, copying), `bio_split` (splitting), `submit`.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 use crate::{Errno, Result, sys};
 
@@ -65,7 +65,7 @@ pub unsafe fn op(bio: *const sys::bio) -> Op {
 /// As [`op`].
 #[inline]
 pub unsafe fn flags(bio: *const sys::bio) -> u32 {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid and has not ended.
     unsafe { (*bio).bi_opf & !sys::REQ_OP_MASK }
 }
 
@@ -75,7 +75,7 @@ pub unsafe fn flags(bio: *const sys::bio) -> u32 {
 /// As [`op`].
 #[inline]
 pub unsafe fn sector(bio: *const sys::bio) -> u64 {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid and has not ended.
     unsafe { (*bio).bi_iter.bi_sector }
 }
 
@@ -85,7 +85,7 @@ pub unsafe fn sector(bio: *const sys::bio) -> u64 {
 /// As [`op`].
 #[inline]
 pub unsafe fn size(bio: *const sys::bio) -> u32 {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid and has not ended.
     unsafe { (*bio).bi_iter.bi_size }
 }
 
@@ -367,7 +367,7 @@ pub unsafe extern "C" fn __bio_add_page(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bio_add_virt_nofail(bio: *mut sys::bio, vaddr: *mut c_void, len: c_uint) {
     let offset = (vaddr as usize & 4095) as c_uint;
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid with room for a piece, and `vaddr` lies in the range of pages.
     unsafe { __bio_add_page(bio, crate::bio_iter::page_of(vaddr.cast()), len, offset) }
 }
 
@@ -400,8 +400,12 @@ unsafe fn leave_chain(bio: *mut sys::bio) -> *mut sys::bio {
     // SAFETY: the caller's contract: `bio` was chained, and a parent lives until its last child ended.
     unsafe {
         let parent: *mut sys::bio = (*bio).bi_private.cast();
-        if (*bio).bi_status != STS_OK && (*parent).bi_status == STS_OK {
-            (*parent).bi_status = (*bio).bi_status;
+        let status = (*bio).bi_status;
+        if status != STS_OK {
+            // Children may end at once on several threads: the first error stays.
+            let of_parent = AtomicU8::from_ptr(&raw mut (*parent).bi_status);
+            let _ =
+                of_parent.compare_exchange(STS_OK, status, Ordering::Relaxed, Ordering::Relaxed);
         }
         bio_put(bio);
         parent
@@ -417,7 +421,8 @@ unsafe fn leave_chain(bio: *mut sys::bio) -> *mut sys::bio {
 /// As `bio_endio`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_bio_chain_endio(bio: *mut sys::bio) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` was chained, and the caller gives it away; the parent lives until this child
+    // has ended.
     unsafe { bio_endio(leave_chain(bio)) }
 }
 

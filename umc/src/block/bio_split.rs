@@ -139,7 +139,7 @@ unsafe fn cut_of_data(
     if fits {
         return Ok((Cut::Nowhere, segs));
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid.
     let opf = unsafe { (*bio).bi_opf };
     if opf & sys::REQ_ATOMIC != 0 {
         return Err(Errno::EINVAL);
@@ -186,7 +186,7 @@ unsafe fn cut_of(bio: *const sys::bio, lim: &sys::queue_limits) -> Result<Cut> {
         }
         sys::REQ_OP_READ | sys::REQ_OP_WRITE if iter.bi_size > 0 => {
             let most = max_io_sectors(opf, iter.bi_sector, lim).min(u32::MAX / SECTOR);
-            // SAFETY: the caller's contract.
+            // SAFETY: `bio` is valid, and its vectors stand still.
             unsafe { cut_of_data(bio, lim, most * SECTOR) }.map(|(cut, _)| cut)
         }
         _ => Ok(Cut::Nowhere),

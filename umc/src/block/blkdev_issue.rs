@@ -368,7 +368,8 @@ pub unsafe extern "C" fn blk_next_bio(
     opf: sys::blk_opf_t,
     gfp: sys::gfp_t,
 ) -> *mut sys::bio {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bdev` is open, `bio` is NULL or ready and given away, and a new bio is ours until it
+    // is chained.
     unsafe { bio_chain_and_submit(bio, alloc(bdev, nr_pages as u16, opf, gfp)) }
 }
 

@@ -411,7 +411,8 @@ pub unsafe extern "C" fn queue_limits_commit_update(
     q: *mut sys::request_queue,
     lim: *mut sys::queue_limits,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `lim` is valid and the caller's; it holds the lock of the queue's limits since the
+    // start of the update.
     let result = validate(unsafe { &mut *lim });
     if result.is_ok() {
         // SAFETY: the limits lock is held. A submitter may read a field meanwhile: old or new, both were valid limits.
@@ -436,7 +437,8 @@ pub unsafe extern "C" fn queue_limits_commit_update_frozen(
 ) -> c_int {
     let queue = crate::queue_gate::QueueGate::of(q);
     queue.freeze();
-    // SAFETY: the caller's contract.
+    // SAFETY: `q` and `lim` are as `queue_limits_commit_update` wants them: the lock of the limits
+    // is held since the start of the update.
     let ret = unsafe { queue_limits_commit_update(q, lim) };
     queue.unfreeze();
     ret

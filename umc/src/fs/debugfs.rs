@@ -103,9 +103,10 @@ pub unsafe extern "C" fn debugfs_create_file(
     data: *mut c_void,
     fops: *const sys::file_operations,
 ) -> *mut sys::dentry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `fops` is NULL or stays valid as its module does.
     let operations = unsafe { Operations::from_fops(fops) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL, an error pointer or live, and `data` stays valid
+    // until the removal.
     unsafe { create(name, mode, parent, data, Body::Driver(operations)) }
 }
 
@@ -124,7 +125,8 @@ pub unsafe extern "C" fn debugfs_create_file_unsafe(
     data: *mut c_void,
     fops: *const sys::file_operations,
 ) -> *mut sys::dentry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL, an error pointer or live; `data` and `fops` stay
+    // valid as long as the file.
     unsafe { debugfs_create_file(name, mode, parent, data, fops) }
 }
 
@@ -144,7 +146,8 @@ pub unsafe extern "C" fn debugfs_create_file_size(
     fops: *const sys::file_operations,
     file_size: sys::loff_t,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL, an error pointer or live; `data` and `fops` stay
+    // valid as long as the file.
     let dentry = unsafe { debugfs_create_file(name, mode, parent, data, fops) };
     if !is_err_or_null(dentry) {
         // SAFETY: just made, with an inode.
@@ -165,12 +168,12 @@ pub unsafe extern "C" fn debugfs_create_symlink(
     parent: *mut sys::dentry,
     dest: *const c_char,
 ) -> *mut sys::dentry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `dest` is a C string.
     let dest = match unsafe { text(dest) } {
         Ok(dest) => dest.to_owned(),
         Err(error) => return err_ptr(error),
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, and `parent` NULL, an error pointer or live.
     unsafe { create(name, 0o777, parent, std::ptr::null_mut(), Body::Symlink(dest)) }
 }
 
@@ -202,9 +205,9 @@ pub unsafe extern "C" fn debugfs_lookup(
     name: *const c_char,
     parent: *mut sys::dentry,
 ) -> *mut sys::dentry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `parent` is NULL, an error pointer or a live dentry.
     let found = unsafe { node_of(parent) }
-        // SAFETY: the caller's contract.
+        // SAFETY: `name` is a C string.
         .and_then(|dir| dir.child(unsafe { text(name) }?).ok_or(Errno::ENOENT));
     found.map_or(std::ptr::null_mut(), |node| Arc::into_raw(node).cast_mut().cast())
 }
@@ -218,7 +221,7 @@ pub unsafe extern "C" fn debugfs_lookup(
 /// May sleep: waits for calls that are inside the driver.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn debugfs_lookup_and_remove(name: *const c_char, parent: *mut sys::dentry) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, and `parent` NULL, an error pointer or live.
     let dentry = unsafe { debugfs_lookup(name, parent) };
     // SAFETY: NULL, or the reference that the look-up took.
     unsafe { debugfs_remove(dentry) };
@@ -246,7 +249,7 @@ pub unsafe extern "C" fn debugfs_rename(
     if old_dir != new_dir {
         return err_ptr(Errno::EINVAL);
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `new_name` is a C string.
     let renamed = unsafe { text(new_name) }
         // SAFETY: as above.
         .and_then(|name| unsafe { Node::from_handle(old_dentry) }.rename(name));
@@ -312,6 +315,6 @@ pub unsafe extern "C" fn debugfs_file_get(dentry: *mut sys::dentry) -> c_int {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn debugfs_file_put(dentry: *mut sys::dentry) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the `debugfs_file_get` that succeeded keeps the node.
     unsafe { Node::from_handle(dentry) }.gate.leave();
 }

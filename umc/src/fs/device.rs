@@ -170,7 +170,8 @@ unsafe fn add(dev: *mut sys::device) -> Result<()> {
     if device.kobj.name.is_null() {
         return Err(Errno::EINVAL);
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `dev` is initialised, so its object has a name or none, and its class is NULL or
+    // live.
     let (name, class) = unsafe { (kobject::name_of(kobj), class_name(dev)) };
     device.kobj.parent = device.parent.cast();
     // SAFETY: a parent is NULL or live.
@@ -255,9 +256,9 @@ pub unsafe extern "C" fn device_del(dev: *mut sys::device) {
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn device_register(dev: *mut sys::device) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `dev` is live, zeroed but for what the driver set.
     unsafe { device_initialize(dev) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `dev` was initialised above, and its groups stay valid until it is deleted.
     unsafe { device_add(dev) }
 }
 

@@ -66,7 +66,7 @@ pub unsafe extern "C" fn simple_read_from_buffer(
     let len = count.min(available - start);
     // SAFETY: `start + len <= available`, `len <= count`.
     unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>().add(start), to.cast(), len) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `ppos` is valid, and the caller's during the call.
     unsafe { *ppos = pos + len as sys::loff_t };
     len as isize
 }
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn simple_write_to_buffer(
     let len = count.min(available - start);
     // SAFETY: `start + len <= available`, `len <= count`.
     unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>().add(start), len) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `ppos` is valid, and the caller's during the call.
     unsafe { *ppos = pos + len as sys::loff_t };
     len as isize
 }
@@ -189,7 +189,7 @@ pub unsafe extern "C" fn default_llseek(
     };
     match base.and_then(|base| base.checked_add(offset)) {
         Some(to) if to >= 0 => {
-            // SAFETY: the caller's contract.
+            // SAFETY: `file` is live.
             unsafe { (*file).f_pos = to };
             to
         }

@@ -204,9 +204,9 @@ pub unsafe extern "C" fn umc_kobject_add(
         _ => parent,
     };
     object.parent = parent;
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` and, through their references, its parents are live.
     let path = format!("/sys{}", unsafe { path_of(kobj) });
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is initialised and named.
     to_ret(unsafe { add_at(kobj, &path) })
 }
 
@@ -337,7 +337,7 @@ pub unsafe extern "C" fn kobject_create_and_add(
     }
     // SAFETY: fresh, zeroed memory of that size.
     unsafe { kobject_init(kobj, &raw const DYNAMIC.0) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is new, and `name` a C string.
     let mut ret = unsafe { umc_kobject_set_name(kobj, name) };
     if ret == 0 {
         // SAFETY: initialised and named.

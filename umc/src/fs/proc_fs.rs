@@ -63,7 +63,7 @@ unsafe fn create(
     data: *mut c_void,
     body: Body,
 ) -> *mut sys::proc_dir_entry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL or a live entry.
     let made = unsafe { place(name, parent) }.and_then(|(dir, name)| {
         dir.create(name, mode, data, OnRemoval::Release, body)
             .inspect_err(|error| warn(&format!("cannot add {}/{name}: {error}", dir.path())))
@@ -106,7 +106,8 @@ pub unsafe extern "C" fn proc_create_single_data(
         write: None,
         release: Some(seq_file::single_release),
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL or a live entry; `show`, in `operations`, and
+    // `data` stay valid until the removal.
     unsafe { create(name, file_mode(mode), parent, data, Body::Driver(operations)) }
 }
 
@@ -136,7 +137,8 @@ pub unsafe extern "C" fn proc_create_seq_private(
         write: None,
         release: Some(release),
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL or a live entry; `ops` and `data` stay valid
+    // until the removal.
     unsafe { create(name, file_mode(mode), parent, data, Body::Driver(operations)) }
 }
 
@@ -155,7 +157,7 @@ pub unsafe extern "C" fn proc_create_data(
     ops: *const sys::proc_ops,
     data: *mut c_void,
 ) -> *mut sys::proc_dir_entry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `ops` stays valid until the removal.
     let table = unsafe { &*ops };
     let operations = Operations {
         owner: std::ptr::null_mut(),
@@ -165,7 +167,8 @@ pub unsafe extern "C" fn proc_create_data(
         write: table.proc_write,
         release: table.proc_release,
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL or a live entry; `ops` and `data` stay valid
+    // until the removal.
     unsafe { create(name, file_mode(mode), parent, data, Body::Driver(operations)) }
 }
 
@@ -183,7 +186,8 @@ pub unsafe extern "C" fn proc_create(
     parent: *mut sys::proc_dir_entry,
     ops: *const sys::proc_ops,
 ) -> *mut sys::proc_dir_entry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL or a live entry; `ops` stays valid until the
+    // removal.
     unsafe { proc_create_data(name, mode, parent, ops, std::ptr::null_mut()) }
 }
 
@@ -219,7 +223,7 @@ pub unsafe extern "C" fn proc_mkdir_mode(
     mode: sys::umode_t,
     parent: *mut sys::proc_dir_entry,
 ) -> *mut sys::proc_dir_entry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL or a live entry.
     unsafe { proc_mkdir_data(name, mode, parent, std::ptr::null_mut()) }
 }
 
@@ -235,7 +239,7 @@ pub unsafe extern "C" fn proc_mkdir(
     name: *const c_char,
     parent: *mut sys::proc_dir_entry,
 ) -> *mut sys::proc_dir_entry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL or a live entry.
     unsafe { proc_mkdir_data(name, 0, parent, std::ptr::null_mut()) }
 }
 
@@ -315,7 +319,7 @@ pub unsafe extern "C" fn remove_proc_subtree(
     parent: *mut sys::proc_dir_entry,
 ) -> c_int {
     crate::context::might_sleep();
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL or a live entry.
     let Ok((dir, name)) = (unsafe { place(name, parent) }) else { return Errno::ENOENT.neg() };
     match dir.child(name) {
         Some(node) => {

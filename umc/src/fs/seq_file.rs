@@ -300,11 +300,11 @@ pub unsafe extern "C" fn seq_read(
     }
     // SAFETY: seq_open put its struct there.
     let m = unsafe { (*file).private_data.cast::<sys::seq_file>() };
-    // SAFETY: the caller's contract.
+    // SAFETY: `buf` is valid for `size` bytes, and nobody else's during the call.
     let to = unsafe { std::slice::from_raw_parts_mut(buf.cast::<u8>(), size) };
     // SAFETY: the lock lives in the sequence.
     unsafe { mutex_lock(&raw mut (*m).lock) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `ppos` is valid, and the caller's during the call.
     let result = read(m, to, unsafe { *ppos });
     if let Ok(done) = result {
         // SAFETY: the caller's contract, and the lock is held.
@@ -334,7 +334,7 @@ pub unsafe extern "C" fn seq_lseek(
     offset: sys::loff_t,
     whence: c_int,
 ) -> sys::loff_t {
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` was opened here and is live.
     let pos = unsafe { (*file).f_pos };
     let base = match whence {
         libc::SEEK_SET => 0,
@@ -375,7 +375,7 @@ pub unsafe extern "C" fn seq_open(file: *mut sys::file, op: *const sys::seq_oper
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seq_release(_inode: *mut sys::inode, file: *mut sys::file) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` was opened here, and nobody reads any more.
     let m = unsafe { std::mem::replace(&mut (*file).private_data, std::ptr::null_mut()) };
     // SAFETY: made by seq_open.
     let mut m = unsafe { Box::from_raw(m.cast::<sys::seq_file>()) };
@@ -401,7 +401,7 @@ pub unsafe extern "C" fn __seq_open_private(
     if private.is_null() {
         return private;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` is being opened, so it is the caller's alone; `op` is valid until the release.
     unsafe { seq_open(file, op) };
     // SAFETY: seq_open put its struct there.
     unsafe { (*(*file).private_data.cast::<sys::seq_file>()).private = private };
@@ -421,7 +421,7 @@ pub unsafe extern "C" fn seq_open_private(
     op: *const sys::seq_operations,
     psize: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` is being opened, so it is the caller's alone; `op` is valid until the release.
     let private = unsafe { __seq_open_private(file, op, psize) };
     if private.is_null() { Errno::ENOMEM.neg() } else { 0 }
 }
@@ -438,7 +438,7 @@ pub unsafe extern "C" fn seq_release_private(
     inode: *mut sys::inode,
     file: *mut sys::file,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` was opened here, so its private data are a sequence.
     let m = unsafe { (*file).private_data.cast::<sys::seq_file>() };
     // SAFETY: as above; the bytes came from kmalloc.
     let private = unsafe { std::mem::replace(&mut (*m).private, std::ptr::null_mut()) };
@@ -518,7 +518,8 @@ pub unsafe extern "C" fn single_open_size(
     size: usize,
 ) -> c_int {
     let Ok(buf) = alloc(size.max(1).next_power_of_two()) else { return Errno::ENOMEM.neg() };
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` is being opened, so it is the caller's alone; `show` and `data` are valid
+    // until the release.
     unsafe { single_open(file, show, data) };
     // SAFETY: single_open put its struct there.
     let m = unsafe { &mut *(*file).private_data.cast::<sys::seq_file>() };
@@ -535,7 +536,8 @@ pub unsafe extern "C" fn single_open_size(
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn single_release(inode: *mut sys::inode, file: *mut sys::file) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` was opened by `single_open`, which put a sequence with an `op` of its own
+    // there.
     let op = unsafe { (*(*file).private_data.cast::<sys::seq_file>()).op };
     // SAFETY: as above.
     let ret = unsafe { seq_release(inode, file) };

@@ -97,7 +97,8 @@ pub unsafe extern "C" fn simple_attr_read(
     len: usize,
     ppos: *mut sys::loff_t,
 ) -> isize {
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` was opened by `simple_attr_open`, which put its attribute there; `ppos` is
+    // valid.
     let (attr, pos) = unsafe { (&*(*file).private_data.cast::<SimpleAttr>(), *ppos) };
     if pos == 0 {
         match attr.format() {
@@ -132,7 +133,7 @@ pub unsafe extern "C" fn simple_attr_write(
     len: usize,
     _ppos: *mut sys::loff_t,
 ) -> isize {
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` was opened by `simple_attr_open`, which put its attribute there.
     let attr = unsafe { &*(*file).private_data.cast::<SimpleAttr>() };
     // SAFETY: as above.
     let text = unsafe { std::slice::from_raw_parts(buf.cast::<u8>(), len) };

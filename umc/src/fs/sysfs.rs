@@ -212,9 +212,9 @@ unsafe fn add(
 /// # Safety
 /// As for [`add`].
 unsafe fn take(kobj: *mut sys::kobject, attr: *const sys::attribute, group: Option<&str>) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is live and stays so through the call.
     if let Some(dir) = unsafe { dir_of(kobj) } {
-        // SAFETY: the caller's contract.
+        // SAFETY: `attr` is live with a name.
         dir.take(&unsafe { path_in(attr, group) });
     }
 }
@@ -292,10 +292,10 @@ pub unsafe extern "C" fn sysfs_create_files(
     kobj: *mut sys::kobject,
     attrs: *const *const sys::attribute,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `attrs` is NULL or an array that ends with NULL.
     let attrs = unsafe { pointers(attrs) };
     for (index, attr) in attrs.iter().enumerate() {
-        // SAFETY: the caller's contract.
+        // SAFETY: `kobj` is live, and the attribute stays valid until its removal.
         if let Err(error) = unsafe { add(kobj, *attr, None, (**attr).mode) } {
             // SAFETY: as above.
             attrs[..index].iter().for_each(|attr| unsafe { take(kobj, *attr, None) });
@@ -317,7 +317,7 @@ pub unsafe extern "C" fn sysfs_remove_files(
     kobj: *mut sys::kobject,
     attrs: *const *const sys::attribute,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `attrs` is NULL or an array that ends with NULL; `kobj` and the attributes are live.
     unsafe { pointers(attrs) }.iter().for_each(|attr| unsafe { take(kobj, *attr, None) });
 }
 
@@ -378,13 +378,13 @@ pub unsafe extern "C" fn sysfs_remove_group(
     kobj: *mut sys::kobject,
     group: *const sys::attribute_group,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `group` is live with its attributes.
     let (name, attrs) = unsafe { (group_name(group), pointers((*group).attrs.cast())) };
     for attr in attrs {
-        // SAFETY: the caller's contract.
+        // SAFETY: `kobj` and the attribute are live.
         unsafe { take(kobj, attr, name.as_deref()) };
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is live and stays so through the call.
     if let (Some(name), Some(dir)) = (name, unsafe { dir_of(kobj) }) {
         let _ = dir.kernel.tree.remove(&format!("{}/{name}", dir.path));
     }
@@ -402,10 +402,10 @@ pub unsafe extern "C" fn sysfs_create_groups(
     kobj: *mut sys::kobject,
     groups: *mut *const sys::attribute_group,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `groups` is NULL or an array that ends with NULL.
     let groups = unsafe { pointers(groups.cast_const()) };
     for (index, group) in groups.iter().enumerate() {
-        // SAFETY: the caller's contract.
+        // SAFETY: `kobj` is live; the group and its attributes stay valid until the removal.
         let ret = unsafe { sysfs_create_group(kobj, *group) };
         if ret != 0 {
             // SAFETY: as above.
@@ -428,7 +428,7 @@ pub unsafe extern "C" fn sysfs_remove_groups(
     kobj: *mut sys::kobject,
     groups: *mut *const sys::attribute_group,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `groups` is NULL or an array that ends with NULL.
     for group in unsafe { pointers(groups.cast_const()) } {
         // SAFETY: as above.
         unsafe { sysfs_remove_group(kobj, group) };

@@ -186,7 +186,7 @@ pub unsafe extern "C" fn bitmap_print_to_pagebuf(
     let words = unsafe { load(map, nbits) };
     let text = if list { to_list(&words, nbits) } else { to_hex(&words, nbits) } + "\n";
     let room = 4096 - buf as usize % 4096;
-    // SAFETY: the caller's contract.
+    // SAFETY: `room` is what is left of the page of `buf`, which may be written.
     unsafe { string::store(buf, room, text.as_bytes()) as c_int }
 }
 

@@ -351,7 +351,8 @@ pub unsafe extern "C" fn __rb_insert_augmented(
     augment_rotate: Option<unsafe extern "C" fn(*mut sys::rb_node, *mut sys::rb_node)>,
 ) {
     preempt_point();
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller has the tree of `root` exclusively, and `augment_rotate` may be called on
+    // its nodes.
     unsafe { Tree::new(root, augment_rotate) }.insert_fixup(Node(node));
 }
 
@@ -385,7 +386,7 @@ pub unsafe extern "C" fn __rb_erase_augmented(
     augment: *const sys::rb_augment_callbacks,
 ) -> *mut sys::rb_node {
     preempt_point();
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller has the tree of `root` exclusively; `augment` is valid through the call.
     let (tree, augment) = unsafe { (Tree::new(root, None), &*augment) };
     let Unlinked { missing, changed, heir } = tree.unlink(Node(node));
     if let (false, Some(copy)) = (heir.is_none(), augment.copy) {
@@ -475,7 +476,7 @@ pub unsafe extern "C" fn rb_first(root: *const sys::rb_root) -> *mut sys::rb_nod
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rb_last(root: *const sys::rb_root) -> *mut sys::rb_node {
-    // SAFETY: the caller's contract.
+    // SAFETY: the tree of `root` does not change.
     Node(unsafe { (*root).rb_node }).outermost(Side::Right).0
 }
 
@@ -487,7 +488,7 @@ pub unsafe extern "C" fn rb_last(root: *const sys::rb_root) -> *mut sys::rb_node
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rb_first_postorder(root: *const sys::rb_root) -> *mut sys::rb_node {
-    // SAFETY: the caller's contract.
+    // SAFETY: the tree of `root` does not change.
     let top = Node(unsafe { (*root).rb_node });
     if top.is_none() { ptr::null_mut() } else { top.deepest().0 }
 }

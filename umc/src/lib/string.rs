@@ -108,7 +108,8 @@ pub unsafe extern "C" fn umc_strscpy_pad(
     src: *const c_char,
     size: usize,
 ) -> isize {
-    // SAFETY: the caller's contract.
+    // SAFETY: `dst` has room for `size`, `src` is a string or `size` bytes, and they do not
+    // overlap.
     match unsafe { copy(dst, src, size) } {
         Ok(len) => {
             // SAFETY: `len` is below `size`.

@@ -307,7 +307,7 @@ pub unsafe extern "C" fn idr_alloc_u32(
     let max = max.min(u64::from(u32::MAX));
     match table.alloc(from.max(table.base()), max, ptr) {
         Some(found) => {
-            // SAFETY: the caller's contract.
+            // SAFETY: `id` is a valid number, and the caller's.
             unsafe { *id = found as u32 };
             0
         }
@@ -431,10 +431,11 @@ pub unsafe extern "C" fn idr_get_next(idr: *mut sys::idr, nextid: *mut c_int) ->
 /// As for [`idr_get_next`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn idr_get_next_ul(idr: *mut sys::idr, nextid: *mut c_ulong) -> *mut c_void {
-    // SAFETY: the caller's contract.
+    // SAFETY: `idr` is a valid table, and `nextid` a valid number of the caller's.
     match unsafe { table(idr).next(*nextid, u64::MAX) } {
         Some((id, value)) => {
-            // SAFETY: the caller's contract.
+            // SAFETY: `q` and `lim` are as `queue_limits_commit_update` wants them: the lock of the
+            // limits is held since the start of the update.
             unsafe { *nextid = id as c_ulong };
             value
         }

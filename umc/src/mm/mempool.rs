@@ -218,7 +218,8 @@ pub unsafe extern "C" fn mempool_init_node(
     gfp_mask: sys::gfp_t,
     _node_id: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `pool` is the caller's to write; the functions stay usable with `pool_data` until
+    // `mempool_exit`.
     to_ret(unsafe { init(pool, min_nr, (alloc_fn, free_fn), pool_data, gfp_mask) })
 }
 
@@ -265,7 +266,7 @@ pub unsafe extern "C" fn mempool_create(
     pool_data: *mut c_void,
 ) -> *mut sys::mempool_t {
     might_sleep();
-    // SAFETY: the caller's contract.
+    // SAFETY: the functions stay usable with `pool_data` until `mempool_destroy`.
     unsafe { mempool_create_node(min_nr, alloc_fn, free_fn, pool_data, gfp::KERNEL, 0) }
 }
 

@@ -200,11 +200,11 @@ pub unsafe extern "C" fn param_set_uint_minmax(
     min: c_uint,
     max: c_uint,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `val` is NULL or a string.
     let value = unsafe { text(val) }.and_then(unsigned::<u32>);
     let value =
         value.and_then(|value| (min..=max).contains(&value).then_some(value).ok_or(Errno::EINVAL));
-    // SAFETY: the caller's contract.
+    // SAFETY: `kp` is valid, and its variable an unsigned int.
     unsafe { store(kp, value) }
 }
 
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn param_get_bool(buffer: *mut c_char, kp: *const kernel_p
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn param_set_invbool(val: *const c_char, kp: *const kernel_param) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `kp` is valid, its variable a `bool`, and `val` NULL or a string.
     unsafe { store(kp, truth(val).map(|value| !value)) }
 }
 
@@ -265,7 +265,8 @@ pub unsafe extern "C" fn param_set_invbool(val: *const c_char, kp: *const kernel
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn param_get_invbool(buffer: *mut c_char, kp: *const kernel_param) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `buffer` is writable for a page, and `kp` is valid; the variable is read as a byte,
+    // whatever is in it.
     unsafe { show(buffer, if arg::<u8>(kp).read() != 0 { b"N" } else { b"Y" }) }
 }
 
@@ -280,11 +281,12 @@ pub unsafe extern "C" fn param_set_bool_enable_only(
     val: *const c_char,
     kp: *const kernel_param,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `val` is NULL or a string, and `kp` is valid; the variable is read as a byte,
+    // whatever is in it.
     let (value, before) = unsafe { (truth(val), arg::<u8>(kp).read() != 0) };
     let value =
         value.and_then(|value| if before && !value { Err(Errno::EROFS) } else { Ok(value) });
-    // SAFETY: the caller's contract.
+    // SAFETY: `kp` is valid, and its variable a `bool`.
     unsafe { store(kp, value) }
 }
 
@@ -320,9 +322,9 @@ pub unsafe extern "C" fn param_set_charp(val: *const c_char, kp: *const kernel_p
         return Errno::ENOMEM.neg();
     }
     CHARP.lock().insert(copy.addr());
-    // SAFETY: the caller's contract.
+    // SAFETY: `kp` is valid.
     let variable = unsafe { arg::<*mut c_char>(kp) };
-    // SAFETY: the caller's contract.
+    // SAFETY: the variable is a `char *`.
     free_charp(unsafe { variable.replace(copy) });
     0
 }

@@ -150,7 +150,7 @@ unsafe fn usable(object: *const c_void) -> usize {
         return 0;
     }
     aligned::bytes_of_pages(object).unwrap_or_else(|| {
-        // SAFETY: the caller's contract.
+        // SAFETY: neither NULL nor made of pages, so it is a live allocation of the host's.
         unsafe { libc::malloc_usable_size(object.cast_mut()) }
     })
 }
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn krealloc(
     let len = unsafe { usable(objp) }.min(new_size);
     // SAFETY: both are live, do not overlap, and have at least `len` bytes.
     unsafe { ptr::copy_nonoverlapping(objp.cast::<u8>(), new.cast::<u8>(), len) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `objp` is NULL or live, and gone for the caller from here on.
     unsafe { free(objp) };
     new
 }
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn krealloc_array(
     flags: sys::gfp_t,
 ) -> *mut c_void {
     match new_n.checked_mul(new_size) {
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` is NULL or a live object of kmalloc.
         Some(bytes) => unsafe { krealloc(p, bytes, flags) },
         None => ptr::null_mut(),
     }
@@ -276,11 +276,11 @@ pub unsafe extern "C" fn kfree_const(x: *const c_void) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kfree_sensitive(objp: *const c_void) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `objp` is NULL or a live object of this allocator.
     let len = unsafe { usable(objp) };
     // SAFETY: the object is live and `len` bytes long.
     unsafe { wipe(objp.cast_mut().cast(), len) };
-    // SAFETY: the caller's contract.
+    // SAFETY: nobody uses the object any more.
     unsafe { free(objp) };
 }
 
@@ -377,7 +377,7 @@ pub unsafe extern "C" fn kstrdup(s: *const c_char, gfp: sys::gfp_t) -> *mut c_ch
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kstrdup_const(s: *const c_char, gfp: sys::gfp_t) -> *const c_char {
-    // SAFETY: the caller's contract.
+    // SAFETY: `s` is NULL or a string.
     unsafe { kstrdup(s, gfp) }
 }
 

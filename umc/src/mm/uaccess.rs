@@ -44,7 +44,7 @@ pub unsafe extern "C" fn copy_from_user(
         }
         return n;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: both are `n` bytes long, `to` writable and `from`, which was not refused, readable.
     unsafe { ptr::copy(from.cast::<u8>(), to.cast::<u8>(), n as usize) };
     0
 }

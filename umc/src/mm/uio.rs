@@ -168,14 +168,15 @@ unsafe fn walk(
     let mut done = 0;
     while done < total {
         let mut vecs = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; 8];
-        // SAFETY: the caller's contract.
+        // SAFETY: the iterator describes memory that lives.
         let filled = unsafe { host_iovecs(iter, total - done, &mut vecs) };
         let mut step = 0;
         for vec in &vecs[..filled] {
             copy(vec.iov_base.cast(), done + step, vec.iov_len);
             step += vec.iov_len;
         }
-        // SAFETY: the caller's contract.
+        // SAFETY: the iterator describes memory that lives, of which `step` bytes were met just
+        // now.
         unsafe { advance(iter, step) };
         done += step;
     }
@@ -229,7 +230,7 @@ pub unsafe extern "C" fn iov_iter_kvec(
     nr_segs: c_ulong,
     count: usize,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `i` is writable, and `kvec` has `nr_segs` entries that outlive the iterator.
     unsafe { i.write(new_iter(sys::ITER_KVEC, direction, kvec.cast(), nr_segs, count)) };
 }
 
@@ -247,7 +248,7 @@ pub unsafe extern "C" fn iov_iter_bvec(
     nr_segs: c_ulong,
     count: usize,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `i` is writable, and `bvec` has `nr_segs` entries that outlive the iterator.
     unsafe { i.write(new_iter(sys::ITER_BVEC, direction, bvec.cast(), nr_segs, count)) };
 }
 
@@ -283,7 +284,7 @@ pub unsafe extern "C" fn iov_iter_advance(i: *mut sys::iov_iter, bytes: usize) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn iov_iter_revert(i: *mut sys::iov_iter, bytes: usize) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `i` is valid and the caller's, and `bytes` were passed already.
     let iter = unsafe { &mut *i };
     set_remaining(iter, remaining(iter) + bytes);
     let mut bytes = bytes;
@@ -327,10 +328,10 @@ pub unsafe extern "C" fn iov_iter_restore(i: *mut sys::iov_iter, state: *mut sys
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn iov_iter_single_seg_count(i: *const sys::iov_iter) -> usize {
-    // SAFETY: the caller's contract.
+    // SAFETY: `i` is a valid iterator.
     let iter = unsafe { &*i };
     let mut vec = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }];
-    // SAFETY: the caller's contract.
+    // SAFETY: the iterator describes memory that lives.
     unsafe { host_iovecs(iter, usize::MAX, &mut vec) };
     vec[0].iov_len
 }
@@ -443,7 +444,7 @@ pub unsafe extern "C" fn copy_page_from_iter(
     i: *mut sys::iov_iter,
 ) -> usize {
     let addr = crate::mm::address(page).wrapping_add(offset);
-    // SAFETY: the caller's contract.
+    // SAFETY: the part lies in the page and those behind it, and `i` is a valid iterator.
     unsafe { _copy_from_iter(addr.cast(), bytes, i) }
 }
 

@@ -247,7 +247,7 @@ pub unsafe extern "C" fn vfree(addr: *const c_void) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vfree_atomic(addr: *const c_void) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `addr` is NULL or a block that nobody uses any more.
     unsafe { vfree(addr) };
 }
 
@@ -370,7 +370,7 @@ pub unsafe extern "C" fn kvrealloc(
     };
     // SAFETY: both are live, do not overlap, and have that many bytes.
     unsafe { ptr::copy_nonoverlapping(p.cast::<u8>(), new.cast::<u8>(), old_len.min(size)) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `p` is live, and gone for the caller from here on.
     unsafe { kvfree(p) };
     new
 }
@@ -400,10 +400,10 @@ pub unsafe extern "C" fn kvfree(addr: *const c_void) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvfree_sensitive(addr: *const c_void, len: usize) {
     if addr.addr() > 16 {
-        // SAFETY: the caller's contract.
+        // SAFETY: the object has at least `len` bytes, and nobody uses it any more.
         unsafe { slab::wipe(addr.cast_mut().cast(), len) };
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: nobody uses the object any more.
     unsafe { kvfree(addr) };
 }
 

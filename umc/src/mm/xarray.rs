@@ -138,7 +138,7 @@ pub unsafe extern "C" fn __xa_alloc(
     let found = unsafe { table(xa).alloc(lowest(xa, limit), u64::from(limit.max), entry) };
     match found {
         Some(index) => {
-            // SAFETY: the caller's contract.
+            // SAFETY: `id` is a valid number, and the caller's.
             unsafe { *id = index as u32 };
             0
         }
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn __xa_alloc_cyclic(
     // SAFETY: the caller's contract.
     match unsafe { table(xa) }.alloc_cyclic(from, min, u64::from(limit.max), entry) {
         Some((index, wrapped)) => {
-            // SAFETY: the caller's contract.
+            // SAFETY: `id` and `next` are valid numbers, and the caller's.
             unsafe { (*id, *next) = (index as u32, (index as u32).wrapping_add(1)) };
             c_int::from(wrapped)
         }

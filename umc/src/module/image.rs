@@ -122,7 +122,7 @@ fn our_range() -> Range {
         if !(start..end).contains(&(our_range as *const () as u64)) {
             return 0;
         }
-        // SAFETY: the caller's contract.
+        // SAFETY: `found` is the range of the caller of this walk, which uses it only afterwards.
         unsafe { *found.cast::<Range>() = Range { start, len: end - start } };
         1
     }

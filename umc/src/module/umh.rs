@@ -130,7 +130,7 @@ unsafe fn strings(array: *mut *mut c_char) -> Vec<CString> {
         if string.is_null() {
             return all;
         }
-        // SAFETY: the caller's contract.
+        // SAFETY: before the end of the array there are strings.
         all.push(unsafe { CStr::from_ptr(string) }.to_owned());
     }
 }
@@ -221,9 +221,10 @@ pub unsafe extern "C" fn call_usermodehelper_exec(
     // SAFETY: the driver's own function, with the argument it expects; there are no credentials to change.
     let mut ret = init.map_or(0, |init| unsafe { init(info, ptr::null_mut()) });
     if ret == 0 {
-        // SAFETY: the caller's contract.
+        // SAFETY: the driver keeps the strings until the program was started, or `cleanup` was
+        // called.
         ret = call(unsafe { Request::new(path, argv, envp) }, wait);
-        // SAFETY: the caller's contract.
+        // SAFETY: `info` came from `call_usermodehelper_setup` and was not freed yet.
         unsafe { (*info).retval = ret };
     }
     if let Some(cleanup) = cleanup {

@@ -293,7 +293,7 @@ pub unsafe extern "C" fn unregister_pernet_subsys(ops: *mut sys::pernet_operatio
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn register_pernet_device(ops: *mut sys::pernet_operations) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `ops` is the driver's, and live until it is unregistered.
     unsafe { register_pernet_subsys(ops) }
 }
 
@@ -305,7 +305,7 @@ pub unsafe extern "C" fn register_pernet_device(ops: *mut sys::pernet_operations
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn unregister_pernet_device(ops: *mut sys::pernet_operations) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `ops` is registered, hence live.
     unsafe { unregister_pernet_subsys(ops) };
 }
 

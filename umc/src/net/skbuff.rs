@@ -151,7 +151,7 @@ pub unsafe extern "C" fn kfree_skb(skb: *mut sys::sk_buff) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn consume_skb(skb: *mut sys::sk_buff) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller owns a reference, and gives it up.
     unsafe { kfree_skb(skb) };
 }
 

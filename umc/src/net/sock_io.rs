@@ -74,7 +74,7 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
     let mut done = 0;
     loop {
         let mut iovecs = no_iovecs();
-        // SAFETY: the caller's contract.
+        // SAFETY: the iterator of `msg` describes readable memory that lives through the call.
         let count = unsafe { uio::host_iovecs(&msg.msg_iter, usize::MAX, &mut iovecs) };
         let asked: usize = iovecs[..count].iter().map(|vec| vec.iov_len).sum();
         let more = if asked < uio::count(&msg.msg_iter) { libc::MSG_MORE } else { 0 };
@@ -87,7 +87,8 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
         let sent = unsafe { sock.kernel.ops.sendmsg(sock.fd, &host, host_flags | more) };
         if sent >= 0 {
             done += sent as usize;
-            // SAFETY: the caller's contract.
+            // SAFETY: the iterator of `msg` describes memory that lives, of which the host took
+            // `sent` bytes.
             unsafe { uio::advance(&mut msg.msg_iter, sent as usize) };
             if sock.is_stream() {
                 sock.note_sent(sent as usize);
@@ -140,7 +141,7 @@ unsafe fn recv_once(
         iovecs[0] = libc::iovec { iov_base: scratch.as_mut_ptr().cast(), iov_len: scratch.len() };
         1
     } else {
-        // SAFETY: the caller's contract.
+        // SAFETY: the iterator of `msg` describes writable memory that lives through the call.
         unsafe { uio::host_iovecs(&msg.msg_iter, limit, &mut iovecs) }
     };
     let mut host = host_msghdr(msg, &mut iovecs, count);
@@ -185,14 +186,16 @@ pub(crate) unsafe fn recv(
     let timeo = if waits { unsafe { (*sock.sk()).sk_rcvtimeo } } else { 0 };
     let host_flags = (flags & RECV_FLAGS) | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     if sock.is_stream() && flags & libc::MSG_PEEK == 0 {
-        // SAFETY: the caller's contract.
+        // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL
+        // or has room for any address.
         return unsafe { recv_stream(sock, msg, wanted, timeo, flags, host_flags) };
     }
     let patience = Patience::new(sock, timeo);
     let all = sock.is_stream() && flags & libc::MSG_WAITALL != 0;
     let _low_water = (all && waits && wanted > 1).then(|| LowWater::set(sock, wanted));
     loop {
-        // SAFETY: the caller's contract.
+        // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL
+        // or has room for any address.
         let result = unsafe { recv_once(sock, msg, wanted, host_flags) };
         match result {
             // Peeking for all: what is there stays there, so only a longer look may satisfy it.
@@ -207,7 +210,8 @@ pub(crate) unsafe fn recv(
             Ok((got, seen)) => {
                 msg.msg_flags = seen as u32;
                 if !sock.is_stream() {
-                    // SAFETY: the caller's contract.
+                    // SAFETY: the iterator of `msg` describes memory that lives, of which the host
+                    // filled `got` bytes.
                     unsafe { uio::advance(&mut msg.msg_iter, got) };
                 }
                 sock.sync_watches();
@@ -238,7 +242,8 @@ unsafe fn recv_stream(
     let mut done = 0;
     let result = loop {
         let left = wanted - done;
-        // SAFETY: the caller's contract.
+        // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL
+        // or has room for any address.
         match unsafe { recv_once(sock, msg, left, host_flags) } {
             Ok((0, _)) if left > 0 => {
                 sock.note_end();
@@ -246,7 +251,8 @@ unsafe fn recv_stream(
             }
             Ok((got, seen)) => {
                 done += got;
-                // SAFETY: the caller's contract.
+                // SAFETY: the iterator of `msg` describes memory that lives, of which the host
+                // filled `got` bytes.
                 unsafe { uio::advance(&mut msg.msg_iter, got) };
                 msg.msg_flags = seen as u32;
                 if done >= target {

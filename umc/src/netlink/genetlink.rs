@@ -355,7 +355,7 @@ pub unsafe extern "C" fn genlmsg_put(
     // SAFETY: the caller's contract.
     let family = unsafe { &*family };
     let payload = GENL_HEADER + family.hdrsize as usize;
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live and the caller's.
     let room = unsafe { (*skb).end - (*skb).tail } as usize;
     if room < align(netlink::HEADER + payload) {
         return ptr::null_mut();
@@ -405,7 +405,7 @@ pub unsafe extern "C" fn genl_notify(
     // SAFETY: the request lives while it is handled.
     let echo = !info.nlhdr.is_null()
         && u32::from(unsafe { (*info.nlhdr).nlmsg_flags }) & sys::NLM_F_ECHO != 0;
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller gives up its reference to `skb`.
     unsafe { nlmsg_notify(ptr::null_mut(), skb, info.snd_portid, group, c_int::from(echo), flags) };
 }
 
@@ -428,7 +428,7 @@ pub unsafe extern "C" fn genlmsg_multicast_allns(
         unsafe { crate::skbuff::kfree_skb(skb) };
         return Errno::EINVAL.neg();
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller gives up its reference to `skb`.
     unsafe { netlink::netlink_broadcast(ptr::null_mut(), skb, portid, group, 0) }
 }
 

@@ -279,7 +279,7 @@ unsafe fn commands(family: &sys::genl_family) -> Result<Vec<Command>> {
         };
         commands.push(split(family, &ops));
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `family` is valid, its arrays included.
     for op in unsafe { entries(family.split_ops, family.n_split_ops) }? {
         let mut op = *op;
         if op.policy.is_null() {

@@ -277,7 +277,7 @@ pub unsafe extern "C" fn __nla_reserve_64bit(
     attrlen: c_int,
     _padattr: c_int,
 ) -> *mut sys::nlattr {
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live and the caller's.
     unsafe { __nla_reserve(skb, attrtype, attrlen) }
 }
 
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn __nla_reserve_nohdr(
     attrlen: c_int,
 ) -> *mut c_void {
     let len = align(attrlen.max(0) as usize);
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live and the caller's.
     let start = unsafe { crate::skbuff::skb_put(skb, len as c_uint) };
     // SAFETY: `len` bytes were just added there.
     unsafe { ptr::write_bytes(start.cast::<u8>(), 0, len) };
@@ -333,7 +333,7 @@ pub unsafe extern "C" fn nla_reserve_64bit(
     attrlen: c_int,
     _padattr: c_int,
 ) -> *mut sys::nlattr {
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live and the caller's.
     unsafe { nla_reserve(skb, attrtype, attrlen) }
 }
 
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn nla_reserve_64bit(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nla_reserve_nohdr(skb: *mut sys::sk_buff, attrlen: c_int) -> *mut c_void {
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live.
     if attrlen < 0 || !unsafe { fits(skb, align(attrlen as usize)) } {
         return ptr::null_mut();
     }
@@ -394,7 +394,7 @@ pub unsafe extern "C" fn __nla_put_64bit(
     data: *const c_void,
     _padattr: c_int,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live and the caller's, and `data` has `attrlen` readable bytes.
     unsafe { __nla_put(skb, attrtype, attrlen, data) };
 }
 
@@ -410,7 +410,7 @@ pub unsafe extern "C" fn __nla_put_nohdr(
     attrlen: c_int,
     data: *const c_void,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live and the caller's.
     let start = unsafe { __nla_reserve_nohdr(skb, attrlen) };
     if attrlen > 0 {
         // SAFETY: the room was just reserved.
@@ -454,7 +454,7 @@ pub unsafe extern "C" fn nla_put_64bit(
     data: *const c_void,
     _padattr: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live and the caller's, and `data` has `attrlen` readable bytes.
     unsafe { nla_put(skb, attrtype, attrlen, data) }
 }
 
@@ -470,7 +470,7 @@ pub unsafe extern "C" fn nla_put_nohdr(
     attrlen: c_int,
     data: *const c_void,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live.
     if attrlen < 0 || !unsafe { fits(skb, align(attrlen as usize)) } {
         return Errno::EMSGSIZE.neg();
     }
@@ -492,7 +492,7 @@ pub unsafe extern "C" fn nla_append(
     data: *const c_void,
 ) -> c_int {
     let len = attrlen.max(0) as usize;
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live.
     if !unsafe { fits(skb, len) } {
         return Errno::EMSGSIZE.neg();
     }

@@ -305,7 +305,8 @@ unsafe fn check(
     if strict_from != 0 && kind >= strict_from {
         validate |= STRICT;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: the type lies in `1..=maxtype`, `policy` has `maxtype + 1` entries, and `nla` is
+    // whole.
     let (entry, data) = unsafe { (&*policy.add(usize::from(kind)), payload(nla)) };
     let expected = u32::from(entry.type_);
     assert!(expected <= TYPE_MAX, "attribute type {expected} in a netlink policy");
@@ -316,7 +317,7 @@ unsafe fn check(
     }
     if validate & sys::NL_VALIDATE_NESTED != 0 {
         let nest = matches!(expected, sys::NLA_NESTED | sys::NLA_NESTED_ARRAY);
-        // SAFETY: the caller's contract.
+        // SAFETY: `nla` is whole.
         let flagged = u32::from(unsafe { (*nla).nla_type }) & sys::NLA_F_NESTED != 0;
         if nest != flagged && expected != sys::NLA_UNSPEC {
             report.bad(c"nesting flag missing or not expected", nla, entry);
@@ -384,10 +385,10 @@ unsafe fn walk(
         return Err(Errno::EINVAL);
     }
     if !tb.is_null() {
-        // SAFETY: the caller's contract.
+        // SAFETY: `tb` has `maxtype + 1` entries.
         unsafe { ptr::write_bytes(tb, 0, maxtype.max(0) as usize + 1) };
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `head` has `len` readable bytes.
     let mut attrs = unsafe { Attrs::new(head, len) };
     for nla in attrs.by_ref() {
         // SAFETY: the iterator gives whole attributes.
@@ -469,7 +470,8 @@ pub unsafe extern "C" fn __nla_parse(
     validate: c_uint,
     extack: *mut sys::netlink_ext_ack,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `head` has `len` readable bytes; `policy` is NULL or has `maxtype + 1` entries, and
+    // `tb` has as many; `extack` is NULL or writable.
     crate::errno::to_ret(unsafe {
         walk(head, len, maxtype, policy, validate, Report::new(extack), tb, 0)
     })

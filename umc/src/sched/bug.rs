@@ -143,7 +143,7 @@ unsafe fn place(
     if condition.is_null() {
         return place;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `condition` is not NULL, so it is a string.
     format!("{place}: {}", unsafe { string::lossy(condition) })
 }
 

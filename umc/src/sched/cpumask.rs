@@ -211,7 +211,7 @@ pub unsafe extern "C" fn __alloc_percpu_gfp(
     align: usize,
     _gfp: sys::gfp_t,
 ) -> *mut c_void {
-    // SAFETY: the caller's contract.
+    // SAFETY: `align` is a power of two up to a cache line.
     unsafe { __alloc_percpu(size, align) }
 }
 

@@ -105,7 +105,7 @@ pub unsafe extern "C" fn ___ratelimit(rs: *mut sys::ratelimit_state, func: *cons
     (state.begin, state.printed, state.missed) =
         (counters.begin, counters.printed, counters.missed);
     drop(held);
-    // SAFETY: the caller's contract.
+    // SAFETY: `func` is a valid string.
     report(&unsafe { string::lossy(func) }, verdict.suppressed);
     c_int::from(verdict.allowed)
 }

@@ -295,7 +295,7 @@ pub unsafe extern "C" fn sigprocmask(
         };
         blocked.store(mask & !(SIGKILL | bit(libc::SIGSTOP)), Ordering::SeqCst);
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `old` is NULL or valid.
     if let Some(old) = unsafe { old.as_mut() } {
         old.sig[0] = before;
     }

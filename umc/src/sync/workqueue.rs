@@ -158,12 +158,12 @@ unsafe fn queue_work(queue: &'static Queue, work: *mut Work) -> bool {
 /// As for [`push_held`].
 unsafe fn queue_taken(queue: &'static Queue, work: *mut Work) -> bool {
     if queue.lock().drains != 0 && !worker::is_of(queue) {
-        // SAFETY: the caller's contract.
+        // SAFETY: `work` is initialized, and its pending bit ours to give back.
         unsafe { cancel::release(queue.kernel, work) };
         context::warn(queue.kernel, "work was queued on a work queue that is being drained");
         return false;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `work` stays until it runs or was cancelled, and its pending bit is ours.
     unsafe { push_held(queue, work) };
     true
 }
@@ -200,7 +200,7 @@ unsafe fn ticket_of(kernel: &'static Kernel, work: *mut Work) -> Option<Ticket> 
             return number.map(|number| Ticket { queue, number });
         }
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `work` is initialized; only its address is compared.
     unsafe { kernel.workqueue.running.find(kernel, work) }.map(|(ticket, _)| ticket)
 }
 

@@ -104,7 +104,7 @@ unsafe fn name(
 ) -> c_int {
     on_sock(ctx, fd, |state, id| match which(state.sock(id)) {
         Some(name) => {
-            // SAFETY: the caller's contract.
+            // SAFETY: `name` has room for `*len` bytes, and both are the caller's.
             unsafe { addr::write(name, addr, len) };
             0
         }

@@ -40,7 +40,7 @@ impl State {
         }
         let mut room = sock.room();
         let (mut sent, mut asked) = (0, 0);
-        // SAFETY: the caller's contract.
+        // SAFETY: the message describes readable memory, which lives through the call.
         for piece in unsafe { pieces(msg) } {
             asked += piece.iov_len;
             let take = piece.iov_len.min(room);
@@ -78,7 +78,7 @@ impl State {
         }
         let discards = flags & libc::MSG_TRUNC != 0;
         let mut got = 0;
-        // SAFETY: the caller's contract.
+        // SAFETY: the message describes writable memory, which lives through the call.
         for piece in unsafe { pieces(msg) } {
             let take = piece.iov_len.min(sock.rx.data.len() - got);
             if take > 0 && !discards {

@@ -351,7 +351,7 @@ pub unsafe extern "C" fn blk_sync_queue(_q: *mut sys::request_queue) {}
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blk_queue_rq_timeout(q: *mut sys::request_queue, timeout: c_uint) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller keeps the disk, so its queue is there.
     unsafe { (*q).rq_timeout = timeout }
 }
 
@@ -364,6 +364,6 @@ pub unsafe extern "C" fn blk_queue_rq_timeout(q: *mut sys::request_queue, timeou
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn blk_set_queue_depth(q: *mut sys::request_queue, depth: c_uint) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller keeps the disk, so its queue is there.
     unsafe { (*q).queue_depth = depth }
 }

@@ -150,7 +150,8 @@ pub unsafe extern "C" fn debugfs_create_atomic_t(
     value: *mut sys::atomic_t,
 ) {
     let body = file(mode, Pointer(value), |value| format!("{}\n", value as i64));
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL, an error pointer or live; `value` stays valid
+    // until the removal.
     unsafe { create(name, mode, parent, value.cast(), body) };
 }
 
@@ -177,7 +178,8 @@ pub unsafe extern "C" fn debugfs_create_bool(
     };
     let body =
         Body::Rust(if mode & 0o222 == 0 { tree::text(show) } else { tree::attr(show, store) });
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL, an error pointer or live; `value` stays valid
+    // until the removal.
     unsafe { create(name, mode, parent, value.cast(), body) };
 }
 
@@ -203,10 +205,11 @@ pub unsafe extern "C" fn debugfs_create_str(
         if text.is_null() {
             return "\n".to_owned();
         }
-        // SAFETY: the caller's contract.
+        // SAFETY: not NULL, so it is a C string at this read.
         format!("{}\n", unsafe { CStr::from_ptr(text) }.to_string_lossy())
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL, an error pointer or live; `value` stays valid
+    // until the removal.
     unsafe { create(name, mode & !0o222, parent, value.cast(), Body::Rust(tree::text(show))) };
 }
 
@@ -234,7 +237,8 @@ pub unsafe extern "C" fn debugfs_create_u32_array(
             .collect();
         format!("{}\n", numbers.join(" "))
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL, an error pointer or live; the array and what it
+    // points to stay valid until the removal.
     unsafe { create(name, mode & !0o222, parent, array.cast(), Body::Rust(tree::text(show))) };
 }
 
@@ -280,6 +284,7 @@ pub unsafe extern "C" fn debugfs_create_blob(
     blob: *mut sys::debugfs_blob_wrapper,
 ) -> *mut sys::dentry {
     let body = Body::Rust(Arc::new(Blob(Pointer(blob))));
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, `parent` NULL, an error pointer or live; the blob and its data
+    // stay valid until the removal.
     unsafe { create(name, mode & !0o222, parent, blob.cast(), body) }
 }

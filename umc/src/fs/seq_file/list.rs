@@ -46,7 +46,7 @@ pub unsafe extern "C" fn seq_list_start_head(
     if pos == 0 {
         return head;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller keeps the list from changing.
     unsafe { seq_list_start(head, pos - 1) }
 }
 
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn seq_list_next(
     head: *mut sys::list_head,
     ppos: *mut sys::loff_t,
 ) -> *mut sys::list_head {
-    // SAFETY: the caller's contract.
+    // SAFETY: `ppos` is valid, and the caller's.
     unsafe { *ppos += 1 };
     // SAFETY: as above.
     let next = unsafe { (*v.cast::<sys::list_head>()).next };
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn seq_hlist_start_head(
     if pos == 0 {
         return std::ptr::without_provenance_mut(1);
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller keeps the list from changing.
     unsafe { seq_hlist_start(head, pos - 1) }
 }
 
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn seq_hlist_next(
     head: *mut sys::hlist_head,
     ppos: *mut sys::loff_t,
 ) -> *mut sys::hlist_node {
-    // SAFETY: the caller's contract.
+    // SAFETY: `ppos` is valid, and the caller's.
     unsafe { *ppos += 1 };
     if v.addr() == 1 {
         // SAFETY: as above.

@@ -59,7 +59,7 @@ pub unsafe extern "C" fn umc_seq_room(m: *mut sys::seq_file, room: *mut *mut c_c
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_seq_take(m: *mut sys::seq_file, len: usize) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `m` is the sequence of a running show, which has it alone.
     let m = unsafe { &mut *m };
     m.count = m.count.saturating_add(len).min(m.size);
 }
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn seq_putc(m: *mut sys::seq_file, c: c_char) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __seq_puts(m: *mut sys::seq_file, s: *const c_char) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `m` is the sequence of a running show, which has it alone, and `s` a C string.
     put(unsafe { &mut *m }, unsafe { bytes(s) });
 }
 
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn seq_write(
     if len == 0 {
         return 0;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `data` is valid for `len` bytes.
     let data = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len) };
     // SAFETY: as above.
     if put(unsafe { &mut *m }, data) { 0 } else { -1 }
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn seq_write(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seq_pad(m: *mut sys::seq_file, c: c_char) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `m` is the sequence of a running show, which has it alone.
     let m = unsafe { &mut *m };
     let missing = m.pad_until.saturating_sub(m.count);
     if missing > 0 && !put(m, &vec![b' '; missing]) {
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn seq_put_decimal_ull(
     delimiter: *const c_char,
     num: c_ulonglong,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `m` is the sequence of a running show, which has it alone.
     let m = unsafe { &mut *m };
     // SAFETY: as above.
     put(m, unsafe { bytes(delimiter) });
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn seq_put_decimal_ll(
     delimiter: *const c_char,
     num: c_longlong,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `m` is the sequence of a running show, which has it alone.
     let m = unsafe { &mut *m };
     // SAFETY: as above.
     put(m, unsafe { bytes(delimiter) });
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn seq_put_hex_ll(
     v: c_ulonglong,
     width: c_uint,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `m` is the sequence of a running show, which has it alone.
     let m = unsafe { &mut *m };
     // SAFETY: as above.
     put(m, unsafe { bytes(delimiter) });

@@ -156,7 +156,7 @@ pub unsafe extern "C" fn simple_strtoul(
     endp: *mut *mut c_char,
     base: c_uint,
 ) -> c_ulong {
-    // SAFETY: the caller's contract.
+    // SAFETY: `cp` is a valid string, `endp` NULL or valid.
     unsafe { simple_strtoull(cp, endp, base) as c_ulong }
 }
 
@@ -193,7 +193,7 @@ pub unsafe extern "C" fn simple_strtol(
     endp: *mut *mut c_char,
     base: c_uint,
 ) -> c_long {
-    // SAFETY: the caller's contract.
+    // SAFETY: `cp` is a valid string, `endp` NULL or valid.
     unsafe { simple_strtoll(cp, endp, base) as c_long }
 }
 
@@ -245,7 +245,7 @@ pub unsafe extern "C" fn get_option(str: *mut *mut c_char, pint: *mut c_int) -> 
     // SAFETY: the caller's contract.
     let value = unsafe { simple_strtoll(start, &raw mut end, 0) };
     if !pint.is_null() {
-        // SAFETY: the caller's contract.
+        // SAFETY: `pint` is not NULL, so it is valid.
         unsafe { *pint = value as c_int };
     }
     if end == start {
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn get_options(
             break;
         }
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `ints` has room for the count, whatever `nints` says.
     unsafe { *ints = count };
     at
 }
@@ -401,7 +401,7 @@ pub unsafe extern "C" fn mac_pton(s: *const c_char, mac: *mut u8) -> bool {
         return false;
     }
     let Some(bytes) = (0..6).map(byte).collect::<Option<Vec<u8>>>() else { return false };
-    // SAFETY: the caller's contract.
+    // SAFETY: `mac` has room for six bytes.
     unsafe { mac.copy_from(bytes.as_ptr(), 6) };
     true
 }
@@ -480,7 +480,7 @@ pub unsafe extern "C" fn string_get_size(
         units & sys::STRING_UNITS_NO_SPACE == 0,
         units & sys::STRING_UNITS_NO_BYTES == 0,
     );
-    // SAFETY: the caller's contract.
+    // SAFETY: `buf` has room for `len` bytes.
     unsafe { store(buf, len.max(0) as usize, text.as_bytes()) };
     text.len() as c_int
 }

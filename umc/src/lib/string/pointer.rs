@@ -152,7 +152,7 @@ unsafe fn socket_address(ptr: *const c_void, ext: &[u8]) -> String {
     // SAFETY: the caller's contract; both families have the port here.
     let port = u16::from_be_bytes(unsafe { at(2).cast::<[u8; 2]>().read() });
     if family == AF_INET {
-        // SAFETY: the caller's contract.
+        // SAFETY: an address of IPv4 ends behind its four bytes, which are read here.
         let text = ipv4(unsafe { at(4).cast::<[u8; 4]>().read() }, &ext[..1]);
         return if has(b'p') { format!("{text}:{port}") } else { text };
     }
@@ -318,7 +318,7 @@ pub unsafe extern "C" fn umc_format_pointer(
 ) {
     // SAFETY: the caller's contract.
     let ext = unsafe { std::slice::from_raw_parts(ext.cast::<u8>(), ext_len) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `ptr` is what the letters of `ext` say.
     let text = unsafe { text(ptr, ext, width) };
     // A width is a count of bytes or bits there.
     let width = if matches!(ext.first(), Some(b'h' | b'b' | b'E')) { -1 } else { width };

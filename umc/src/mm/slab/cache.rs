@@ -205,9 +205,9 @@ pub unsafe extern "C" fn kmem_cache_free_bulk(
     p: *mut *mut c_void,
 ) {
     for index in 0..size {
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` has `size` pointers.
         let object = unsafe { *p.add(index) };
-        // SAFETY: the caller's contract.
+        // SAFETY: each is NULL or an object of this live cache that nobody uses any more.
         unsafe { kmem_cache_free(s, object) };
     }
 }
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn kmem_cache_alloc_bulk(
             unsafe { kmem_cache_free_bulk(s, index, p) };
             return 0;
         }
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` has room for `size` pointers.
         unsafe { *p.add(index) = object };
     }
     size as c_int

@@ -66,10 +66,10 @@ pub unsafe extern "C" fn hex_dump_to_buffer(
     let line = if len == 0 {
         String::new()
     } else {
-        // SAFETY: the caller's contract.
+        // SAFETY: `buf` are at least `len` valid bytes, after the cut above too.
         layout.line(unsafe { std::slice::from_raw_parts(buf.cast::<u8>(), len) })
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: `linebuf` has room for `linebuflen` bytes.
     unsafe { string::store(linebuf, linebuflen, line.as_bytes()) };
     line.len() as c_int
 }
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn print_hex_dump(
     if len == 0 {
         return;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `buf` are `len` valid bytes, and `len` is not 0.
     let bytes = unsafe { std::slice::from_raw_parts(buf.cast::<u8>(), len) };
     let kernel = sched::current_kernel();
     for (at, row) in bytes.chunks(if rowsize == 32 { 32 } else { 16 }).enumerate() {

@@ -265,7 +265,7 @@ pub unsafe extern "C" fn _atomic_dec_and_lock_irqsave(
     if locked == 0 {
         context::irq_restore(task, old);
     } else {
-        // SAFETY: the caller's contract.
+        // SAFETY: `flags` is valid, and the caller's.
         unsafe { *flags = old.into() };
     }
     locked

@@ -122,7 +122,7 @@ pub unsafe extern "C" fn add_timer(timer: *mut Timer) {
 /// Any. Never sleeps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn add_timer_on(timer: *mut Timer, _cpu: c_int) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `timer` is initialized, and stays until it is deleted or its callback runs.
     unsafe { add_timer(timer) }
 }
 
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn mod_timer(timer: *mut Timer, expires: c_ulong) -> c_int
 /// Any. Never sleeps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mod_timer_pending(timer: *mut Timer, expires: c_ulong) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `timer` is initialized, and stays until it is deleted or its callback runs.
     unsafe { modify(current_kernel(), timer, expires, Only::Pending) }.into()
 }
 
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn mod_timer_pending(timer: *mut Timer, expires: c_ulong) 
 /// Any. Never sleeps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn timer_reduce(timer: *mut Timer, expires: c_ulong) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `timer` is initialized, and stays until it is deleted or its callback runs.
     unsafe { modify(current_kernel(), timer, expires, Only::Later) }.into()
 }
 

@@ -106,7 +106,7 @@ pub unsafe extern "C" fn queue_delayed_work_on(
     work: *mut Delayed,
     delay: c_ulong,
 ) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `wq` came from `alloc_workqueue`; `work` stays until it runs or was cancelled.
     unsafe { cancel::queue_delayed(to_queue(wq), work, delay) }
 }
 
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn mod_delayed_work_on(
     work: *mut Delayed,
     delay: c_ulong,
 ) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `wq` came from `alloc_workqueue`; `work` stays until it runs or was cancelled.
     unsafe { cancel::modify_delayed(to_queue(wq), work, delay) }
 }
 

@@ -46,7 +46,7 @@ unsafe fn grab(kernel: &'static Kernel, work: *mut Work, timer: *mut sys::timer_
             continue;
         }
         if let Some(queue) = queue_of(bits) {
-            // SAFETY: the caller's contract.
+            // SAFETY: `work` is initialized.
             if unsafe { unqueue(queue, work) } {
                 // Whoever flushes it has nothing to wait for any more.
                 queue.done.wake_up_all();
@@ -55,7 +55,7 @@ unsafe fn grab(kernel: &'static Kernel, work: *mut Work, timer: *mut sys::timer_
             }
             continue;
         }
-        // SAFETY: the caller's contract.
+        // SAFETY: `timer` belongs to `work`, which is initialized.
         if !timer.is_null() && unsafe { timer::delete_and_wait(kernel, timer) } {
             return Grabbed::Pending;
         }
@@ -122,10 +122,10 @@ pub(super) unsafe fn cancel_sync(
     context::might_sleep();
     let running = &kernel.workqueue.running;
     let done = running.done(kernel, work);
-    // SAFETY: the caller's contract.
+    // SAFETY: `work` is initialized.
     let data = unsafe { data_of(work) };
     let was_pending = loop {
-        // SAFETY: the caller's contract.
+        // SAFETY: `work` is initialized, and `timer` its own or NULL.
         match unsafe { grab(kernel, work, timer) } {
             Grabbed::Pending => break true,
             Grabbed::NotPending => break false,
@@ -136,7 +136,7 @@ pub(super) unsafe fn cancel_sync(
     };
     data.fetch_or(CANCELLING, Ordering::SeqCst);
     let this = ptr::from_ref(current_task()).addr();
-    // SAFETY: the caller's contract.
+    // SAFETY: `work` is initialized; only its address is compared.
     match unsafe { running.find(kernel, work) } {
         Some((_, task)) if task == this => {
             context::warn(kernel, "a work item waits for itself in cancel_work_sync");
