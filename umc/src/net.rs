@@ -65,7 +65,7 @@ pub unsafe extern "C" fn umc_init_net() -> *mut sys::net {
 /// # Safety
 /// `socket` came from this module and was not released; its user keeps it until the call returns.
 unsafe fn sock_of(socket: *mut sys::socket) -> Result<&'static Sock> {
-    // SAFETY: the caller's contract.
+    // SAFETY: `socket` came from this module, and its user keeps it until the call returns.
     let sk = unsafe { (*socket).sk };
     // SAFETY: a socket's `sk` is a `Sock` or NULL. It lives as long as the caller's use of the socket, by contract;
     // the static lifetime is for its timers and watches, which end before it does.
@@ -367,7 +367,7 @@ pub unsafe extern "C" fn sock_release(sock: *mut sys::socket) {
 /// May sleep, unless MSG_DONTWAIT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sock_sendmsg(sock: *mut sys::socket, msg: *mut sys::msghdr) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: socket and message are live through the call.
     unsafe { op_sendmsg(sock, msg, 0) }
 }
 
@@ -383,7 +383,7 @@ pub unsafe extern "C" fn sock_recvmsg(
     msg: *mut sys::msghdr,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: socket and message are live through the call.
     unsafe { op_recvmsg(sock, msg, 0, flags) }
 }
 
@@ -446,7 +446,7 @@ pub unsafe extern "C" fn kernel_bind(
     addr: *mut sys::sockaddr,
     addrlen: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `sock` is live, and `addr` has `addrlen` bytes.
     unsafe { op_bind(sock, addr, addrlen) }
 }
 
@@ -474,7 +474,7 @@ pub unsafe extern "C" fn kernel_accept(
     newsock: *mut *mut sys::socket,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `sock` is live.
     let new = new_socket(c_int::from(unsafe { (*sock).type_ }));
     let mut arg = sys::proto_accept_arg { flags, kern: true, ..Default::default() };
     // SAFETY: the caller's contract; `new` has no Internet socket yet.
@@ -504,7 +504,7 @@ pub unsafe extern "C" fn kernel_connect(
     addrlen: c_int,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `sock` is live, and `addr` has `addrlen` bytes.
     unsafe { op_connect(sock, addr, addrlen, flags) }
 }
 
@@ -519,7 +519,7 @@ pub unsafe extern "C" fn kernel_getsockname(
     sock: *mut sys::socket,
     addr: *mut sys::sockaddr,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `sock` is live, and `addr` has room for any address.
     unsafe { op_getname(sock, addr, 0) }
 }
 

@@ -155,7 +155,7 @@ impl TaskRef {
     /// # Safety
     /// `task` is valid and one of its references is the caller's to give.
     pub(crate) unsafe fn from_raw(task: *const Task) -> TaskRef {
-        // SAFETY: the caller's contract.
+        // SAFETY: `task` is valid, hence not null.
         TaskRef(unsafe { NonNull::new_unchecked(task.cast_mut()) })
     }
 

@@ -281,7 +281,7 @@ pub unsafe extern "C" fn bdev_file_open_by_path(
     hops: *const sys::blk_holder_ops,
 ) -> *mut sys::file {
     let mut dev = 0;
-    // SAFETY: the caller's contract.
+    // SAFETY: `path` is a C string.
     let ret = unsafe { lookup_bdev(path, &raw mut dev) };
     if ret < 0 {
         return err_ptr(Errno::new(ret));
@@ -340,12 +340,12 @@ pub unsafe extern "C" fn bdev_fput(bdev_file: *mut sys::file) {
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lookup_bdev(pathname: *const c_char, dev: *mut sys::dev_t) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `pathname` is NULL or a C string.
     let path = unsafe { gendisk::text(pathname) };
     if path.is_empty() {
         return Errno::EINVAL.neg();
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `dev` is valid, and the caller's.
     to_ret(path::look_up(Kernel::current(), &path).map(|devt| unsafe { *dev = devt }))
 }
 

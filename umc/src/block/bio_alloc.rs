@@ -311,7 +311,7 @@ pub unsafe extern "C" fn bio_alloc_bioset(
     gfp_mask: sys::gfp_t,
     bs: *mut sys::bio_set,
 ) -> *mut sys::bio {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bs` is set up, so its pool is there until `bioset_exit`.
     let pool = unsafe { &*(*bs).umc_pool.cast::<Pool>() };
     let class = CLASS_VECS.iter().position(|vecs| usize::from(nr_vecs) <= *vecs);
     let Some(class) = class.filter(|_| nr_vecs == 0 || pool.class_max > 0) else {

@@ -360,9 +360,9 @@ pub unsafe extern "C" fn queue_limits_stack_bdev(
 ) {
     // SAFETY: an open device has a queue and a start.
     let (below, start) = unsafe { (&raw mut (*(*bdev).bd_queue).limits, (*bdev).bd_start_sect) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `t` is valid, and `below` are limits of an open device.
     if unsafe { blk_stack_limits(t, below, start + offset) } != 0 {
-        // SAFETY: the caller's contract.
+        // SAFETY: `pfx` is a C string.
         let pfx = unsafe { std::ffi::CStr::from_ptr(pfx) }.to_string_lossy();
         let name = crate::gendisk::bdev_name(bdev);
         kprintln!(Level::Notice, "{pfx}: Warning: Device {name} is misaligned");
@@ -456,7 +456,7 @@ pub unsafe extern "C" fn queue_limits_set(
     q: *mut sys::request_queue,
     lim: *mut sys::queue_limits,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `q` is the queue of a disk that the caller keeps.
     lock_mutex(unsafe { &raw mut (*q).limits_lock });
     // SAFETY: the lock is held, and given back in there.
     unsafe { queue_limits_commit_update(q, lim) }

@@ -27,7 +27,7 @@ use crate::{context, plug, rust_disk, sched, sys};
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn submit_bio(bio: *mut sys::bio) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `bio` is valid, its device open, and the caller gives it away.
     unsafe { submit_bio_noacct(bio) }
 }
 

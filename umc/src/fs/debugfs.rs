@@ -57,9 +57,9 @@ unsafe fn create(
     data: *mut c_void,
     body: Body,
 ) -> *mut sys::dentry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `parent` is NULL, an error pointer or live.
     let made = unsafe { node_of(parent) }.and_then(|dir| {
-        // SAFETY: the caller's contract.
+        // SAFETY: `name` is a C string.
         let name = unsafe { text(name) }?;
         dir.create(name, mode, data, OnRemoval::Keep, body).inspect_err(|error| {
             let text = format!("debugfs: cannot add {}/{name}: {error}", dir.path());
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn debugfs_create_dir(
     name: *const c_char,
     parent: *mut sys::dentry,
 ) -> *mut sys::dentry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, and `parent` NULL, an error pointer or live.
     unsafe { create(name, 0o755, parent, std::ptr::null_mut(), Body::Dir) }
 }
 
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn debugfs_create_symlink(
 pub unsafe extern "C" fn debugfs_remove(dentry: *mut sys::dentry) {
     crate::context::might_sleep();
     if !is_err_or_null(dentry) {
-        // SAFETY: the caller's contract.
+        // SAFETY: neither NULL nor an error pointer, so `dentry` is live.
         unsafe { Node::from_handle(dentry) }.remove();
     }
 }
@@ -274,9 +274,9 @@ pub unsafe extern "C" fn umc_debugfs_change_name(
     if is_err_or_null(dentry) {
         return 0;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string.
     let name = unsafe { text(name) };
-    // SAFETY: the caller's contract.
+    // SAFETY: neither NULL nor an error pointer, so `dentry` is live.
     to_ret(name.and_then(|name| unsafe { Node::from_handle(dentry) }.rename(name)))
 }
 

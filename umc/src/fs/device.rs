@@ -216,7 +216,7 @@ fn add_groups(kobj: *mut sys::kobject, arrays: &[*mut *const sys::attribute_grou
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn device_add(dev: *mut sys::device) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `dev` is initialised.
     let added = unsafe { add(dev) };
     if added.is_ok() {
         // SAFETY: as above.

@@ -57,7 +57,7 @@ pub unsafe extern "C" fn simple_read_from_buffer(
     from: *const c_void,
     available: usize,
 ) -> isize {
-    // SAFETY: the caller's contract.
+    // SAFETY: `ppos` is valid, and the caller's during the call.
     let pos = unsafe { *ppos };
     let Ok(start) = usize::try_from(pos) else { return Errno::EINVAL.neg() as isize };
     if start >= available || count == 0 {
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn simple_write_to_buffer(
     from: *const c_void,
     count: usize,
 ) -> isize {
-    // SAFETY: the caller's contract.
+    // SAFETY: `ppos` is valid, and the caller's during the call.
     let pos = unsafe { *ppos };
     let Ok(start) = usize::try_from(pos) else { return Errno::EINVAL.neg() as isize };
     if start >= available || count == 0 {
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn simple_write_to_buffer(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn simple_open(inode: *mut sys::inode, file: *mut sys::file) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `inode` is live.
     let private = unsafe { (*inode).i_private };
     if !private.is_null() {
         // SAFETY: as above.
@@ -179,7 +179,7 @@ pub unsafe extern "C" fn default_llseek(
     offset: sys::loff_t,
     whence: c_int,
 ) -> sys::loff_t {
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` is live and has an inode.
     let (pos, size) = unsafe { ((*file).f_pos, (*(*file).f_inode).i_size) };
     let base = match whence {
         libc::SEEK_SET => Some(0),

@@ -106,7 +106,7 @@ unsafe fn path_of(kobj: *const sys::kobject) -> String {
     }
     // SAFETY: the caller's contract.
     let name = unsafe { name_of(kobj) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is live.
     let parent = unsafe { (*kobj).parent };
     if parent.is_null() {
         return format!("/{name}");
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn umc_kobject_set_name(
     kobj: *mut sys::kobject,
     name: *const c_char,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string.
     let name = unsafe { CStr::from_ptr(name) }.to_bytes();
     if name.is_empty() {
         return Errno::EINVAL.neg();
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn umc_kobject_add(
     kobj: *mut sys::kobject,
     parent: *mut sys::kobject,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is initialised, and its owner's alone until it is added.
     let object = unsafe { &mut *kobj };
     let parent = match (parent.is_null(), object.kset.is_null()) {
         // SAFETY: a kset contains its object.
@@ -399,11 +399,11 @@ pub unsafe extern "C" fn kobject_uevent_env(
     envp: *mut *mut c_char,
 ) -> c_int {
     let Some(action) = ACTIONS.get(action as usize) else { return Errno::EINVAL.neg() };
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is live.
     if unsafe { (*kobj).uevent_suppress() } != 0 {
         return 0;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is live, and so are its parents.
     let path = unsafe { path_of(kobj) };
     let mut event = Uevent { action, path, env: Vec::new() };
     let mut at = envp;
@@ -435,7 +435,7 @@ pub unsafe extern "C" fn umc_add_uevent_var(
     env: *mut sys::kobj_uevent_env,
     text: *const c_char,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `env` is live and the caller's alone, `text` a C string.
     let (env, text) = unsafe { (&mut *env, CStr::from_ptr(text).to_bytes_with_nul()) };
     let (index, start) = (env.envp_idx as usize, env.buflen as usize);
     if index >= env.envp.len() || start + text.len() > env.buf.len() {

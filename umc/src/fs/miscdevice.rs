@@ -11,10 +11,10 @@ use crate::{Errno, Kernel, Result, sys};
 /// # Safety
 /// `misc` is live and has a name.
 unsafe fn name<'a>(misc: *const sys::miscdevice) -> Result<&'a str> {
-    // SAFETY: the caller's contract.
+    // SAFETY: `misc` is live.
     let (nodename, name) = unsafe { ((*misc).nodename, (*misc).name) };
     let name = if nodename.is_null() { name } else { nodename };
-    // SAFETY: the caller's contract.
+    // SAFETY: the names of a device are C strings, and one of them is there.
     unsafe { CStr::from_ptr(name) }.to_str().map_err(|_| Errno::EINVAL)
 }
 
@@ -27,16 +27,16 @@ unsafe fn name<'a>(misc: *const sys::miscdevice) -> Result<&'a str> {
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn misc_register(misc: *mut sys::miscdevice) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `misc` is live until it is deregistered.
     let (mode, fops, minor) = unsafe { ((*misc).mode, (*misc).fops, (*misc).minor) };
     let mode = if mode & 0o777 == 0 { 0o600 } else { mode };
-    // SAFETY: the caller's contract.
+    // SAFETY: the operations stay valid as `misc` does.
     let mut operations = unsafe { Operations::from_fops(fops) };
-    // SAFETY: the caller's contract.
+    // SAFETY: the operations stay valid as `misc` does.
     operations.open = Opener::Misc(misc, unsafe { fops.as_ref() }.and_then(|fops| fops.open));
     let kernel = Kernel::current();
     let dev = kernel.fs.dev(kernel);
-    // SAFETY: the caller's contract.
+    // SAFETY: `misc` is live and has a name.
     let made = unsafe { name(misc) }.and_then(|name| {
         dev.create(name, mode, misc.cast::<c_void>(), OnRemoval::Keep, Body::Driver(operations))
     });

@@ -200,10 +200,10 @@ impl Open {
 /// `file` is being opened, `ops` outlives it.
 unsafe fn open_seq(file: *mut sys::file, ops: *const sys::seq_operations, size: c_int) -> c_int {
     if size > 0 {
-        // SAFETY: the caller's contract.
+        // SAFETY: `file` is being opened, so it is ours alone, and `ops` outlives it.
         unsafe { seq_file::seq_open_private(file, ops, size) }
     } else {
-        // SAFETY: the caller's contract.
+        // SAFETY: `file` is being opened, so it is ours alone, and `ops` outlives it.
         unsafe { seq_file::seq_open(file, ops) }
     }
 }

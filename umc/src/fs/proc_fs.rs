@@ -38,9 +38,9 @@ unsafe fn place<'a>(
     name: *const c_char,
     parent: *const sys::proc_dir_entry,
 ) -> Result<(Arc<Node>, &'a str)> {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string.
     let name = unsafe { CStr::from_ptr(name) }.to_str().map_err(|_| Errno::EINVAL)?;
-    // SAFETY: the caller's contract.
+    // SAFETY: `parent` is NULL or a live entry.
     let mut at = unsafe { node_of(parent) };
     let (above, last) = match name.rsplit_once('/') {
         Some((above, last)) => (above, last),
@@ -206,7 +206,7 @@ pub unsafe extern "C" fn proc_mkdir_data(
     data: *mut c_void,
 ) -> *mut sys::proc_dir_entry {
     let mode = if mode & 0o7777 == 0 { 0o555 } else { mode };
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, and `parent` NULL or a live entry.
     unsafe { create(name, mode, parent, data, Body::Dir) }
 }
 
@@ -256,9 +256,9 @@ pub unsafe extern "C" fn proc_symlink(
     parent: *mut sys::proc_dir_entry,
     dest: *const c_char,
 ) -> *mut sys::proc_dir_entry {
-    // SAFETY: the caller's contract.
+    // SAFETY: `dest` is a C string.
     let dest = unsafe { CStr::from_ptr(dest) }.to_string_lossy().into_owned();
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, and `parent` NULL or a live entry.
     unsafe { create(name, 0o777, parent, std::ptr::null_mut(), Body::Symlink(dest)) }
 }
 
@@ -302,7 +302,7 @@ pub unsafe extern "C" fn proc_remove(entry: *mut sys::proc_dir_entry) {
 /// May sleep: waits for calls that are inside the driver.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remove_proc_entry(name: *const c_char, parent: *mut sys::proc_dir_entry) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string, and `parent` NULL or a live entry.
     unsafe { remove_proc_subtree(name, parent) };
 }
 

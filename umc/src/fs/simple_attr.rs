@@ -42,7 +42,7 @@ pub unsafe extern "C" fn simple_attr_open(
     set: Set,
     fmt: *const c_char,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `inode` is live.
     let data = unsafe { (*inode).i_private };
     let attr = SimpleAttr { get, set, data, fmt, text: Mutex::default() };
     // SAFETY: as above.
@@ -62,7 +62,8 @@ pub unsafe extern "C" fn simple_attr_release(
     _inode: *mut sys::inode,
     file: *mut sys::file,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `file` was opened by `simple_attr_open`, which put its attribute there, and nobody
+    // uses it any more.
     drop(unsafe { Box::from_raw((*file).private_data.cast::<SimpleAttr>()) });
     0
 }
@@ -107,7 +108,8 @@ pub unsafe extern "C" fn simple_attr_read(
         }
     }
     let text = attr.text.lock().clone();
-    // SAFETY: the caller's contract.
+    // SAFETY: `buf` is valid for `len` bytes and `ppos` for a loff_t; the text lives through the
+    // call.
     unsafe {
         super::file::simple_read_from_buffer(
             buf.cast(),

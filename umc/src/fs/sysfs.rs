@@ -198,9 +198,9 @@ unsafe fn add(
     group: Option<&str>,
     mode: u16,
 ) -> Result<()> {
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is live and stays so through the call.
     let dir = unsafe { dir_of(kobj) }.ok_or(Errno::ENOENT)?;
-    // SAFETY: the caller's contract.
+    // SAFETY: `attr` is live with a name.
     let name = unsafe { path_in(attr, group) };
     dir.add(
         &name,
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn sysfs_create_file_ns(
     attr: *const sys::attribute,
     _ns: *const c_void,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is live; `attr` stays valid until the removal.
     to_ret(unsafe { add(kobj, attr, None, (*attr).mode) })
 }
 
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn sysfs_remove_file_ns(
     attr: *const sys::attribute,
     _ns: *const c_void,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` and `attr` are live.
     unsafe { take(kobj, attr, None) };
 }
 
@@ -271,7 +271,7 @@ pub unsafe extern "C" fn sysfs_remove_file_ns(
 unsafe fn pointers<T>(array: *const *const T) -> Vec<*const T> {
     let mut found = Vec::new();
     let mut at = array;
-    // SAFETY: the caller's contract.
+    // SAFETY: the end of the array was not reached yet.
     while !at.is_null() && !unsafe { *at }.is_null() {
         // SAFETY: as above.
         found.push(unsafe { *at });
@@ -342,11 +342,12 @@ pub unsafe extern "C" fn sysfs_create_group(
     kobj: *mut sys::kobject,
     group: *const sys::attribute_group,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `group` is live, and its array ends with NULL.
     let (name, attrs) = unsafe { (group_name(group), pointers((*group).attrs.cast())) };
     for (index, attr) in attrs.iter().enumerate() {
         let attr: *const sys::attribute = *attr;
-        // SAFETY: the caller's contract.
+        // SAFETY: `group` is live, and its function the driver's own, with the object that it
+        // expects.
         let mode = match unsafe { (*group).is_visible } {
             // SAFETY: as above.
             Some(is_visible) => unsafe { is_visible(kobj, attr.cast_mut(), index as c_int) },
@@ -457,10 +458,10 @@ pub unsafe extern "C" fn sysfs_create_link(
     target: *mut sys::kobject,
     name: *const c_char,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: both objects are live and stay so through the call.
     let (from, to) = unsafe { (dir_of(kobj), dir_of(target)) };
     let (Some(from), Some(to)) = (from, to) else { return Errno::ENOENT.neg() };
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a C string.
     let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
     let link = relative(&from.path, &to.path);
     to_ret(from.kernel.tree.add_symlink(&format!("{}/{name}", from.path), &link))
@@ -475,9 +476,9 @@ pub unsafe extern "C" fn sysfs_create_link(
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sysfs_remove_link(kobj: *mut sys::kobject, name: *const c_char) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `kobj` is live and stays so through the call.
     if let Some(dir) = unsafe { dir_of(kobj) } {
-        // SAFETY: the caller's contract.
+        // SAFETY: `name` is a C string.
         let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
         let _ = dir.kernel.tree.remove(&format!("{}/{name}", dir.path));
     }

@@ -137,11 +137,11 @@ pub unsafe extern "C" fn bitmap_parse(
     dst: *mut c_ulong,
     nbits: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `buf` are `buflen` bytes, or a string that ends sooner.
     let text = unsafe { string::bytes(buf, buflen as usize) };
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     to_ret(parse(line, nbits.max(0) as usize).map(|words| {
-        // SAFETY: the caller's contract.
+        // SAFETY: `dst` is a map of `nbits`, and so are the words.
         unsafe { store(dst, &words) }
     }))
 }
@@ -159,10 +159,10 @@ pub unsafe extern "C" fn bitmap_parselist(
     dst: *mut c_ulong,
     nbits: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `buf` is a string.
     let text = unsafe { string::lossy(buf) };
     to_ret(parse_list(&text, nbits.max(0) as usize).map(|words| {
-        // SAFETY: the caller's contract.
+        // SAFETY: `dst` is a map of `nbits`, and so are the words.
         unsafe { store(dst, &words) }
     }))
 }
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn bitmap_print_to_pagebuf(
     nbits: c_int,
 ) -> c_int {
     let nbits = nbits.max(0) as usize;
-    // SAFETY: the caller's contract.
+    // SAFETY: `map` is a map of `nbits`.
     let words = unsafe { load(map, nbits) };
     let text = if list { to_list(&words, nbits) } else { to_hex(&words, nbits) } + "\n";
     let room = 4096 - buf as usize % 4096;

@@ -333,7 +333,7 @@ struct Unlinked {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rb_insert_color(node: *mut sys::rb_node, root: *mut sys::rb_root) {
     preempt_point();
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller has the tree of `root` exclusively, and `node` is linked to it.
     unsafe { Tree::new(root, None) }.insert_fixup(Node(node));
 }
 
@@ -366,7 +366,7 @@ pub unsafe extern "C" fn __rb_insert_augmented(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rb_erase(node: *mut sys::rb_node, root: *mut sys::rb_root) {
     preempt_point();
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller has the tree of `root` exclusively, and `node` is on it.
     let tree = unsafe { Tree::new(root, None) };
     let unlinked = tree.unlink(Node(node));
     tree.erase_fixup(unlinked.missing);
@@ -419,7 +419,7 @@ pub unsafe extern "C" fn __rb_erase_color(
     augment_rotate: Option<unsafe extern "C" fn(*mut sys::rb_node, *mut sys::rb_node)>,
 ) {
     preempt_point();
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller has the tree of `root` exclusively, and `parent` is on it.
     unsafe { Tree::new(root, augment_rotate) }.erase_fixup(Node(parent));
 }
 
@@ -527,7 +527,7 @@ pub unsafe extern "C" fn rb_replace_node(
     replacement: *mut sys::rb_node,
     root: *mut sys::rb_root,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller has the tree of `root` exclusively, and `victim` is on it.
     let tree = unsafe { Tree::new(root, None) };
     // SAFETY: both are valid and different nodes.
     unsafe { *replacement = ptr::read(victim) };

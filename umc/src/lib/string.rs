@@ -92,7 +92,8 @@ unsafe fn copy(dst: *mut c_char, src: *const c_char, size: usize) -> Result<usiz
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sized_strscpy(dst: *mut c_char, src: *const c_char, size: usize) -> isize {
-    // SAFETY: the caller's contract.
+    // SAFETY: `src` is a string or `size` bytes, `dst` has room for `size`, and they do not
+    // overlap.
     unsafe { copy(dst, src, size) }.map_or(Errno::E2BIG.neg() as isize, |len| len as isize)
 }
 
@@ -129,7 +130,7 @@ pub unsafe extern "C" fn umc_strscpy_pad(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_strlcat(dst: *mut c_char, src: *const c_char, size: usize) -> usize {
-    // SAFETY: the caller's contract.
+    // SAFETY: `dst` holds a string within `size` bytes, and `src` is one.
     let (held, added) = unsafe { (bytes(dst, size).len(), string(src)) };
     // SAFETY: the caller's contract; `held` is at most `size`.
     unsafe { store(dst.add(held), size - held, added) };
@@ -189,7 +190,7 @@ pub unsafe extern "C" fn strnchrnul(s: *const c_char, n: usize, c: c_int) -> *mu
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strnstr(s: *const c_char, needle: *const c_char, n: usize) -> *mut c_char {
-    // SAFETY: the caller's contract.
+    // SAFETY: `s` is a string or `n` bytes, and `needle` a string.
     let (text, needle) = unsafe { (bytes(s, n), string(needle)) };
     let found = match needle {
         [] => Some(0),
@@ -274,7 +275,7 @@ unsafe fn index_of(
     matches: impl Fn(*const c_char) -> bool,
 ) -> c_int {
     for at in 0..n {
-        // SAFETY: the caller's contract.
+        // SAFETY: the array goes on up to `n`, or to a NULL that was not met yet.
         let item = unsafe { *array.add(at) };
         if item.is_null() {
             break;
@@ -298,7 +299,7 @@ pub unsafe extern "C" fn match_string(
     n: usize,
     wanted: *const c_char,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `array` are `n` strings or ends with NULL, and `wanted` is a string.
     unsafe { index_of(array, n, |item| string(item) == string(wanted)) }
 }
 

@@ -24,7 +24,7 @@ pub unsafe extern "C" fn argv_split(
     str: *const c_char,
     argcp: *mut c_int,
 ) -> *mut *mut c_char {
-    // SAFETY: the caller's contract.
+    // SAFETY: `str` is a string.
     let text = unsafe { string(str) };
     let words: Vec<&[u8]> =
         text.split(|byte| is_space(*byte)).filter(|word| !word.is_empty()).collect();

@@ -76,7 +76,7 @@ fn find(name: &CStr) -> Option<&'static Alg> {
 /// # Safety
 /// `tfm` came from `crypto_alloc_shash` and was not freed.
 unsafe fn shash<'a>(tfm: *mut sys::crypto_shash) -> &'a Shash {
-    // SAFETY: the caller's contract.
+    // SAFETY: `tfm` came from `crypto_alloc_shash` and was not freed.
     unsafe { &*tfm.cast::<Shash>() }
 }
 
@@ -85,9 +85,9 @@ unsafe fn shash<'a>(tfm: *mut sys::crypto_shash) -> &'a Shash {
 /// # Safety
 /// `desc` is valid, has `crypto_shash_descsize` bytes behind it, and its `tfm` is a live hash.
 unsafe fn parts<'a>(desc: *mut sys::shash_desc) -> (&'a Shash, *mut u8) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `desc` is valid; the driver set its `tfm`.
     let tfm = unsafe { (&raw const (*desc).tfm).read() };
-    // SAFETY: the caller's contract.
+    // SAFETY: the `tfm` of a descriptor is a live hash.
     (unsafe { shash(tfm) }, desc.wrapping_add(1).cast())
 }
 
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn crypto_shash_setkey(
     key: *const u8,
     keylen: c_uint,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `tfm` is a live hash, and `key` readable for `keylen` bytes.
     let (shash, key) = unsafe { (shash(tfm), input(key, keylen)) };
     to_ret(shash.set_key(key))
 }
@@ -338,7 +338,7 @@ pub unsafe extern "C" fn crypto_shash_update(
     data: *const u8,
     len: c_uint,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `desc` is initialised, and `data` readable for `len` bytes.
     let ((shash, state), data) = unsafe { (parts(desc), input(data, len)) };
     // SAFETY: `state` was written by init.
     unsafe { (shash.alg.update)(state, data) };
@@ -354,9 +354,9 @@ pub unsafe extern "C" fn crypto_shash_update(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn crypto_shash_final(desc: *mut sys::shash_desc, out: *mut u8) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `desc` is initialised.
     let (shash, state) = unsafe { parts(desc) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `out` has room for the digest, and is the caller's alone.
     let out = unsafe { std::slice::from_raw_parts_mut(out, shash.alg.digest_size) };
     // SAFETY: `state` was written by init.
     unsafe { (shash.alg.finish)(state, out) };
@@ -397,9 +397,10 @@ pub unsafe extern "C" fn crypto_shash_digest(
     len: c_uint,
     out: *mut u8,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `desc` is a descriptor of a live hash.
     match unsafe { crypto_shash_init(desc) } {
-        // SAFETY: the caller's contract.
+        // SAFETY: `desc` was initialised above; `data` is readable for `len` bytes, and `out` has
+        // room for the digest.
         0 => unsafe { crypto_shash_finup(desc, data, len, out) },
         error => error,
     }
@@ -439,9 +440,9 @@ pub unsafe extern "C" fn crypto_shash_export(
     desc: *mut sys::shash_desc,
     out: *mut c_void,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `desc` is initialised.
     let (shash, state) = unsafe { parts(desc) };
-    // SAFETY: the caller's contract.
+    // SAFETY: the state is behind `desc`, and `out` has room for `crypto_shash_statesize` bytes.
     unsafe { ptr::copy_nonoverlapping(state, out.cast(), shash.alg.state_size) };
     0
 }
@@ -457,12 +458,12 @@ pub unsafe extern "C" fn crypto_shash_import(
     desc: *mut sys::shash_desc,
     in_: *const c_void,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `desc` is a descriptor of a live hash.
     let (shash, state) = unsafe { parts(desc) };
     if shash.flags.load(Ordering::Relaxed) & NEED_KEY != 0 {
         return -libc::ENOKEY;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `in_` holds a state of the same algorithm, and the room for one is behind `desc`.
     unsafe { ptr::copy_nonoverlapping(in_.cast(), state, shash.alg.state_size) };
     0
 }

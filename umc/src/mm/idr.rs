@@ -302,7 +302,7 @@ pub unsafe extern "C" fn idr_alloc_u32(
     max: c_ulong,
     _gfp: sys::gfp_t,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `idr` is a valid table, and `id` a valid number of the caller's.
     let (table, from) = unsafe { (table(idr), u64::from(*id)) };
     let max = max.min(u64::from(u32::MAX));
     match table.alloc(from.max(table.base()), max, ptr) {
@@ -407,15 +407,15 @@ pub unsafe extern "C" fn idr_for_each(
 /// Any. What the pointer points to is kept by `rcu_read_lock` or by the caller's own means.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn idr_get_next(idr: *mut sys::idr, nextid: *mut c_int) -> *mut c_void {
-    // SAFETY: the caller's contract.
+    // SAFETY: `nextid` is a valid number, and the caller's.
     let from = unsafe { *nextid };
     if from < 0 {
         return ptr::null_mut();
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `idr` is a valid table.
     match unsafe { table(idr) }.next(from as u64, INT_MAX) {
         Some((id, value)) => {
-            // SAFETY: the caller's contract.
+            // SAFETY: `nextid` is a valid number, and the caller's.
             unsafe { *nextid = id as c_int };
             value
         }

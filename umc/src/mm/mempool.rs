@@ -159,7 +159,7 @@ unsafe fn slot<'a>(pool: *mut sys::mempool_t) -> &'a Slot {
 /// # Safety
 /// `pool` must have been initialised and not destroyed.
 unsafe fn pool<'a>(pool: *mut sys::mempool_t) -> &'a Pool {
-    // SAFETY: the caller's contract.
+    // SAFETY: the pool was initialised and not destroyed.
     let pool = unsafe { slot(pool) }.pool.load(Ordering::Acquire);
     assert!(!pool.is_null(), "a memory pool is used that was never initialised, or is gone");
     // SAFETY: `init` stored it, and `mempool_exit` was not called (the caller's contract).
@@ -198,7 +198,8 @@ pub unsafe extern "C" fn mempool_init(
     pool_data: *mut c_void,
 ) -> c_int {
     might_sleep();
-    // SAFETY: the caller's contract.
+    // SAFETY: `pool` is the caller's to write; the functions stay usable with `pool_data` until
+    // `mempool_exit`.
     to_ret(unsafe { init(pool, min_nr, (alloc_fn, free_fn), pool_data, gfp::KERNEL) })
 }
 
@@ -280,7 +281,7 @@ pub unsafe extern "C" fn mempool_create(
 pub unsafe extern "C" fn mempool_resize(pool_: *mut sys::mempool_t, new_min_nr: c_int) -> c_int {
     might_sleep();
     let Ok(min) = usize::try_from(new_min_nr) else { return Errno::EINVAL.neg() };
-    // SAFETY: the caller's contract.
+    // SAFETY: the pool is initialised, and nobody else resizes it.
     to_ret(unsafe { pool(pool_) }.resize(min))
 }
 
@@ -292,7 +293,7 @@ pub unsafe extern "C" fn mempool_resize(pool_: *mut sys::mempool_t, new_min_nr: 
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mempool_exit(pool: *mut sys::mempool_t) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `pool` is zero or initialised.
     let old = unsafe { slot(pool) }.pool.swap(ptr::null_mut(), Ordering::AcqRel);
     if !old.is_null() {
         // SAFETY: `init` made it with `Box::into_raw`, and the swap took the only pointer.
@@ -309,7 +310,7 @@ pub unsafe extern "C" fn mempool_exit(pool: *mut sys::mempool_t) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mempool_destroy(pool: *mut sys::mempool_t) {
     if !pool.is_null() {
-        // SAFETY: the caller's contract.
+        // SAFETY: `pool` came from `mempool_create`, and all its elements have come back.
         unsafe { mempool_exit(pool) };
         // SAFETY: `mempool_create_node` allocated it.
         unsafe { slab::free(pool.cast()) };
@@ -357,7 +358,7 @@ pub unsafe extern "C" fn mempool_alloc_preallocated(pool_: *mut sys::mempool_t) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mempool_free(element: *mut c_void, pool_: *mut sys::mempool_t) {
     if !element.is_null() {
-        // SAFETY: the caller's contract.
+        // SAFETY: `element` came from this pool, which is initialised, and is not used any more.
         unsafe { pool(pool_) }.free(element);
     }
 }
@@ -410,7 +411,7 @@ pub unsafe extern "C" fn mempool_alloc_slab(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mempool_free_slab(element: *mut c_void, pool_data: *mut c_void) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `element` is an object of the cache `pool_data`, and is not used any more.
     unsafe { slab::kmem_cache_free(pool_data.cast(), element) };
 }
 

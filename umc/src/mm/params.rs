@@ -127,7 +127,7 @@ unsafe fn arg<T>(kp: *const kernel_param) -> *mut T {
 /// # Safety
 /// `kp` is valid, and its variable is a `T`.
 unsafe fn store<T>(kp: *const kernel_param, value: Result<T>) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `kp` is valid, and its variable a `T`.
     to_ret(value.map(|value| unsafe { arg::<T>(kp).write(value) }))
 }
 
@@ -229,7 +229,7 @@ unsafe fn truth(val: *const c_char) -> Result<bool> {
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn param_set_bool(val: *const c_char, kp: *const kernel_param) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `val` is NULL or a string; `kp` is valid, and its variable a `bool`.
     unsafe { store(kp, truth(val)) }
 }
 
@@ -298,7 +298,7 @@ pub unsafe extern "C" fn param_set_bool_enable_only(
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn param_set_bint(val: *const c_char, kp: *const kernel_param) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `val` is NULL or a string; `kp` is valid, and its variable an `int`.
     unsafe { store(kp, truth(val).map(c_int::from)) }
 }
 
@@ -311,7 +311,7 @@ pub unsafe extern "C" fn param_set_bint(val: *const c_char, kp: *const kernel_pa
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn param_set_charp(val: *const c_char, kp: *const kernel_param) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `val` is NULL or a string.
     let bytes = match unsafe { text(val) } {
         Ok(bytes) if bytes.len() > CHARP_MAX => return Errno::ENOSPC.neg(),
         Ok(bytes) => bytes,
@@ -345,7 +345,7 @@ fn free_charp(string: *mut c_char) {
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn param_get_charp(buffer: *mut c_char, kp: *const kernel_param) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `kp` is valid, and its variable a `char *`.
     let string = unsafe { arg::<*const c_char>(kp).read() };
     // SAFETY: the caller's contract; Linux prints a null string this way.
     unsafe { show(buffer, text(string).unwrap_or(b"(null)")) }
@@ -375,7 +375,7 @@ pub unsafe extern "C" fn param_set_copystring(
     val: *const c_char,
     kp: *const kernel_param,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `val` is NULL or a string; `kp` is valid, and its `str` describes a buffer.
     let (bytes, target) = unsafe { (text(val), &*(*kp).__bindgen_anon_1.str_) };
     match bytes {
         Ok(bytes) if bytes.len() < target.maxlen as usize => {
@@ -396,7 +396,8 @@ pub unsafe extern "C" fn param_set_copystring(
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn param_get_string(buffer: *mut c_char, kp: *const kernel_param) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `buffer` is writable for a page; `kp` is valid, and the buffer of its `str` holds a
+    // string.
     unsafe { show(buffer, text((*(*kp).__bindgen_anon_1.str_).string).unwrap_or_default()) }
 }
 

@@ -81,7 +81,7 @@ pub(crate) fn host_alloc(size: usize, align: usize, zero: bool) -> *mut c_void {
 /// # Safety
 /// `object` is a live allocation of the host's, and the caller's alone.
 unsafe fn clear(object: *mut c_void) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `object` is live, the caller's alone, and that long.
     unsafe { ptr::write_bytes(object.cast::<u8>(), 0, libc::malloc_usable_size(object)) };
 }
 
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn krealloc(
     if new.is_null() {
         return new;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `objp` is NULL or a live object of kmalloc.
     let len = unsafe { usable(objp) }.min(new_size);
     // SAFETY: both are live, do not overlap, and have at least `len` bytes.
     unsafe { ptr::copy_nonoverlapping(objp.cast::<u8>(), new.cast::<u8>(), len) };

@@ -39,7 +39,7 @@ pub unsafe extern "C" fn copy_from_user(
     if is_bad(from) {
         if n != 0 {
             // What could not be copied reads as zeros, so that a driver which forgets to check leaks nothing.
-            // SAFETY: the caller's contract.
+            // SAFETY: `to` is writable for `n` bytes.
             unsafe { ptr::write_bytes(to.cast::<u8>(), 0, n as usize) };
         }
         return n;
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn copy_to_user(to: *mut c_void, from: *const c_void, n: c
     if is_bad(to) {
         return n;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: both are `n` bytes long, `from` readable and `to`, which was not refused, writable.
     unsafe { ptr::copy(from.cast::<u8>(), to.cast::<u8>(), n as usize) };
     0
 }
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn strncpy_from_user(
         return Errno::EFAULT.neg().into();
     }
     let count = usize::try_from(count).unwrap_or(0);
-    // SAFETY: the caller's contract.
+    // SAFETY: `src`, which was not refused, is a string.
     let len = unsafe { libc::strnlen(src, count) };
     // SAFETY: at most `count` bytes, and the terminator only where it was found within them.
     unsafe { ptr::copy(src, dst, len + usize::from(len < count)) };

@@ -212,7 +212,7 @@ pub unsafe extern "C" fn iov_iter_init(
     nr_segs: c_ulong,
     count: usize,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `i` is writable, and `iov` has `nr_segs` entries that outlive the iterator.
     unsafe { i.write(new_iter(sys::ITER_IOVEC, direction, iov.cast(), nr_segs, count)) };
 }
 
@@ -309,7 +309,7 @@ pub unsafe extern "C" fn iov_iter_revert(i: *mut sys::iov_iter, bytes: usize) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn iov_iter_restore(i: *mut sys::iov_iter, state: *mut sys::iov_iter_state) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `state` was saved from this iterator; both are valid and the caller's.
     let (iter, state) = unsafe { (&mut *i, &*state) };
     if !is_flat(iter) {
         // SAFETY: the kind has an array.
@@ -426,7 +426,7 @@ pub unsafe extern "C" fn copy_page_to_iter(
     i: *mut sys::iov_iter,
 ) -> usize {
     let addr = crate::mm::address(page).wrapping_add(offset);
-    // SAFETY: the caller's contract.
+    // SAFETY: the part lies in the page and those behind it, and `i` is a valid iterator.
     unsafe { _copy_to_iter(addr.cast(), bytes, i) }
 }
 

@@ -234,7 +234,7 @@ pub unsafe extern "C" fn vcalloc(n: usize, size: usize) -> *mut c_void {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vfree(addr: *const c_void) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `addr` is a block of vmalloc's that nobody uses any more.
     let freed = addr.is_null() || unsafe { free(addr) };
     assert!(freed, "vfree: {addr:p} did not come from vmalloc");
 }
@@ -384,7 +384,7 @@ pub unsafe extern "C" fn kvrealloc(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvfree(addr: *const c_void) {
     // Blocks of vmalloc begin at a page; nearly nothing else does.
-    // SAFETY: the caller's contract.
+    // SAFETY: nobody uses the block any more, if it is one of vmalloc's.
     if !addr.addr().is_multiple_of(PAGE_SIZE) || !unsafe { free(addr) } {
         // SAFETY: the caller's contract: it is kmalloc's.
         unsafe { slab::free(addr) };

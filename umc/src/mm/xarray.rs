@@ -134,7 +134,7 @@ pub unsafe extern "C" fn __xa_alloc(
     limit: sys::xa_limit,
     _gfp: sys::gfp_t,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `xa` is a valid array.
     let found = unsafe { table(xa).alloc(lowest(xa, limit), u64::from(limit.max), entry) };
     match found {
         Some(index) => {
@@ -161,9 +161,9 @@ pub unsafe extern "C" fn __xa_alloc_cyclic(
     next: *mut u32,
     _gfp: sys::gfp_t,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `xa` is a valid array, and `next` a valid number.
     let (min, from) = unsafe { (lowest(xa, limit), u64::from(*next)) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `xa` is a valid array.
     match unsafe { table(xa) }.alloc_cyclic(from, min, u64::from(limit.max), entry) {
         Some((index, wrapped)) => {
             // SAFETY: `id` and `next` are valid numbers, and the caller's.
@@ -182,10 +182,10 @@ unsafe fn find(
     index: *mut c_ulong,
     max: c_ulong,
 ) -> *mut c_void {
-    // SAFETY: the caller's contract.
+    // SAFETY: `xa` is a valid array.
     match unsafe { table(xa) }.next(from, max) {
         Some((found, entry)) => {
-            // SAFETY: the caller's contract.
+            // SAFETY: `index` is a valid number, and the caller's.
             unsafe { *index = found as c_ulong };
             entry
         }
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn xa_find(
     max: c_ulong,
     _filter: sys::xa_mark_t,
 ) -> *mut c_void {
-    // SAFETY: the caller's contract.
+    // SAFETY: `xa` is a valid array, and `index` a valid number of the caller's.
     unsafe { find(xa, *index, index, max) }
 }
 
@@ -224,9 +224,9 @@ pub unsafe extern "C" fn xa_find_after(
     max: c_ulong,
     _filter: sys::xa_mark_t,
 ) -> *mut c_void {
-    // SAFETY: the caller's contract.
+    // SAFETY: `index` is a valid number, and the caller's.
     let after = unsafe { (*index).checked_add(1) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `xa` is a valid array, and `index` a valid number of the caller's.
     after.map_or(ptr::null_mut(), |from| unsafe { find(xa, from, index, max) })
 }
 

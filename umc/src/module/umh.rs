@@ -82,7 +82,8 @@ impl Request {
     /// # Safety
     /// `path` is a string; `argv` and `envp` are NULL or arrays of strings that end with NULL.
     unsafe fn new(path: *const c_char, argv: *mut *mut c_char, envp: *mut *mut c_char) -> Request {
-        // SAFETY: the caller's contract.
+        // SAFETY: `path` is a string; `argv` and `envp` are NULL or arrays of strings that end with
+        // NULL. All is copied here.
         let (path, argv, env) =
             unsafe { (CStr::from_ptr(path).to_owned(), strings(argv), strings(envp)) };
         Request { path, argv, env }
@@ -167,7 +168,8 @@ pub unsafe extern "C" fn call_usermodehelper(
     envp: *mut *mut c_char,
     wait: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `path` is a string; `argv` and `envp` are NULL or arrays of strings that end with
+    // NULL.
     call(unsafe { Request::new(path, argv, envp) }, wait)
 }
 
@@ -214,9 +216,9 @@ pub unsafe extern "C" fn call_usermodehelper_exec(
     info: *mut sys::subprocess_info,
     wait: c_int,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `info` came from `call_usermodehelper_setup` and was not freed yet.
     let (path, argv, envp) = unsafe { ((*info).path, (*info).argv, (*info).envp) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `info` came from `call_usermodehelper_setup` and was not freed yet.
     let (init, cleanup) = unsafe { ((*info).init, (*info).cleanup) };
     // SAFETY: the driver's own function, with the argument it expects; there are no credentials to change.
     let mut ret = init.map_or(0, |init| unsafe { init(info, ptr::null_mut()) });

@@ -352,7 +352,7 @@ pub unsafe extern "C" fn genlmsg_put(
     flags: c_int,
     cmd: u8,
 ) -> *mut c_void {
-    // SAFETY: the caller's contract.
+    // SAFETY: `family` is registered, hence live.
     let family = unsafe { &*family };
     let payload = GENL_HEADER + family.hdrsize as usize;
     // SAFETY: `skb` is live and the caller's.
@@ -395,7 +395,7 @@ pub unsafe extern "C" fn genl_notify(
     group: u32,
     flags: sys::gfp_t,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `family` is registered, hence live.
     let Some(group) = (unsafe { group_id(family, group) }) else {
         // SAFETY: the caller gave it up.
         return unsafe { crate::skbuff::kfree_skb(skb) };
@@ -422,7 +422,7 @@ pub unsafe extern "C" fn genlmsg_multicast_allns(
     portid: u32,
     group: c_uint,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `family` is registered, hence live.
     let Some(group) = (unsafe { group_id(family, group) }) else {
         // SAFETY: the caller gave it up.
         unsafe { crate::skbuff::kfree_skb(skb) };

@@ -22,7 +22,7 @@ pub(crate) const RECORD: &str = "a netlink record";
 /// # Safety
 /// It was received whole, and lives as long as what is done with it.
 pub(crate) unsafe fn message_bytes<'a>(nlh: *const sys::nlmsghdr) -> &'a [u8] {
-    // SAFETY: the caller's contract.
+    // SAFETY: the message was received whole, so its length is that of its memory.
     unsafe { std::slice::from_raw_parts(nlh.cast(), (*nlh).nlmsg_len as usize) }
 }
 

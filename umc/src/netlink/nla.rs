@@ -121,7 +121,7 @@ pub unsafe extern "C" fn nla_strscpy(
     if dstsize == 0 || dstsize > usize::from(u16::MAX) {
         return Errno::E2BIG.neg() as isize;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `nla` is a whole attribute.
     let text = text(unsafe { payload(nla) });
     let len = text.len().min(dstsize - 1);
     // SAFETY: `dst` has room for `dstsize > len` bytes.
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn nla_memcpy(
     count: c_int,
 ) -> c_int {
     let room = usize::try_from(count).unwrap_or(0);
-    // SAFETY: the caller's contract.
+    // SAFETY: `src` is a whole attribute.
     let data = unsafe { payload(src) };
     let len = data.len().min(room);
     // SAFETY: `dest` has room for `room >= len` bytes.
@@ -223,12 +223,12 @@ pub unsafe extern "C" fn nla_memcmp(
 /// Any.
 #[unsafe(export_name = "umc_nla_strcmp")]
 pub unsafe extern "C" fn nla_strcmp(nla: *const sys::nlattr, str: *const c_char) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `nla` is a whole attribute.
     let mut text = unsafe { payload(nla) };
     while let Some(shorter) = text.strip_suffix(b"\0") {
         text = shorter;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `str` is terminated.
     compare(text, unsafe { CStr::from_ptr(str) }.to_bytes())
 }
 
@@ -366,7 +366,7 @@ pub unsafe extern "C" fn __nla_put(
     attrlen: c_int,
     data: *const c_void,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `skb` is live and the caller's.
     let nla = unsafe { __nla_reserve(skb, attrtype, attrlen) };
     if attrlen > 0 {
         // SAFETY: the room was just reserved behind the header.

@@ -298,7 +298,7 @@ unsafe fn check(
     report: Report,
     depth: u32,
 ) -> Result<()> {
-    // SAFETY: the caller's contract.
+    // SAFETY: `nla` is whole.
     let kind = unsafe { type_of(nla) };
     // SAFETY: entry 0 of a policy holds the first strict type.
     let strict_from = unsafe { (*policy).__bindgen_anon_1.strict_start_type };
@@ -448,7 +448,8 @@ pub unsafe extern "C" fn __nla_validate(
     validate: c_uint,
     extack: *mut sys::netlink_ext_ack,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `head` has `len` readable bytes; `policy` is NULL or has `maxtype + 1` entries;
+    // `extack` is NULL or writable.
     crate::errno::to_ret(unsafe {
         walk(head, len, maxtype, policy, validate, Report::new(extack), ptr::null_mut(), 0)
     })

@@ -137,7 +137,7 @@ unsafe fn place(
     function: *const c_char,
     condition: *const c_char,
 ) -> String {
-    // SAFETY: the caller's contract.
+    // SAFETY: both are strings.
     let (file, function) = unsafe { (string::lossy(file), string::lossy(function)) };
     let place = format!("{}:{line} in {function}()", short(Path::new(file.as_ref())));
     if condition.is_null() {
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn umc_bug(
     function: *const c_char,
     condition: *const c_char,
 ) -> ! {
-    // SAFETY: the caller's contract.
+    // SAFETY: the strings are valid, and `condition` is NULL or one.
     let place = unsafe { place(file, line, function, condition) };
     die(&format!("kernel BUG at {place}"), "umc_bug")
 }
@@ -179,7 +179,7 @@ pub unsafe extern "C" fn umc_warn_on(
     function: *const c_char,
     condition: *const c_char,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: the strings are valid, and `condition` is NULL or one.
     warn_from(&unsafe { place(file, line, function, condition) }, "umc_warn");
 }
 
@@ -197,9 +197,9 @@ pub unsafe extern "C" fn umc_warn_text(
     text: *const c_char,
     len: usize,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: both are strings.
     let place = unsafe { place(file, line, function, std::ptr::null()) };
-    // SAFETY: the caller's contract.
+    // SAFETY: `text` are `len` bytes.
     let text = unsafe { string::lossy_bytes(text, len) };
     warn_from(&format!("{place}: {}", text.trim_end()), "umc_warn");
 }

@@ -136,7 +136,7 @@ pub unsafe extern "C" fn sched_setscheduler(
     policy: c_int,
     param: *const sys::sched_param,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `param` is valid.
     let rt = unsafe { (*param).sched_priority };
     let realtime = policy == sys::SCHED_FIFO as c_int || policy == sys::SCHED_RR as c_int;
     if policy < 0 || realtime != (1..sys::MAX_RT_PRIO as c_int).contains(&rt) {
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn __set_task_comm(
     comm: *const c_char,
     _exec: bool,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `task` is kept by the caller, and `comm` a string.
     unsafe { Task::from_sys(task).set_comm(&CStr::from_ptr(comm).to_string_lossy()) }
 }
 

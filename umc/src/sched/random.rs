@@ -142,7 +142,7 @@ pub unsafe extern "C" fn prandom_bytes_state(
     nbytes: usize,
 ) {
     for at in (0..nbytes).step_by(4) {
-        // SAFETY: the caller's contract.
+        // SAFETY: `state` is valid, and the caller's alone.
         let word = step(unsafe { &mut *state }).to_le_bytes();
         let len = (nbytes - at).min(4);
         // SAFETY: `at + len` is at most `nbytes`.

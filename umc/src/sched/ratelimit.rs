@@ -91,7 +91,7 @@ pub unsafe extern "C" fn ___ratelimit(rs: *mut sys::ratelimit_state, func: *cons
     if interval <= 0 {
         return 1;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `rs` is a valid state.
     let Some(held) = (unsafe { Held::try_lock(rs) }) else { return 0 };
     // SAFETY: the counters are ours while the lock is held.
     let state = unsafe { &mut *rs };

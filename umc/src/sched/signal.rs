@@ -174,7 +174,7 @@ pub unsafe extern "C" fn send_sig_info(
     info: *mut sys::kernel_siginfo,
     task: *mut sys::task_struct,
 ) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `task` is kept by a reference or a lock of the caller.
     crate::errno::to_ret(send(sig, unsafe { Task::from_sys(task) }, info.addr() == 1))
 }
 
@@ -285,7 +285,7 @@ pub unsafe extern "C" fn sigprocmask(
 ) -> c_int {
     let blocked = &current_task().signals.blocked;
     let before = blocked.load(Ordering::Relaxed);
-    // SAFETY: the caller's contract.
+    // SAFETY: `set` is NULL or valid.
     if let Some(set) = unsafe { set.as_ref() } {
         let mask = match how as c_uint {
             sys::SIG_BLOCK => before | set.sig[0],

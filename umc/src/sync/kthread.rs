@@ -229,7 +229,7 @@ pub unsafe extern "C" fn umc_kthread_create(
     name: *const c_char,
 ) -> *mut sys::task_struct {
     let kernel = sched::current_kernel();
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a string.
     let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
     let func = threadfn.expect("kthread_create needs a function");
     match create(kernel, &name, Main::C(func, data)) {

@@ -82,12 +82,12 @@ pub unsafe extern "C" fn refcount_dec_and_mutex_lock(
     r: *mut sys::refcount_t,
     lock: *mut sys::mutex,
 ) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `r` is valid.
     let count = unsafe { counter(r) };
     if dec_not_one(count) {
         return false;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `lock` is a mutex that the caller does not hold.
     unsafe { mutex_lock(lock) };
     if dec_and_test(count) {
         return true;
@@ -108,12 +108,12 @@ pub unsafe extern "C" fn refcount_dec_and_lock(
     r: *mut sys::refcount_t,
     lock: *mut sys::spinlock_t,
 ) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `r` is valid, and `lock` a spinlock.
     let (count, raw) = unsafe { (counter(r), &raw mut (*lock).rlock) };
     if dec_not_one(count) {
         return false;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller does not hold the lock.
     unsafe { _raw_spin_lock(raw) };
     if dec_and_test(count) {
         return true;
@@ -136,12 +136,12 @@ pub unsafe extern "C" fn refcount_dec_and_lock_irqsave(
     lock: *mut sys::spinlock_t,
     flags: *mut c_ulong,
 ) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `r` is valid, and `lock` a spinlock.
     let (count, raw) = unsafe { (counter(r), &raw mut (*lock).rlock) };
     if dec_not_one(count) {
         return false;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `flags` is valid, and the caller does not hold the lock.
     unsafe { *flags = _raw_spin_lock_irqsave(raw) };
     if dec_and_test(count) {
         return true;

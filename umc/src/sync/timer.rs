@@ -255,7 +255,8 @@ unsafe fn delete_sync(kernel: &'static Kernel, timer: Kind, change: impl Fn()) -
 /// # Safety
 /// `timer` is initialized; the caller holds no lock that its callback takes.
 pub(crate) unsafe fn delete_and_wait(kernel: &'static Kernel, timer: *mut sys::timer_list) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `timer` is initialized; the caller holds no lock that its callback takes, so the wait
+    // for that ends.
     unsafe { delete_sync(kernel, Kind::Timer(timer), || ()) }
 }
 
@@ -264,7 +265,7 @@ pub(crate) unsafe fn delete_and_wait(kernel: &'static Kernel, timer: *mut sys::t
 /// # Safety
 /// `timer` is initialized, and stays until it is deleted or its callback runs.
 pub(crate) unsafe fn arm_at(kernel: &'static Kernel, timer: *mut sys::timer_list, expires: u64) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `timer` is initialized, and stays until it is deleted or its callback runs.
     unsafe { abi::modify(kernel, timer, expires, abi::Only::All) };
 }
 

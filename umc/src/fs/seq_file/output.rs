@@ -40,7 +40,7 @@ unsafe fn bytes<'a>(text: *const c_char) -> &'a [u8] {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_seq_room(m: *mut sys::seq_file, room: *mut *mut c_char) -> usize {
-    // SAFETY: the caller's contract.
+    // SAFETY: `m` is the sequence of a running show, which has it alone.
     let m = unsafe { &mut *m };
     if m.count >= m.size {
         return 0;

@@ -107,13 +107,13 @@ pub unsafe extern "C" fn kstrtobool(s: *const c_char, res: *mut bool) -> c_int {
     if s.is_null() {
         return Errno::EINVAL.neg();
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `s` is not NULL, so it is a string.
     let value = match unsafe { string(s) } {
         [b'y' | b'Y' | b't' | b'T' | b'1', ..] | [b'o' | b'O', b'n' | b'N', ..] => true,
         [b'n' | b'N' | b'f' | b'F' | b'0', ..] | [b'o' | b'O', b'f' | b'F', ..] => false,
         _ => return Errno::EINVAL.neg(),
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: `res` is valid, and the caller's.
     unsafe { *res = value };
     0
 }
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn simple_strtoull(
     endp: *mut *mut c_char,
     base: c_uint,
 ) -> c_ulonglong {
-    // SAFETY: the caller's contract.
+    // SAFETY: `cp` is a string.
     let text = unsafe { string(cp) };
     let (base, rest) = split_base(text, base);
     let (value, count, _) =
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn simple_strtol(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memparse(ptr: *const c_char, retptr: *mut *mut c_char) -> c_ulonglong {
     let mut end = std::ptr::null_mut();
-    // SAFETY: the caller's contract.
+    // SAFETY: `ptr` is a string.
     let value = unsafe { simple_strtoull(ptr, &raw mut end, 0) };
     // SAFETY: `end` is within the string, or its end.
     let shift = match unsafe { *end as u8 }.to_ascii_uppercase() {
@@ -235,14 +235,14 @@ pub unsafe extern "C" fn memparse(ptr: *const c_char, retptr: *mut *mut c_char) 
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn get_option(str: *mut *mut c_char, pint: *mut c_int) -> c_int {
-    // SAFETY: the caller's contract.
+    // SAFETY: `str` is valid.
     let start = unsafe { *str };
-    // SAFETY: the caller's contract.
+    // SAFETY: `start` is not NULL, so it is a string.
     if start.is_null() || unsafe { *start } == 0 {
         return 0;
     }
     let mut end = start;
-    // SAFETY: the caller's contract.
+    // SAFETY: `start` is a string.
     let value = unsafe { simple_strtoll(start, &raw mut end, 0) };
     if !pint.is_null() {
         // SAFETY: `pint` is not NULL, so it is valid.
@@ -280,7 +280,7 @@ pub unsafe extern "C" fn get_options(
     let mut put = |value: c_int| {
         count += 1;
         if count < nints {
-            // SAFETY: the caller's contract.
+            // SAFETY: `ints` has room for `nints` numbers, and `count` is below that.
             unsafe { *ints.add(count as usize) = value };
         }
         count + 1 < nints
@@ -319,7 +319,7 @@ pub unsafe extern "C" fn get_options(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn parse_option_str(str: *const c_char, option: *const c_char) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: both are strings.
     let (list, option) = unsafe { (string(str), string(option)) };
     list.split(|byte| *byte == b',').any(|item| item == option)
 }
@@ -345,13 +345,13 @@ pub unsafe extern "C" fn hex_to_bin(ch: u8) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hex2bin(dst: *mut u8, src: *const c_char, count: usize) -> c_int {
     for at in 0..count {
-        // SAFETY: the caller's contract.
+        // SAFETY: `src` has two characters for each of the `count` bytes.
         let (high, low) =
             unsafe { (hex_to_bin(*src.add(2 * at) as u8), hex_to_bin(*src.add(2 * at + 1) as u8)) };
         if high < 0 || low < 0 {
             return Errno::EINVAL.neg();
         }
-        // SAFETY: the caller's contract.
+        // SAFETY: `dst` has room for `count` bytes.
         unsafe { *dst.add(at) = (high << 4 | low) as u8 };
     }
     0
@@ -391,7 +391,7 @@ pub unsafe extern "C" fn bin2hex(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mac_pton(s: *const c_char, mac: *mut u8) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `s` is a string.
     let text = unsafe { string(s) };
     let byte = |at: usize| {
         let digit = |at: usize| (text[at] as char).to_digit(16);
@@ -424,7 +424,7 @@ pub unsafe extern "C" fn num_to_str(
     if text.len() > size.max(0) as usize {
         return 0;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `buf` has room for `size` bytes, and the text has no more.
     unsafe { buf.cast::<u8>().copy_from(text.as_ptr(), text.len()) };
     text.len() as c_int
 }

@@ -316,7 +316,7 @@ pub unsafe extern "C" fn umc_format_pointer(
     precision: c_int,
     flags: c_int,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `ext` are `ext_len` letters of the format, which lives through the call.
     let ext = unsafe { std::slice::from_raw_parts(ext.cast::<u8>(), ext_len) };
     // SAFETY: `ptr` is what the letters of `ext` say.
     let text = unsafe { text(ptr, ext, width) };

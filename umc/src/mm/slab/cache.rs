@@ -64,7 +64,8 @@ impl Cache {
         self.count(-1);
         match &self.kept {
             Some(kept) => kept.lock().push(object.expose_provenance()),
-            // SAFETY: the caller's contract.
+            // SAFETY: `object` came from this cache, which has it of the host's malloc, and is not
+            // used any more.
             None => unsafe { libc::free(object) },
         }
     }
@@ -115,9 +116,9 @@ pub unsafe extern "C" fn __kmem_cache_create_args(
     flags: sys::slab_flags_t,
 ) -> *mut sys::kmem_cache {
     might_sleep();
-    // SAFETY: the caller's contract.
+    // SAFETY: `args` is NULL or valid.
     let args = unsafe { args.as_ref() };
-    // SAFETY: the caller's contract.
+    // SAFETY: `name` is a string.
     let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
     let size = object_size as usize;
     if size == 0 {
@@ -187,7 +188,7 @@ pub unsafe extern "C" fn kmem_cache_alloc(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kmem_cache_free(s: *mut sys::kmem_cache, objp: *mut c_void) {
     if !objp.is_null() {
-        // SAFETY: the caller's contract.
+        // SAFETY: `s` is a live cache, and `objp` an object of it that is not used any more.
         unsafe { cache(s).free(objp) };
     }
 }
@@ -226,7 +227,7 @@ pub unsafe extern "C" fn kmem_cache_alloc_bulk(
     p: *mut *mut c_void,
 ) -> c_int {
     for index in 0..size {
-        // SAFETY: the caller's contract.
+        // SAFETY: `s` is a live cache.
         let object = unsafe { cache(s) }.alloc(flags);
         if object.is_null() {
             // SAFETY: the first `index` pointers were just filled with objects of this cache.

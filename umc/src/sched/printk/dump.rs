@@ -92,7 +92,7 @@ pub unsafe extern "C" fn print_hex_dump(
     len: usize,
     ascii: bool,
 ) {
-    // SAFETY: the caller's contract.
+    // SAFETY: both are strings.
     let (level, prefix) = unsafe { (string::lossy(level), string::lossy(prefix_str)) };
     if len == 0 {
         return;

@@ -148,7 +148,7 @@ pub unsafe extern "C" fn atomic_dec_and_mutex_lock(
     if counter.fetch_update(Ordering::SeqCst, Ordering::Relaxed, not_last).is_ok() {
         return 0;
     }
-    // SAFETY: the caller's contract.
+    // SAFETY: `lock` is initialized.
     unsafe { mutex_lock(lock) };
     if counter.fetch_sub(1, Ordering::SeqCst) == 1 {
         return 1;

@@ -260,7 +260,7 @@ pub unsafe extern "C" fn _atomic_dec_and_lock_irqsave(
 ) -> c_int {
     let task = current_task();
     let old = context::irq_off(task);
-    // SAFETY: the caller's contract.
+    // SAFETY: `counter` and `lock` are valid.
     let locked = unsafe { _atomic_dec_and_lock(counter, lock) };
     if locked == 0 {
         context::irq_restore(task, old);

@@ -89,7 +89,7 @@ pub unsafe extern "C" fn workqueue_set_max_active(wq: *mut Handle, max_active: c
 /// Any. Never sleeps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn queue_work_on(_cpu: c_int, wq: *mut Handle, work: *mut Work) -> bool {
-    // SAFETY: the caller's contract.
+    // SAFETY: `wq` came from `alloc_workqueue`; `work` stays until it runs or was cancelled.
     unsafe { queue_work(to_queue(wq), work) }
 }
 

@@ -85,7 +85,7 @@ unsafe fn unqueue(queue: &'static Queue, work: *mut Work) -> bool {
 /// # Safety
 /// `work` is initialized, and the bit is the caller's.
 pub(super) unsafe fn release(kernel: &'static Kernel, work: *mut Work) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `work` is initialized, and its bit the caller's to give back.
     unsafe { data_of(work) }.fetch_and(!(PENDING | CANCELLING), Ordering::SeqCst);
     kernel.workqueue.running.done(kernel, work).wake_up_all();
 }
