@@ -37,8 +37,8 @@ fn disks(node: &Node) -> Vec<Disk> {
         .map(|info| {
             let spec = specs.iter().find(|(name, _)| *name == info.name);
             Disk {
-                major: info.devt >> 20,
-                minor: info.devt & 0xf_ffff,
+                major: info.devt.major(),
+                minor: info.devt.minor(),
                 size: info.sectors * 512,
                 read_only: info.read_only,
                 backing: spec.map_or(info.driver, |(_, spec)| spec.clone()),

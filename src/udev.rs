@@ -95,7 +95,7 @@ impl Shared {
     fn names(&self, disk: &DiskInfo) -> BTreeSet<String> {
         let rule = catalogue::find(&disk.driver).and_then(|driver| driver.udev.as_ref());
         let Some(rule) = rule else { return BTreeSet::new() };
-        let minor = (disk.devt & 0xf_ffff).to_string();
+        let minor = disk.devt.minor().to_string();
         let words: Vec<String> =
             rule.command.iter().map(|word| word.replace("{}", &minor)).collect();
         match command::run(self.kernel, &words, &self.closing) {

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use parking_lot::Mutex;
+use umc::Devt;
 use umc::bdev::{self, Bdev};
 use umc::kprintln;
 use umc::printk::Level;
@@ -22,11 +23,11 @@ pub(crate) struct Claims {
     kernel: &'static Kernel,
     root: PathBuf,
     /// Only changed by the jobs of the device's lane for opens, or when nobody else is there.
-    held: Mutex<HashMap<u32, Bdev>>,
+    held: Mutex<HashMap<Devt, Bdev>>,
 }
 
 /// Who claims a device; `None` when nobody does.
-pub(crate) fn holder(kernel: &'static Kernel, devt: u32) -> Option<String> {
+pub(crate) fn holder(kernel: &'static Kernel, devt: Devt) -> Option<String> {
     let disks = blkdev::disks(kernel);
     let disk = disks.into_iter().find(|disk| disk.devt == devt)?;
     (!disk.holder.is_empty()).then_some(disk.holder)
@@ -38,7 +39,7 @@ impl Claims {
     }
 
     /// The loop devices that stand on a device of the node.
-    fn loops(&self, devt: u32) -> Vec<String> {
+    fn loops(&self, devt: Devt) -> Vec<String> {
         let disks = blkdev::disks(self.kernel);
         let Some(disk) = disks.into_iter().find(|disk| disk.devt == devt) else {
             return Vec::new();
@@ -49,12 +50,12 @@ impl Claims {
 
     /// Is there a claim to be made? Who has a claim already set the loop device up himself, or was asked for leave: the
     /// redirector's mount, or somebody who shares on purpose. Does not sleep for a driver.
-    pub(crate) fn is_wanted(&self, devt: u32) -> bool {
+    pub(crate) fn is_wanted(&self, devt: Devt) -> bool {
         holder(self.kernel, devt).is_none() && !self.loops(devt).is_empty()
     }
 
     /// Claims the device if a loop device stands on it. Calls the driver.
-    pub(crate) fn make(&self, devt: u32) {
+    pub(crate) fn make(&self, devt: Devt) {
         if !self.is_wanted(devt) {
             return;
         }
@@ -68,7 +69,7 @@ impl Claims {
     }
 
     /// A file of the device was released: gives the claim up if no loop device is left. Calls the driver.
-    pub(crate) fn released(&self, devt: u32) {
+    pub(crate) fn released(&self, devt: Devt) {
         if self.held.lock().contains_key(&devt) && self.loops(devt).is_empty() {
             let claim = self.held.lock().remove(&devt);
             drop(claim);

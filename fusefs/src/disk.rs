@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use umc::Devt;
 use umc::bdev::{Bdev, Io, IoDone};
 use umc::completion::Completion;
 use umc::mm::PageBuf;
@@ -41,10 +42,10 @@ struct Device {
 
 /// The devices that are open.
 #[derive(Default)]
-pub(crate) struct Devices(Mutex<HashMap<u32, Weak<Device>>>);
+pub(crate) struct Devices(Mutex<HashMap<Devt, Weak<Device>>>);
 
 impl Devices {
-    fn get(&self, devt: u32) -> Arc<Device> {
+    fn get(&self, devt: Devt) -> Arc<Device> {
         let mut devices = self.0.lock();
         if let Some(device) = devices.get(&devt).and_then(Weak::upgrade) {
             return device;
@@ -80,7 +81,7 @@ impl OpenDisk {
     pub(crate) fn open(
         kernel: &'static Kernel,
         devices: &Devices,
-        devt: u32,
+        devt: Devt,
         write: bool,
         exclusive: Option<&str>,
         comm: Option<Comm>,
@@ -97,7 +98,7 @@ impl OpenDisk {
         with_comm(self.comm, || self.bdev().submit(io, done));
     }
 
-    pub(crate) fn devt(&self) -> u32 {
+    pub(crate) fn devt(&self) -> Devt {
         self.bdev().devt()
     }
 

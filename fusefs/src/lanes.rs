@@ -10,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use umc::Devt;
 use umc::Kernel;
 use umc::kprintln;
 use umc::kthread::{self, Thread};
@@ -23,11 +24,11 @@ const IDLE_NS: u64 = 3_000_000_000;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Key {
     /// Reads and writes of a device.
-    Io(u32),
+    Io(Devt),
     /// Opens and releases of a device.
-    Open(u32),
+    Open(Devt),
     /// Opens of a device that wait for releases.
-    Busy(u32),
+    Busy(Devt),
     /// A file of proc, sysfs or debugfs, by its inode number.
     File(u64),
 }
@@ -88,9 +89,9 @@ impl Lanes {
     fn serve(&self, key: Key, lane: &Arc<Lane>) {
         let served = lane.clone();
         let name = match key {
-            Key::Io(devt) => format!("fuse/{}:{}", devt >> 20, devt & 0xf_ffff),
-            Key::Open(devt) => format!("fuse-o/{}:{}", devt >> 20, devt & 0xf_ffff),
-            Key::Busy(devt) => format!("fuse-b/{}:{}", devt >> 20, devt & 0xf_ffff),
+            Key::Io(devt) => format!("fuse/{devt}"),
+            Key::Open(devt) => format!("fuse-o/{devt}"),
+            Key::Busy(devt) => format!("fuse-b/{devt}"),
             Key::File(_) => "fuse-f".to_owned(),
         };
         match kthread::spawn(self.kernel, &name, Box::new(move || served.run())) {

@@ -124,8 +124,8 @@ impl Registry {
             match load(&path) {
                 Ok(handlers) => listed.extend(handlers.iter().map(|handler| Listed {
                     subtype: subtype(handler).to_owned(),
-                    name: text(handler.name).to_owned(),
-                    config: text(handler.cfg_desc).to_owned(),
+                    name: constant(handler.name).to_owned(),
+                    config: constant(handler.cfg_desc).to_owned(),
                     path: path.clone(),
                 })),
                 Err(error) => errors.push(error),
@@ -218,7 +218,7 @@ fn contains(data: &[u8], word: &[u8]) -> bool {
 }
 
 /// A constant string of a handler.
-fn text(text: *const std::ffi::c_char) -> &'static str {
+fn constant(text: *const std::ffi::c_char) -> &'static str {
     if text.is_null() {
         return "";
     }
@@ -228,7 +228,7 @@ fn text(text: *const std::ffi::c_char) -> &'static str {
 
 /// What disks call the handler.
 pub fn subtype(handler: &Handler) -> &'static str {
-    text(handler.subtype)
+    constant(handler.subtype)
 }
 
 /// Loads one file: the handlers it registers, at least one.

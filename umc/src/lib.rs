@@ -20,6 +20,7 @@ pub mod kernel;
 pub mod lib {
     pub mod bitmap;
     pub mod crc32c;
+    pub mod devt;
     pub mod math;
     pub mod rbtree;
     pub mod string;
@@ -41,7 +42,7 @@ pub use block::{
 };
 pub(crate) use block::{blk_sysfs, queue_gate, rust_disk};
 pub use fs::{debugfs, device, hung_task, kmsg, kobject, proc_fs, seq_file, sysfs, sysrq};
-pub use lib::{bitmap, crc32c, math, rbtree, string, tree};
+pub use lib::{bitmap, crc32c, devt, math, rbtree, string, tree};
 pub use mm::{crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};
 pub use module::umh;
 pub use net::{inet, skbuff};
@@ -54,6 +55,7 @@ pub use sync::{
     timer, wait, workqueue,
 };
 
+pub use devt::Devt;
 pub use errno::{Errno, Result};
 pub use kernel::{Config, Kernel};
 

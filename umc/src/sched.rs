@@ -290,9 +290,7 @@ impl Task {
 
     /// The name. Drivers write it in place, so it is read bytewise and may be torn.
     pub(crate) fn comm(&self) -> String {
-        let comm = self.raw_comm();
-        let bytes: Vec<u8> = comm.iter().map(|c| *c as u8).take_while(|byte| *byte != 0).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        crate::string::lossy_chars(&self.raw_comm())
     }
 
     fn raw_comm(&self) -> RawComm {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mte::sim::{Rng, Sim};
 use parking_lot::Mutex;
+use umc::Devt;
 use umc::bdev::{self, Bdev, Io, IoDone};
 use umc::completion::Completion;
 use umc::sched;
@@ -17,7 +18,7 @@ use crate::scenario::LoadSpec;
 pub use model::{BLOCK, Model};
 
 /// The number of DRBD's device 0; the others follow.
-const DRBD0: u32 = 147 << 20;
+const DRBD_MAJOR: u32 = 147;
 
 /// Submits and waits.
 pub(crate) fn transfer(device: &Bdev, io: Io) -> umc::Result<IoDone> {
@@ -66,13 +67,14 @@ impl Load {
             let stop = Arc::clone(&stop);
             sim.spawn(node.host, "load", move || {
                 sched::attach(kernel, "load");
-                let device = match bdev::open(kernel, DRBD0 + volume as u32, true, None) {
-                    Ok(device) => Arc::new(device),
-                    Err(errno) => {
-                        let text = format!("load cannot open volume {volume}: {errno}");
-                        return mte::sim::trace(&text);
-                    }
-                };
+                let device =
+                    match bdev::open(kernel, Devt::new(DRBD_MAJOR, volume as u32), true, None) {
+                        Ok(device) => Arc::new(device),
+                        Err(errno) => {
+                            let text = format!("load cannot open volume {volume}: {errno}");
+                            return mte::sim::trace(&text);
+                        }
+                    };
                 let host = mte::sim::host();
                 let share = model.len() / spec.writers as usize;
                 let part = |index: usize| match spec.shared_blocks as usize {

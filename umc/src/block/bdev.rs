@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 
 use crate::errno::{err_ptr, is_err_or_null, to_ret};
 use crate::gendisk::{self, DiskRecord};
-use crate::{Errno, Kernel, Result, fs, module, sys};
+use crate::{Devt, Errno, Kernel, Result, fs, module, sys};
 
 pub mod claim;
 mod io;
@@ -191,7 +191,7 @@ pub(crate) fn users(record: &DiskRecord) -> Option<String> {
     Some(holder_name(record).unwrap_or_else(|| names.join(", ")))
 }
 
-fn by_devt(kernel: &'static Kernel, devt: u32) -> Result<Arc<DiskRecord>> {
+fn by_devt(kernel: &'static Kernel, devt: Devt) -> Result<Arc<DiskRecord>> {
     kernel.block.by_devt(devt).ok_or(Errno::ENXIO)
 }
 
@@ -258,8 +258,9 @@ pub unsafe extern "C" fn bdev_file_open_by_dev(
     holder: *mut c_void,
     hops: *const sys::blk_holder_ops,
 ) -> *mut sys::file {
-    let opened = by_devt(Kernel::current(), dev)
-        .and_then(|record| Open::new(record, mode, holder, hops, &gendisk::comm()));
+    let opened = by_devt(Kernel::current(), Devt::from_raw(dev)).and_then(|record| {
+        Open::new(record, mode, holder, hops, &crate::sched::current_task().comm())
+    });
     match opened {
         Ok(open) => file_of(open),
         Err(error) => err_ptr(error),
@@ -341,12 +342,12 @@ pub unsafe extern "C" fn bdev_fput(bdev_file: *mut sys::file) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lookup_bdev(pathname: *const c_char, dev: *mut sys::dev_t) -> c_int {
     // SAFETY: `pathname` is NULL or a C string.
-    let path = unsafe { gendisk::text(pathname) };
-    if path.is_empty() {
+    let path = unsafe { crate::string::lossy(pathname) };
+    if pathname.is_null() || path.is_empty() {
         return Errno::EINVAL.neg();
     }
     // SAFETY: `dev` is valid, and the caller's.
-    to_ret(path::look_up(Kernel::current(), &path).map(|devt| unsafe { *dev = devt }))
+    to_ret(path::look_up(Kernel::current(), &path).map(|devt| unsafe { *dev = devt.raw() }))
 }
 
 /// The block size of a device: its logical block size, for there is no page cache that could use another one.

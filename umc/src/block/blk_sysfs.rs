@@ -51,7 +51,7 @@ fn add_all(record: &DiskRecord) -> Result<()> {
     tree.add_symlink(&format!("/sys/block/{name}"), &format!("../devices/virtual/block/{name}"))?;
     let target = format!("../../devices/virtual/block/{name}");
     tree.add_symlink(&format!("/sys/class/block/{name}"), &target)?;
-    tree.add_symlink(&format!("/sys/dev/block/{}", numbers(devt)), &target)?;
+    tree.add_symlink(&format!("/sys/dev/block/{}", devt), &target)?;
     tree.add_block(&format!("/dev/{}", record.name()), devt, 0o660)
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn hide(record: &DiskRecord) {
         tree.prune(&node, "/dev");
     }
     for path in [
-        format!("/sys/dev/block/{}", numbers(record.devt())),
+        format!("/sys/dev/block/{}", record.devt()),
         format!("/sys/class/block/{name}"),
         format!("/sys/block/{name}"),
         directory(&name),
@@ -100,10 +100,6 @@ fn add_value(
     kernel.tree.add_file(path, 0o444, tree::text(show))
 }
 
-fn numbers(devt: u32) -> String {
-    format!("{}:{}", devt >> 20, devt & 0xf_ffff)
-}
-
 fn bit(value: bool) -> String {
     u8::from(value).to_string()
 }
@@ -114,7 +110,7 @@ type Limit = fn(&sys::queue_limits) -> String;
 const FILES: &[(&str, Value)] = &[
     ("size", |record| record.sectors().to_string()),
     ("ro", |record| bit(gendisk::is_read_only(record.bdev()))),
-    ("dev", |record| numbers(record.devt())),
+    ("dev", |record| record.devt().to_string()),
     // SAFETY: the record keeps the device.
     ("stat", |record| unsafe { part_stat::line(record.bdev()) }),
     // SAFETY: as above.
@@ -131,7 +127,7 @@ const FILES: &[(&str, Value)] = &[
     ("discard_alignment", |record| record.limits().discard_alignment.to_string()),
     ("uevent", |record| {
         let devt = record.devt();
-        let (major, minor) = (devt >> 20, devt & 0xf_ffff);
+        let (major, minor) = (devt.major(), devt.minor());
         format!("MAJOR={major}\nMINOR={minor}\nDEVNAME={}\nDEVTYPE=disk", record.name())
     }),
 ];
@@ -175,7 +171,7 @@ fn partitions(kernel: &'static Kernel) -> String {
     for record in kernel.block.all() {
         let (sectors, devt) = (record.sectors(), record.devt());
         if sectors > 0 && record.flags() & sys::GENHD_FL_HIDDEN == 0 {
-            let (major, minor) = (devt >> 20, devt & 0xf_ffff);
+            let (major, minor) = (devt.major(), devt.minor());
             text += &format!("{major:4}  {minor:7} {:10} {}\n", sectors >> 1, record.name());
         }
     }
@@ -186,7 +182,7 @@ fn diskstats(kernel: &'static Kernel) -> String {
     let mut text = String::new();
     for record in kernel.block.all() {
         let devt = record.devt();
-        let (major, minor) = (devt >> 20, devt & 0xf_ffff);
+        let (major, minor) = (devt.major(), devt.minor());
         // SAFETY: the record keeps the device.
         let stat = unsafe { part_stat::line(record.bdev()) };
         text += &format!("{major:4} {minor:7} {} {stat}\n", record.name());

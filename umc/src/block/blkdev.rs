@@ -22,7 +22,7 @@ use crate::kprintln;
 use crate::mm::PageBuf;
 use crate::printk::Level;
 use crate::wait::WaitQueue;
-use crate::{Errno, Kernel, Result, blk_sysfs, sched, sys};
+use crate::{Devt, Errno, Kernel, Result, blk_sysfs, sched, sys};
 
 /// Why a disk was not deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +57,8 @@ impl std::error::Error for InUse {}
 pub struct DiskInfo {
     /// Its name below `/dev`.
     pub name: String,
-    /// Its number: `major << 20 | minor`.
-    pub devt: u32,
+    /// Its number.
+    pub devt: Devt,
     /// Its size.
     pub sectors: u64,
     /// Is it read-only?
@@ -74,7 +74,7 @@ pub struct DiskInfo {
 #[derive(Default)]
 struct Registry {
     by_name: BTreeMap<String, Arc<DiskRecord>>,
-    by_devt: BTreeMap<u32, Arc<DiskRecord>>,
+    by_devt: BTreeMap<Devt, Arc<DiskRecord>>,
 }
 
 /// Who is told of a disk's new size, by the name of the disk.
@@ -115,7 +115,7 @@ impl State {
     }
 
     /// The live disk with this number.
-    pub(crate) fn by_devt(&self, devt: u32) -> Option<Arc<DiskRecord>> {
+    pub(crate) fn by_devt(&self, devt: Devt) -> Option<Arc<DiskRecord>> {
         self.disks.read().by_devt.get(&devt).cloned()
     }
 
@@ -323,7 +323,7 @@ fn driver_of(record: &DiskRecord) -> String {
     match record.disk() {
         Some(_) => String::new(),
         None => {
-            let major = record.devt() >> 20;
+            let major = record.devt().major();
             record.kernel.block.major_name(major).unwrap_or_else(|| format!("major {major}"))
         }
     }
@@ -364,7 +364,7 @@ pub unsafe extern "C" fn __register_blkdev(
     _probe: Option<unsafe extern "C" fn(sys::dev_t)>,
 ) -> c_int {
     // SAFETY: the caller's contract.
-    let name = unsafe { gendisk::text(name) };
+    let name = unsafe { crate::string::lossy(name) }.into_owned();
     let kernel = Kernel::current();
     if let Err(error) = kernel.block.show_lists(kernel) {
         return error.neg();
@@ -407,7 +407,7 @@ pub unsafe extern "C" fn __register_blkdev(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn unregister_blkdev(major: c_uint, name: *const c_char) {
     // SAFETY: the caller's contract.
-    let name = unsafe { gendisk::text(name) };
+    let name = unsafe { crate::string::lossy(name) }.into_owned();
     let mut majors = Kernel::current().block.majors.lock();
     if majors.get(&major) == Some(&name) {
         majors.remove(&major);

@@ -10,7 +10,7 @@
 //! Beside this module: `blkdev` (who is who), `bdev` (opening), `blk_sysfs` (what is shown).
 
 use std::cell::UnsafeCell;
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::{CString, c_int};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -20,8 +20,8 @@ use crate::blkdev::{self, Disk};
 use crate::mutex::RawMutex;
 use crate::part_stat::{SHARDS, Shard};
 use crate::queue_gate::QueueGate;
-use crate::{Errno, Kernel, Result};
-use crate::{bio_alloc, blk_sysfs, device, kobject, queue_limits, sched, sys};
+use crate::{Devt, Errno, Kernel, Result};
+use crate::{bio_alloc, blk_sysfs, device, kobject, queue_limits, sched, string, sys};
 
 pub(crate) mod calls;
 
@@ -177,8 +177,7 @@ impl DiskRecord {
         }
         // SAFETY: an array of the record, written before the disk was added.
         let name = unsafe { (&raw const (*self.gendisk()).disk_name).read() };
-        let bytes: Vec<u8> = name.iter().map(|c| *c as u8).take_while(|byte| *byte != 0).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        string::lossy_chars(&name)
     }
 
     /// Its name in sysfs.
@@ -197,9 +196,9 @@ impl DiskRecord {
     }
 
     /// The device number.
-    pub(crate) fn devt(&self) -> u32 {
+    pub(crate) fn devt(&self) -> Devt {
         // SAFETY: set before the disk was added.
-        unsafe { (*self.bdev()).bd_dev }
+        Devt::from_raw(unsafe { (*self.bdev()).bd_dev })
     }
 
     pub(crate) fn sectors(&self) -> u64 {
@@ -244,7 +243,7 @@ impl DiskRecord {
         });
         // SAFETY: nobody but the owner has the disk yet. The name lives as long as the record.
         unsafe {
-            (*bdev).bd_dev = (*disk).major as u32 * (1 << 20) + (*disk).first_minor as u32;
+            (*bdev).bd_dev = Devt::new((*disk).major as u32, (*disk).first_minor as u32).raw();
             (*bdev).bd_device.devt = (*bdev).bd_dev;
             (*self.inode()).i_rdev = (*bdev).bd_dev;
             if !(*disk).fops.is_null() && (*(*disk).fops).submit_bio.is_some() {
@@ -286,7 +285,7 @@ impl DiskRecord {
                 return Ok(());
             }
             let (first, count) = ((*disk).first_minor, (*disk).minors);
-            if count <= 0 || first < 0 || first.saturating_add(count) > 1 << 20 {
+            if count <= 0 || first < 0 || first.saturating_add(count) > Devt::MINORS as c_int {
                 return Err(Errno::EINVAL);
             }
             (*disk).minors = count.min(sys::DISK_MAX_PARTS as c_int);
@@ -418,11 +417,6 @@ pub(crate) fn unlock_mutex(mutex: *mut sys::mutex) {
     raw(mutex).unlock(sched::current_task());
 }
 
-/// The name of the running task.
-pub(crate) fn comm() -> String {
-    sched::current_task().comm()
-}
-
 /// The name of a device, for messages.
 pub(crate) fn bdev_name(bdev: *mut sys::block_device) -> String {
     DiskRecord::of_bdev(bdev).name()
@@ -477,13 +471,4 @@ fn report_dead(record: &DiskRecord, surprise: bool) {
             mark_dead(bdev, surprise);
         }
     }
-}
-
-/// The name of a C string, or nothing for NULL.
-pub(crate) unsafe fn text(at: *const std::ffi::c_char) -> String {
-    if at.is_null() {
-        return String::new();
-    }
-    // SAFETY: the caller's contract: a C string.
-    unsafe { CStr::from_ptr(at) }.to_string_lossy().into_owned()
 }

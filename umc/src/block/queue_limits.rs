@@ -363,7 +363,7 @@ pub unsafe extern "C" fn queue_limits_stack_bdev(
     // SAFETY: `t` is valid, and `below` are limits of an open device.
     if unsafe { blk_stack_limits(t, below, start + offset) } != 0 {
         // SAFETY: `pfx` is a C string.
-        let pfx = unsafe { std::ffi::CStr::from_ptr(pfx) }.to_string_lossy();
+        let pfx = unsafe { crate::string::lossy(pfx) };
         let name = crate::gendisk::bdev_name(bdev);
         kprintln!(Level::Notice, "{pfx}: Warning: Device {name} is misaligned");
     }

@@ -132,7 +132,7 @@ fn report_beyond_end(
         return;
     }
     let name = gendisk::bdev_name(bdev);
-    let comm = gendisk::comm();
+    let comm = crate::sched::current_task().comm();
     kprintln!(
         Level::Info,
         "{comm}: attempt to access beyond end of device {name}: rw={opf}, sector={sector}, \

@@ -41,7 +41,7 @@ unsafe fn node_of(dentry: *const sys::dentry) -> Result<Arc<Node>> {
 
 /// # Safety
 /// `text` is a C string.
-unsafe fn text<'a>(text: *const c_char) -> Result<&'a str> {
+unsafe fn utf8<'a>(text: *const c_char) -> Result<&'a str> {
     // SAFETY: the caller's contract.
     unsafe { CStr::from_ptr(text) }.to_str().map_err(|_| Errno::EINVAL)
 }
@@ -60,7 +60,7 @@ unsafe fn create(
     // SAFETY: `parent` is NULL, an error pointer or live.
     let made = unsafe { node_of(parent) }.and_then(|dir| {
         // SAFETY: `name` is a C string.
-        let name = unsafe { text(name) }?;
+        let name = unsafe { utf8(name) }?;
         dir.create(name, mode, data, OnRemoval::Keep, body).inspect_err(|error| {
             let text = format!("debugfs: cannot add {}/{name}: {error}", dir.path());
             kprintln!(Level::Err, "{text}");
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn debugfs_create_symlink(
     dest: *const c_char,
 ) -> *mut sys::dentry {
     // SAFETY: `dest` is a C string.
-    let dest = match unsafe { text(dest) } {
+    let dest = match unsafe { utf8(dest) } {
         Ok(dest) => dest.to_owned(),
         Err(error) => return err_ptr(error),
     };
@@ -208,7 +208,7 @@ pub unsafe extern "C" fn debugfs_lookup(
     // SAFETY: `parent` is NULL, an error pointer or a live dentry.
     let found = unsafe { node_of(parent) }
         // SAFETY: `name` is a C string.
-        .and_then(|dir| dir.child(unsafe { text(name) }?).ok_or(Errno::ENOENT));
+        .and_then(|dir| dir.child(unsafe { utf8(name) }?).ok_or(Errno::ENOENT));
     found.map_or(std::ptr::null_mut(), |node| Arc::into_raw(node).cast_mut().cast())
 }
 
@@ -250,7 +250,7 @@ pub unsafe extern "C" fn debugfs_rename(
         return err_ptr(Errno::EINVAL);
     }
     // SAFETY: `new_name` is a C string.
-    let renamed = unsafe { text(new_name) }
+    let renamed = unsafe { utf8(new_name) }
         // SAFETY: as above.
         .and_then(|name| unsafe { Node::from_handle(old_dentry) }.rename(name));
     match renamed {
@@ -275,7 +275,7 @@ pub unsafe extern "C" fn umc_debugfs_change_name(
         return 0;
     }
     // SAFETY: `name` is a C string.
-    let name = unsafe { text(name) };
+    let name = unsafe { utf8(name) };
     // SAFETY: neither NULL nor an error pointer, so `dentry` is live.
     to_ret(name.and_then(|name| unsafe { Node::from_handle(dentry) }.rename(name)))
 }

@@ -7,7 +7,7 @@
 //! `/sys/devices/virtual/CLASS`, with a link from `/sys/class/CLASS`.
 //! Used by DRBD for: nothing directly; a disk contains one.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{c_char, c_int};
 
 use crate::errno::{err_ptr, to_ret};
 use crate::kobject::{self, kobject_get, kobject_put};
@@ -151,7 +151,7 @@ unsafe fn class_name(dev: *const sys::device) -> Option<String> {
     // SAFETY: the caller's contract.
     let class = unsafe { (*dev).class.as_ref() }?;
     // SAFETY: as above.
-    Some(unsafe { CStr::from_ptr(class.name) }.to_string_lossy().into_owned())
+    Some(unsafe { crate::string::lossy(class.name) }.into_owned())
 }
 
 /// # Safety
@@ -319,7 +319,7 @@ pub unsafe extern "C" fn device_remove_file(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn class_register(class: *const sys::class) -> c_int {
     // SAFETY: the caller's contract.
-    let name = unsafe { CStr::from_ptr((*class).name) }.to_string_lossy();
+    let name = unsafe { crate::string::lossy((*class).name) };
     to_ret(Kernel::current().tree.add_dir(&format!("/sys/class/{name}"), 0o755))
 }
 
@@ -333,8 +333,7 @@ pub unsafe extern "C" fn class_register(class: *const sys::class) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn class_unregister(class: *const sys::class) {
     // SAFETY: the caller's contract.
-    let (name, release) =
-        unsafe { (CStr::from_ptr((*class).name).to_string_lossy(), (*class).class_release) };
+    let (name, release) = unsafe { (crate::string::lossy((*class).name), (*class).class_release) };
     let _ = Kernel::current().tree.remove(&format!("/sys/class/{name}"));
     if let Some(release) = release {
         // SAFETY: the class's own function; nobody uses the class any more.

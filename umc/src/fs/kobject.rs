@@ -92,7 +92,7 @@ pub(crate) unsafe fn name_of(kobj: *const sys::kobject) -> String {
         return "(null)".to_owned();
     }
     // SAFETY: names are C strings.
-    unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+    unsafe { crate::string::lossy(name) }.into_owned()
 }
 
 /// The path below `/sys`, from the names of the object and its parents.
@@ -410,7 +410,7 @@ pub unsafe extern "C" fn kobject_uevent_env(
     // SAFETY: the array ends with NULL.
     while !at.is_null() && !unsafe { *at }.is_null() {
         // SAFETY: each entry is a C string.
-        event.env.push(unsafe { CStr::from_ptr(*at) }.to_string_lossy().into_owned());
+        event.env.push(unsafe { crate::string::lossy(*at) }.into_owned());
         at = at.wrapping_add(1);
     }
     let kernel = Kernel::current();

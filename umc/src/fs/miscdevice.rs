@@ -42,7 +42,7 @@ pub unsafe extern "C" fn misc_register(misc: *mut sys::miscdevice) -> c_int {
     });
     to_ret(made.map(|node| {
         // SAFETY: an inode lives as long as its node; nobody opens by number.
-        unsafe { (*node.inode()).i_rdev = 10 << 20 | (minor as u32 & 0xf_ffff) };
+        unsafe { (*node.inode()).i_rdev = crate::Devt::new(sys::MISC_MAJOR, minor as u32).raw() };
     }))
 }
 

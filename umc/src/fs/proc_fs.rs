@@ -257,7 +257,7 @@ pub unsafe extern "C" fn proc_symlink(
     dest: *const c_char,
 ) -> *mut sys::proc_dir_entry {
     // SAFETY: `dest` is a C string.
-    let dest = unsafe { CStr::from_ptr(dest) }.to_string_lossy().into_owned();
+    let dest = unsafe { crate::string::lossy(dest) }.into_owned();
     // SAFETY: `name` is a C string, and `parent` NULL or a live entry.
     unsafe { create(name, 0o777, parent, std::ptr::null_mut(), Body::Symlink(dest)) }
 }

@@ -223,7 +223,7 @@ unsafe fn take(kobj: *mut sys::kobject, attr: *const sys::attribute, group: Opti
 /// `attr` is live with a name.
 unsafe fn path_in(attr: *const sys::attribute, group: Option<&str>) -> String {
     // SAFETY: the caller's contract.
-    let name = unsafe { CStr::from_ptr((*attr).name) }.to_string_lossy();
+    let name = unsafe { crate::string::lossy((*attr).name) };
     match group {
         Some(group) => format!("{group}/{name}"),
         None => name.into_owned(),
@@ -327,7 +327,7 @@ unsafe fn group_name(group: *const sys::attribute_group) -> Option<String> {
     // SAFETY: the caller's contract.
     let name = unsafe { (*group).name };
     // SAFETY: a C string or NULL.
-    (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+    (!name.is_null()).then(|| unsafe { crate::string::lossy(name) }.into_owned())
 }
 
 /// Adds the attributes of a group that are visible, in a directory of its own when it has a name.
@@ -462,7 +462,7 @@ pub unsafe extern "C" fn sysfs_create_link(
     let (from, to) = unsafe { (dir_of(kobj), dir_of(target)) };
     let (Some(from), Some(to)) = (from, to) else { return Errno::ENOENT.neg() };
     // SAFETY: `name` is a C string.
-    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+    let name = unsafe { crate::string::lossy(name) };
     let link = relative(&from.path, &to.path);
     to_ret(from.kernel.tree.add_symlink(&format!("{}/{name}", from.path), &link))
 }
@@ -479,7 +479,7 @@ pub unsafe extern "C" fn sysfs_remove_link(kobj: *mut sys::kobject, name: *const
     // SAFETY: `kobj` is live and stays so through the call.
     if let Some(dir) = unsafe { dir_of(kobj) } {
         // SAFETY: `name` is a C string.
-        let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+        let name = unsafe { crate::string::lossy(name) };
         let _ = dir.kernel.tree.remove(&format!("{}/{name}", dir.path));
     }
 }

@@ -28,6 +28,12 @@ pub(crate) unsafe fn lossy<'a>(s: *const c_char) -> Cow<'a, str> {
     unsafe { CStr::from_ptr(s) }.to_string_lossy()
 }
 
+/// The text in an array, up to its first NUL.
+pub(crate) fn lossy_chars(array: &[c_char]) -> String {
+    let bytes: Vec<u8> = array.iter().map(|c| *c as u8).take_while(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// # Safety
 /// `s` are `len` valid bytes for as long as the result is used.
 pub(crate) unsafe fn lossy_bytes<'a>(s: *const c_char, len: usize) -> Cow<'a, str> {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mte::sim::lock::Mutex;
 
-use crate::{Errno, Result};
+use crate::{Devt, Errno, Result};
 
 mod content;
 #[cfg(test)]
@@ -61,8 +61,8 @@ pub enum Kind {
     File,
     /// A symbolic link whose target has this many bytes.
     Symlink(usize),
-    /// A block device with this `dev_t` of the kernel (`major << 20 | minor`).
-    Block(u32),
+    /// A block device with this number.
+    Block(Devt),
 }
 
 /// What stat(2) wants to know.
@@ -100,7 +100,7 @@ enum Body {
     Dir { parent: u64, children: BTreeMap<String, u64> },
     File(Arc<dyn TreeFile>),
     Symlink(String),
-    Block(u32),
+    Block(Devt),
 }
 
 struct Node {
@@ -149,8 +149,8 @@ pub struct Tree {
 }
 
 /// The number of a block node: `BL`, the major and the minor number, read from the top.
-pub fn block_ino(devt: u32) -> u64 {
-    0x424c_u64 << 48 | u64::from(devt)
+pub fn block_ino(devt: Devt) -> u64 {
+    0x424c_u64 << 48 | u64::from(devt.raw())
 }
 
 fn now() -> u64 {
@@ -232,7 +232,7 @@ impl Tree {
     ///
     /// # Errors
     /// As [`Tree::add_file`].
-    pub fn add_block(&self, path: &str, devt: u32, mode: u16) -> Result<()> {
+    pub fn add_block(&self, path: &str, devt: Devt, mode: u16) -> Result<()> {
         self.add(path, mode, Body::Block(devt)).map(|_| ())
     }
 

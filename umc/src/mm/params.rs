@@ -105,7 +105,7 @@ unsafe fn show(buffer: *mut c_char, text: &[u8]) -> c_int {
 
 /// # Safety
 /// `val` is NULL or a string.
-unsafe fn text<'a>(val: *const c_char) -> Result<&'a [u8]> {
+unsafe fn value_bytes<'a>(val: *const c_char) -> Result<&'a [u8]> {
     if val.is_null() {
         return Err(Errno::EINVAL);
     }
@@ -144,7 +144,7 @@ macro_rules! numbers {
         pub unsafe extern "C" fn $set(val: *const c_char, kp: *const kernel_param) -> c_int {
             let parse: fn(&[u8]) -> Result<$type> = $parse;
             // SAFETY: the caller's contract.
-            unsafe { store(kp, text(val).and_then(parse)) }
+            unsafe { store(kp, value_bytes(val).and_then(parse)) }
         }
 
         /// Writes a parameter and a newline to `buffer`; gives their length.
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn param_set_uint_minmax(
     max: c_uint,
 ) -> c_int {
     // SAFETY: `val` is NULL or a string.
-    let value = unsafe { text(val) }.and_then(unsigned::<u32>);
+    let value = unsafe { value_bytes(val) }.and_then(unsigned::<u32>);
     let value =
         value.and_then(|value| (min..=max).contains(&value).then_some(value).ok_or(Errno::EINVAL));
     // SAFETY: `kp` is valid, and its variable an unsigned int.
@@ -217,7 +217,7 @@ unsafe fn truth(val: *const c_char) -> Result<bool> {
         return Ok(true);
     }
     // SAFETY: the caller's contract.
-    parse_bool(unsafe { text(val) }?)
+    parse_bool(unsafe { value_bytes(val) }?)
 }
 
 /// Sets a `bool` from a yes or no (y, t, 1, on; n, f, 0, off; in either case); -EINVAL for anything
@@ -312,7 +312,7 @@ pub unsafe extern "C" fn param_set_bint(val: *const c_char, kp: *const kernel_pa
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn param_set_charp(val: *const c_char, kp: *const kernel_param) -> c_int {
     // SAFETY: `val` is NULL or a string.
-    let bytes = match unsafe { text(val) } {
+    let bytes = match unsafe { value_bytes(val) } {
         Ok(bytes) if bytes.len() > CHARP_MAX => return Errno::ENOSPC.neg(),
         Ok(bytes) => bytes,
         Err(error) => return error.neg(),
@@ -348,7 +348,7 @@ pub unsafe extern "C" fn param_get_charp(buffer: *mut c_char, kp: *const kernel_
     // SAFETY: `kp` is valid, and its variable a `char *`.
     let string = unsafe { arg::<*const c_char>(kp).read() };
     // SAFETY: the caller's contract; Linux prints a null string this way.
-    unsafe { show(buffer, text(string).unwrap_or(b"(null)")) }
+    unsafe { show(buffer, value_bytes(string).unwrap_or(b"(null)")) }
 }
 
 /// Sets the variable to NULL and frees its string if it is a copy that [`param_set_charp`] made.
@@ -376,7 +376,7 @@ pub unsafe extern "C" fn param_set_copystring(
     kp: *const kernel_param,
 ) -> c_int {
     // SAFETY: `val` is NULL or a string; `kp` is valid, and its `str` describes a buffer.
-    let (bytes, target) = unsafe { (text(val), &*(*kp).__bindgen_anon_1.str_) };
+    let (bytes, target) = unsafe { (value_bytes(val), &*(*kp).__bindgen_anon_1.str_) };
     match bytes {
         Ok(bytes) if bytes.len() < target.maxlen as usize => {
             // SAFETY: the text and its terminator fit; `val` may be the very buffer.
@@ -398,7 +398,7 @@ pub unsafe extern "C" fn param_set_copystring(
 pub unsafe extern "C" fn param_get_string(buffer: *mut c_char, kp: *const kernel_param) -> c_int {
     // SAFETY: `buffer` is writable for a page; `kp` is valid, and the buffer of its `str` holds a
     // string.
-    unsafe { show(buffer, text((*(*kp).__bindgen_anon_1.str_).string).unwrap_or_default()) }
+    unsafe { show(buffer, value_bytes((*(*kp).__bindgen_anon_1.str_).string).unwrap_or_default()) }
 }
 
 const NOARG: c_uint = crate::sys::KERNEL_PARAM_OPS_FL_NOARG as c_uint;

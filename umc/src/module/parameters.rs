@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Parameters: section `__param`, the command line of insmod, and `/sys/module/NAME/parameters`.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
 use super::Error;
 use super::image::Image;
@@ -25,7 +25,7 @@ unsafe impl Sync for Param {}
 impl Param {
     fn name(&self) -> String {
         // SAFETY: the name is a C string inside the image.
-        unsafe { CStr::from_ptr((*self.0).name) }.to_string_lossy().into_owned()
+        unsafe { crate::string::lossy((*self.0).name) }.into_owned()
     }
 
     fn set(&self, value: Option<&str>) -> Result<(), Errno> {

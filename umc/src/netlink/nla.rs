@@ -83,7 +83,7 @@ pub(crate) unsafe fn type_of(nla: *const sys::nlattr) -> u16 {
     unsafe { (*nla).nla_type & TYPE_MASK }
 }
 
-fn text(payload: &[u8]) -> &[u8] {
+fn without_nul(payload: &[u8]) -> &[u8] {
     payload.strip_suffix(b"\0").unwrap_or(payload)
 }
 
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn nla_strscpy(
         return Errno::E2BIG.neg() as isize;
     }
     // SAFETY: `nla` is a whole attribute.
-    let text = text(unsafe { payload(nla) });
+    let text = without_nul(unsafe { payload(nla) });
     let len = text.len().min(dstsize - 1);
     // SAFETY: `dst` has room for `dstsize > len` bytes.
     unsafe { ptr::copy_nonoverlapping(text.as_ptr(), dst.cast(), len) };
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn nla_strscpy(
 #[unsafe(export_name = "umc_nla_strdup")]
 pub unsafe extern "C" fn nla_strdup(nla: *const sys::nlattr, flags: sys::gfp_t) -> *mut c_char {
     // SAFETY: the caller's contract.
-    let text = text(unsafe { payload(nla) });
+    let text = without_nul(unsafe { payload(nla) });
     let copy = crate::slab::alloc(text.len() + 1, flags).cast::<u8>();
     if !copy.is_null() {
         // SAFETY: just allocated with that size.

@@ -5,7 +5,7 @@
 //! thread runs where and when is the host scheduler's decision, and raising priorities would need privileges that an
 //! ordinary process does not have.
 
-use std::ffi::{CStr, c_char, c_int, c_long, c_uint};
+use std::ffi::{c_char, c_int, c_long, c_uint};
 
 use super::{Task, current_task};
 use crate::errno::Errno;
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn __set_task_comm(
     _exec: bool,
 ) {
     // SAFETY: `task` is kept by the caller, and `comm` a string.
-    unsafe { Task::from_sys(task).set_comm(&CStr::from_ptr(comm).to_string_lossy()) }
+    unsafe { Task::from_sys(task).set_comm(&crate::string::lossy(comm)) }
 }
 
 /// Writes the state of a task to the kernel log.

@@ -8,7 +8,7 @@
 //! Not provided: `kthread_exit`, which would have to unwind C frames; `kthread_worker`.
 //! Used by DRBD for: receiver, worker, asender and the submitter threads.
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -230,7 +230,7 @@ pub unsafe extern "C" fn umc_kthread_create(
 ) -> *mut sys::task_struct {
     let kernel = sched::current_kernel();
     // SAFETY: `name` is a string.
-    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+    let name = unsafe { crate::string::lossy(name) };
     let func = threadfn.expect("kthread_create needs a function");
     match create(kernel, &name, Main::C(func, data)) {
         // The thread's own reference keeps the task for the caller until it ends, as on Linux.

@@ -11,7 +11,7 @@
 pub(crate) mod abi;
 
 use std::cell::UnsafeCell;
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -193,7 +193,7 @@ impl RawMutex {
             return format!("{self:p}");
         }
         // SAFETY: `__mutex_init` and DEFINE_MUTEX set it to a literal of the module, which is loaded.
-        unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+        unsafe { crate::string::lossy(name) }.into_owned()
     }
 }
 

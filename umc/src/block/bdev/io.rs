@@ -15,7 +15,7 @@ use crate::mm::{PageBuf, gfp};
 use crate::plug::Plug;
 use crate::submit::submit_bio;
 use crate::wait::WaitQueue;
-use crate::{Errno, Kernel, Result, bio, kthread, sched, sys};
+use crate::{Devt, Errno, Kernel, Result, bio, kthread, sched, sys};
 
 /// Bytes of one bio with data: 256 pages, as direct I/O of Linux makes them.
 const BIO_BYTES_MAX: usize = 1 << 20;
@@ -124,7 +124,7 @@ pub type Done = Box<dyn FnOnce(Result<IoDone>) + Send>;
 /// `ENXIO` when there is no such device, `EBUSY` when somebody else claims it, or what the driver's `open` returned.
 pub fn open(
     kernel: &'static Kernel,
-    devt: u32,
+    devt: Devt,
     write: bool,
     exclusive: Option<&str>,
 ) -> Result<Bdev> {
@@ -144,7 +144,7 @@ pub fn open(
             Some(_) => Arc::as_ptr(&inner).cast_mut().cast::<c_void>(),
             None => std::ptr::null_mut(),
         };
-        let name = exclusive.map_or_else(gendisk::comm, str::to_owned);
+        let name = exclusive.map_or_else(|| sched::current_task().comm(), str::to_owned);
         let open = Open::new(record, mode, holder, std::ptr::null(), &name)?;
         *inner.open.lock() = Some(open);
         Ok(Bdev(inner))
@@ -170,7 +170,7 @@ impl Bdev {
     }
 
     /// The device's number.
-    pub fn devt(&self) -> u32 {
+    pub fn devt(&self) -> Devt {
         self.record().devt()
     }
 

@@ -7,13 +7,13 @@
 use crate::kprintln;
 use crate::printk::Level;
 use crate::tree::{Attr, Kind};
-use crate::{Errno, Kernel, Result};
+use crate::{Devt, Errno, Kernel, Result};
 
 /// Links that are followed at most.
 const LINKS_MAX: u32 = 40;
 
 /// The number of the disk that a path names. May sleep.
-pub(super) fn look_up(kernel: &'static Kernel, path: &str) -> Result<u32> {
+pub(super) fn look_up(kernel: &'static Kernel, path: &str) -> Result<Devt> {
     let inside = walk(kernel, path)?;
     let error = match kernel.tree.resolve(&inside) {
         Ok(Attr { kind: Kind::Block(devt), .. }) => return Ok(devt),

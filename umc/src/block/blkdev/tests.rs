@@ -157,7 +157,7 @@ fn a_disk_appears_and_goes_away() {
     assert_eq!(del_disk(kernel, "a").unwrap_err().holder, "");
     // Name and number are free again.
     add_disk(kernel, "a", RamDisk::new(8), able(8)).unwrap();
-    assert_eq!(disks(kernel)[0].devt, 259 << 20);
+    assert_eq!(disks(kernel)[0].devt, crate::Devt::new(259, 0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Files that show and store a variable of the driver.
 
-use std::ffi::{CStr, c_char, c_ulong};
+use std::ffi::{c_char, c_ulong};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -206,7 +206,7 @@ pub unsafe extern "C" fn debugfs_create_str(
             return "\n".to_owned();
         }
         // SAFETY: not NULL, so it is a C string at this read.
-        format!("{}\n", unsafe { CStr::from_ptr(text) }.to_string_lossy())
+        format!("{}\n", unsafe { crate::string::lossy(text) })
     };
     // SAFETY: `name` is a C string, `parent` NULL, an error pointer or live; `value` stays valid
     // until the removal.

@@ -225,7 +225,7 @@ unsafe fn names(dentry: *const sys::dentry, ext: &[u8]) -> String {
 ///
 /// # Safety
 /// `ptr` is what the letters say.
-unsafe fn text(ptr: *const c_void, ext: &[u8], width: c_int) -> String {
+unsafe fn shown(ptr: *const c_void, ext: &[u8], width: c_int) -> String {
     let kind = ext.first().copied().unwrap_or(0);
     match kind {
         b'e' => {
@@ -319,7 +319,7 @@ pub unsafe extern "C" fn umc_format_pointer(
     // SAFETY: `ext` are `ext_len` letters of the format, which lives through the call.
     let ext = unsafe { std::slice::from_raw_parts(ext.cast::<u8>(), ext_len) };
     // SAFETY: `ptr` is what the letters of `ext` say.
-    let text = unsafe { text(ptr, ext, width) };
+    let text = unsafe { shown(ptr, ext, width) };
     // A width is a count of bytes or bits there.
     let width = if matches!(ext.first(), Some(b'h' | b'b' | b'E')) { -1 } else { width };
     // SAFETY: the caller's contract; the text lives through the call.

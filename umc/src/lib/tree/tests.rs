@@ -60,7 +60,7 @@ fn a_text_is_made_anew_for_a_read_from_its_start() {
 #[test]
 fn block_numbers_tell_the_device() {
     let tree = Tree::default();
-    let devt = 147 << 20 | 3;
+    let devt = crate::Devt::new(147, 3);
     tree.add_block("/dev/drbd3", devt, 0o660).unwrap();
     tree.add_block("/dev/drbd/by-res/r0", devt, 0o660).unwrap();
     let attr = tree.resolve("/dev/drbd3").unwrap();

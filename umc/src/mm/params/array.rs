@@ -3,7 +3,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 
-use super::text;
+use super::value_bytes;
 use crate::errno::{Errno, Result, to_ret};
 use crate::mm::PAGE_SIZE;
 use crate::sys::{kernel_param, kernel_param_ops, kparam_array};
@@ -39,7 +39,7 @@ fn set(value: &[u8], kp: &kernel_param, array: &kparam_array) -> Result<()> {
 
 unsafe extern "C" fn param_array_set(val: *const c_char, kp: *const kernel_param) -> c_int {
     // SAFETY: the contract of `kernel_param_ops::set`: a string or NULL, and a valid parameter that is an array.
-    let (value, kp) = unsafe { (text(val), &*kp) };
+    let (value, kp) = unsafe { (value_bytes(val), &*kp) };
     // SAFETY: as above.
     let array = unsafe { &*kp.__bindgen_anon_1.arr };
     to_ret(value.and_then(|value| set(value, kp, array)))

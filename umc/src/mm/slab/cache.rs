@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Caches of objects of one size.
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn __kmem_cache_create_args(
     // SAFETY: `args` is NULL or valid.
     let args = unsafe { args.as_ref() };
     // SAFETY: `name` is a string.
-    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
+    let name = unsafe { crate::string::lossy(name) }.into_owned();
     let size = object_size as usize;
     if size == 0 {
         return ptr::null_mut();
