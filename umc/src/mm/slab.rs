@@ -8,7 +8,7 @@
 //!
 //! Differs from Linux: an object is an allocation of the host's malloc, so that sanitizers and valgrind see each overrun,
 //! leak and use after free of a driver; but whole pages are pages, and some of a power-of-two size are kept for the next
-//! ([`aligned`], not under valgrind). A constructor runs on each allocation. An object of a cache that is given back
+//! (`aligned`, not under valgrind). A constructor runs on each allocation. An object of a cache that is given back
 //! with kfree() counts as live when its cache is destroyed.
 //!
 //! Used by DRBD for: everything it allocates; `drbd_req`, `drbd_ee`, `drbd_bm`, `drbd_al`.

@@ -5,7 +5,7 @@
 //! Guarantees kept: one dump at a time per client (-EBUSY); `done` is called exactly once, also when the client goes
 //! or the family is unregistered; the module of the family stays loaded meanwhile; the last part ends with NLMSG_DONE
 //! and the last return value.
-//! Differs from Linux: a part has room for [`PART_LEN`] bytes, whatever the client's buffer.
+//! Differs from Linux: a part has room for `PART_LEN` bytes, whatever the client's buffer.
 //! Used by DRBD for: `status`, `show` and `events2` (state kept in `cb->args`).
 
 use std::ffi::c_int;

@@ -350,7 +350,7 @@ pub unsafe extern "C" fn cpu_clock(_cpu: c_int) -> u64 {
     current_kernel().ops.now_ns()
 }
 
-/// Nanoseconds of the monotonic clock; the time that the host is suspended is not taken off.
+/// Nanoseconds of the monotonic clock: no hypervisor's time is taken off it.
 ///
 /// # Safety
 /// None beyond a task on the calling thread.

@@ -61,8 +61,8 @@ pub unsafe extern "C" fn synchronize_rcu() {
     synchronize(current_kernel());
 }
 
-/// Calls `func` with `head` on a thread of the kernel once every reader of now is done. Nobody is
-/// stopped for it.
+/// Calls `func` with `head` on a thread of the kernel once every reader of now is done, in the order
+/// of the calls.
 ///
 /// # Safety
 /// `head` belongs to the callback from here on; `func` may be called with it once.
