@@ -19,11 +19,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use umc::{Config, Kernel, sched};
 use umc_protocol::node::{self as layout, NodeRecord};
 
-use crate::args::Args;
 use crate::control::Control;
 use crate::log::Log;
 use crate::node::{Node, StopFd};
 use crate::udev::Udev;
+use umc_protocol::umcd_args::Args;
 
 /// How long a lock that another has is waited for, and how often it is tried.
 const LOCK_NS_MAX: u64 = 2_000_000_000;

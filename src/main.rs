@@ -8,7 +8,6 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 
-mod args;
 mod client;
 mod command;
 mod control;
@@ -26,9 +25,10 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use umc_protocol::umcd_args::Args;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = Args::parse();
     let log = log::Log::new();
     let writer = log.clone();
     tracing_subscriber::fmt()

@@ -10,13 +10,7 @@ use cluster::{Cluster, Layout, Start, text};
 
 /// Opens each `PATH FLAGS` on a node, and says how each went: `ok`, or the name of the error.
 fn opens(cluster: &Cluster, node: &str, what: &[(&str, &str)]) -> Vec<String> {
-    let script = "import os,sys,errno
-for path, flags in zip(sys.argv[1::2], sys.argv[2::2]):
-    flags = eval(flags, vars(os))
-    try:
-        os.close(os.open(path, flags)); print('ok')
-    except OSError as e:
-        print(errno.errorcode[e.errno])";
+    let script = include_str!("fixtures/exclusive/opens.py");
     let mut command = vec!["python3", "-c", script];
     command.extend(what.iter().flat_map(|(path, flags)| [*path, *flags]));
     let output = cluster.on(node, &command);
@@ -82,24 +76,7 @@ fn what_drbd_holds_is_held() {
 #[test]
 fn a_close_is_seen_by_the_next_command() {
     let cluster = Cluster::in_sync("x-close", Layout::default());
-    let script = "import os,subprocess,sys,errno
-def secondary():
-    return subprocess.run(['drbdsetup', 'secondary', '0'], capture_output=True).returncode
-for round in range(30):
-    fd = os.open('/dev/drbd0', os.O_RDWR|os.O_EXCL)
-    os.pwrite(fd, b'x' * 4096, 0)
-    try:
-        os.open('/dev/drbd0', os.O_RDWR|os.O_EXCL)
-        sys.exit('a second claim was granted')
-    except OSError as e:
-        assert e.errno == errno.EBUSY, e
-    if round % 10 == 0:
-        assert secondary() == 11, 'demoted while it is open'
-    os.close(fd)
-    code = secondary()
-    assert code == 0, f'round {round}: secondary: {code}'
-    assert subprocess.run(['drbdsetup', 'primary', '0']).returncode == 0
-";
+    let script = include_str!("fixtures/exclusive/close_is_seen.py");
     let output = cluster.on(cluster.a(), &["python3", "-c", script]);
     assert!(output.status.success(), "{}", text(&output));
     cluster.down();
@@ -145,15 +122,7 @@ fn a_mount_is_a_claim() {
         cluster.adm(node, &["primary", "r0"]);
     }
     // And in the way in which newer programs mount.
-    let script = "import ctypes, os, sys
-libc = ctypes.CDLL(None, use_errno=True)
-fs = libc.fsopen(b'ext4', 0)
-assert libc.fsconfig(fs, 1, b'source', b'/dev/low0', 0) == -1 and ctypes.get_errno() == 16, 'DRBD has it'
-assert libc.fsconfig(fs, 1, b'source', b'/dev/drbd0', 0) == 0, os.strerror(ctypes.get_errno())
-assert libc.fsconfig(fs, 6, None, None, 0) == 0, os.strerror(ctypes.get_errno())
-mount = libc.fsmount(fs, 0, 0)
-assert libc.move_mount(mount, b'', -100, sys.argv[1].encode(), 4) == 0, os.strerror(ctypes.get_errno())
-assert open(sys.argv[1] + '/file').read() == 'hello\\n'";
+    let script = include_str!("fixtures/exclusive/mount_api.py");
     done(&cluster, node, &["python3", "-c", script, two]);
     refused(&cluster, node, &["mount", "/dev/drbd0", one], "/dev/drbd0 already mounted");
     done(&cluster, node, &["umount", two]);

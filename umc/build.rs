@@ -128,7 +128,7 @@ fn main() {
         .clang_args(["-include", "linux/kconfig.h", "-include", "linux/compiler_types.h"])
         .clang_arg("-Wno-everything")
         .use_core()
-        .layout_tests(false)
+        .layout_tests(true)
         .generate_comments(false)
         .prepend_enum_name(false);
     let types = builder.clone().derive_default(true).ignore_functions().generate();

@@ -13,11 +13,11 @@ use core::ptr;
 use libc::{AT_FDCWD, mode_t};
 
 use crate::paths::{open_flags, open_way};
-use crate::programs::acts_on_the_kernel;
 use crate::raw;
 use crate::real::{self, fail, keeping_errno};
 use crate::redirect::{Redirect, Room, Way};
 use crate::root::{self, Root};
+use umc_protocol::programs::acts_on_the_kernel;
 
 type Argv = *const *const c_char;
 

@@ -6,8 +6,42 @@ use crate::size;
 /// Handlers whose config is the path of an image, at once.
 const OF_IMAGES: [&str; 2] = ["file", "qcow"];
 
+/// What `--disk` means: `NAME=HANDLER/CONFIG[,size=N]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskSpec {
+    /// Its name below `/dev`.
+    pub name: String,
+    /// `HANDLER/CONFIG`.
+    pub spec: String,
+    /// In bytes; without it, the image has one.
+    pub size: Option<u64>,
+}
+
+impl DiskSpec {
+    /// From the name and `HANDLER/CONFIG[,size=N]`.
+    ///
+    /// # Errors
+    /// What is wrong, and as it would be right.
+    pub fn new(name: &str, rest: &str) -> Result<DiskSpec, String> {
+        check_name(name)?;
+        let (spec, size) = parse(rest)?;
+        Ok(DiskSpec { name: name.into(), spec, size })
+    }
+}
+
+impl std::str::FromStr for DiskSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DiskSpec, String> {
+        let (name, rest) = text.split_once('=').ok_or(
+            "expected NAME=HANDLER/CONFIG, for example r0=ram/,size=1G or r0=file//srv/r0.img",
+        )?;
+        DiskSpec::new(name, rest)
+    }
+}
+
 /// Takes the size off the end: what a handler is told, and the size in bytes if there is one.
-pub fn parse(text: &str) -> Result<(String, Option<u64>), String> {
+fn parse(text: &str) -> Result<(String, Option<u64>), String> {
     let (spec, size) = match text.rsplit_once(",size=") {
         Some((spec, size)) => (spec, Some(parse_size(spec, size)?)),
         None => (text, None),
@@ -42,7 +76,7 @@ fn parse_size(spec: &str, size: &str) -> Result<u64, String> {
 }
 
 /// Refuses the mistakes that are likely in the name of a disk; whether it fits is the node's to say.
-pub fn check_name(name: &str) -> Result<(), String> {
+fn check_name(name: &str) -> Result<(), String> {
     match name.strip_prefix("/dev/") {
         Some(rest) => Err(format!("A disk is named without its directory: {rest}, not {name}.")),
         None if name.is_empty() => Err("The disk's name is missing.".into()),

@@ -11,6 +11,9 @@
 //!   with one [`control::Reply`], `dmesg` with several. `umc` speaks this.
 //!
 //! A client is judged by the kernel's SO_PEERCRED of its connection.
+//!
+//! Here is also what two of them have to read in the same way: what a disk is in words ([`disk`]), which programs `umc`
+//! acts for ([`programs`]), and command lines that have a manual page.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 
@@ -18,7 +21,13 @@ pub mod address;
 pub mod control;
 pub mod disk;
 pub mod node;
+pub mod programs;
+#[cfg(feature = "command-lines")]
+pub mod sim_args;
 pub mod size;
+pub mod systemctl;
+#[cfg(feature = "command-lines")]
+pub mod umcd_args;
 
 /// First record of a generic netlink client.
 pub const HELLO_GENL: [u8; 8] = *b"UMCgenl\0";

@@ -5,7 +5,6 @@
 //! its own ([`sweep`]): kernels are never freed, and a crash of the driver is a result.
 #![allow(clippy::disallowed_methods)] // the host's clock is for the figures only
 
-mod args;
 mod disk;
 mod drbd;
 mod load;
@@ -20,9 +19,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-pub use args::Args;
 use run::Detail;
 use scenario::Scenario;
+pub use umc_protocol::sim_args::Args;
 
 /// What a driver has freed is overwritten with this: who uses it still, is found by what he does with it.
 const FREED: u8 = 0x6b;

@@ -4,7 +4,8 @@
 use anyhow::{Result, anyhow, bail};
 use clap::Subcommand;
 use umc_protocol::control::{Disk, Request};
-use umc_protocol::{disk, size};
+use umc_protocol::disk::DiskSpec;
+use umc_protocol::size;
 
 use crate::client::Client;
 use crate::nodes;
@@ -58,8 +59,8 @@ impl DiskCommand {
         let client = Client::connect(&nodes::pick(self.node(node)?)?)?;
         match self {
             DiskCommand::Add { name, spec } => {
-                disk::check_name(&name).map_err(|text| anyhow!(text))?;
-                let (spec, size) = disk::parse(&spec).map_err(|text| anyhow!(text))?;
+                let DiskSpec { name, spec, size } =
+                    DiskSpec::new(&name, &spec).map_err(|text| anyhow!(text))?;
                 client.request::<Disk>(&Request::DiskAdd { name, spec, size }).map(drop)
             }
             DiskCommand::Resize { name, size } => {

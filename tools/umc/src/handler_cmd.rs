@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::redirect::CannotRun;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 
@@ -40,8 +41,7 @@ impl HandlerCommand {
         if volatile {
             command.arg("--volatile");
         }
-        let error = command.arg(file).arg(config).exec();
-        Err(error)
-            .with_context(|| format!("Cannot run {}. It is built with umc", checker.display()))
+        let cause = command.arg(file).arg(config).exec();
+        Err(CannotRun { program: checker, cause, next: "It is built with umc" }.into())
     }
 }

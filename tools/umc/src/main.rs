@@ -5,9 +5,6 @@
 //! [`build_cmd`], [`manual`] and [`complete`] need none. Called by the name of one of kmod's programs, or of one that ends a machine
 //! ([`power_cmd`]), `umc` acts as that.
 
-#[path = "../../../src/args.rs"]
-#[allow(dead_code, reason = "only its words are used here, for umcd's manual page")]
-mod args;
 mod build_cmd;
 mod client;
 mod complete;
@@ -21,15 +18,8 @@ mod nodes;
 mod on_node;
 mod power_cmd;
 mod process;
-#[path = "../../preload/src/programs.rs"]
-mod programs;
 mod redirect;
-#[path = "../../sim/src/args.rs"]
-#[allow(dead_code, reason = "only its words are used here, for its manual page")]
-mod sim_args;
 mod start;
-#[path = "../../preload/src/systemctl.rs"]
-mod systemctl;
 
 use std::env;
 use std::ffi::OsString;
@@ -42,6 +32,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use on_node::{AnyNode, OnNode};
+use redirect::CannotRun;
 
 /// Run unmodified Linux kernel block drivers in ordinary processes.
 ///
@@ -195,8 +186,8 @@ impl Command {
 /// Becomes `umc-sim`.
 fn sim(arguments: &[OsString]) -> Result<()> {
     let program = redirect::beside("umc-sim")?;
-    let error = std::process::Command::new(&program).args(arguments).exec();
-    Err(error).with_context(|| format!("Cannot run {}", program.display()))
+    let cause = std::process::Command::new(&program).args(arguments).exec();
+    Err(CannotRun { program, cause, next: "" }.into())
 }
 
 fn main() -> ExitCode {
@@ -222,13 +213,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// A shell's numbers for a command that `umc run` cannot run, 1 for everything else.
+/// A shell's numbers for a program that cannot be run, 1 for everything else.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    let failed_exec = error.to_string().starts_with("Cannot run ");
-    match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
-        Some(ErrorKind::NotFound) if failed_exec => 127,
-        Some(_) if failed_exec => 126,
-        _ => 1,
+    match error.downcast_ref::<CannotRun>() {
+        Some(cannot) if cannot.cause.kind() == ErrorKind::NotFound => 127,
+        Some(_) => 126,
+        None => 1,
     }
 }
 

@@ -8,7 +8,9 @@ use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_mangen::Man;
 
-use crate::{Cli, args, sim_args};
+use umc_protocol::{sim_args, umcd_args};
+
+use crate::Cli;
 
 /// The page of the redirector, which has no command line to make one of.
 const PRELOAD: &str = include_str!("umc-preload.7");
@@ -36,7 +38,7 @@ pub fn write(dir: &Path) -> Result<()> {
 
 /// The command line of umcd, without the name of the host that the page is written on.
 fn umcd() -> clap::Command {
-    args::Args::command().name("umcd").mut_arg("name", |name| {
+    umcd_args::Args::command().name("umcd").mut_arg("name", |name| {
         let help =
             format!("{} [default: the host's]", name.get_help().cloned().unwrap_or_default());
         name.hide_default_value(true).help(help)

@@ -13,7 +13,7 @@ use umc_protocol::node::NodeRecord;
 
 use crate::nodes;
 use crate::process::Process;
-use crate::systemctl::{self, Ending};
+use umc_protocol::systemctl::{self, Ending};
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `umc run` and `umc env`: programs that see a node.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fmt, io};
 
 use anyhow::{Context, Result, bail};
 use umc_protocol::node::{HELPER_OF, NodeRecord};
 
 use crate::netns::NetNs;
-use crate::programs;
 
 const ROOT: &str = "UMC_FS_ROOT";
 const PRELOAD: &str = "LD_PRELOAD";
@@ -78,9 +77,33 @@ pub fn leave(command: &mut Command) {
 fn program(command: &[OsString]) -> Result<PathBuf> {
     let [program, arguments @ ..] = command else { bail!("There is no command to run.") };
     let mut arguments = arguments.iter().map(|argument| argument.as_bytes());
-    match programs::acts_on_the_kernel(program.as_bytes(), &mut arguments) {
+    match umc_protocol::programs::acts_on_the_kernel(program.as_bytes(), &mut arguments) {
         true => env::current_exe().context("Cannot find out where umc itself is"),
         false => Ok(program.into()),
+    }
+}
+
+/// A program that was to take this one's place and did not.
+#[derive(Debug)]
+pub struct CannotRun {
+    /// What was to run.
+    pub program: PathBuf,
+    /// What the host said.
+    pub cause: io::Error,
+    /// The next step, as a sentence; or empty.
+    pub next: &'static str,
+}
+
+impl fmt::Display for CannotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cannot run {}", self.program.display())?;
+        if self.next.is_empty() { Ok(()) } else { write!(f, ". {}", self.next) }
+    }
+}
+
+impl std::error::Error for CannotRun {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.cause)
     }
 }
 
@@ -92,13 +115,13 @@ pub fn run(node: &NodeRecord, command: &[OsString]) -> Result<std::convert::Infa
             format!("Cannot enter the network namespace of node {}. Run umc as root", node.name)
         })?;
     }
-    let error = Command::new(&program)
+    let cause = Command::new(&program)
         .arg0(&command[0])
         .args(&command[1..])
         .env(ROOT, &node.root)
         .env(PRELOAD, preload()?)
         .exec();
-    Err(error).with_context(|| format!("Cannot run {}", program.display()))
+    Err(CannotRun { program, cause, next: "" }.into())
 }
 
 /// `umc env`: the same as shell exports.

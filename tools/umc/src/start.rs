@@ -17,6 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use umc_protocol::control::{Request, Status};
+use umc_protocol::disk::DiskSpec;
 use umc_protocol::node::{self, NodeRecord};
 
 use crate::client::{Client, Refusal};
@@ -72,11 +73,7 @@ pub struct Start {
 
 /// What umcd would refuse is refused before there is one.
 fn disk(text: &str) -> Result<String, String> {
-    let Some((name, spec)) = text.split_once('=') else {
-        return Err("not NAME=HANDLER/CONFIG, for example r0=file//srv/r0.img".into());
-    };
-    umc_protocol::disk::check_name(name)?;
-    umc_protocol::disk::parse(spec).map(|_| text.into())
+    text.parse::<DiskSpec>().map(|_| text.into())
 }
 
 impl Start {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What of `systemctl` ends a machine.
 //!
-//! The redirector takes such a call away from the host and `umc` acts on it: both are built with this
-//! file, so that they agree.
+//! The redirector takes such a call away from the host, and `umc` acts on it.
 
 /// How it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

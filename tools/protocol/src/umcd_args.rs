@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::disk::DiskSpec;
+
 /// One emulated kernel that runs unmodified Linux block drivers: a node.
 ///
 /// Runs in the foreground and logs to standard error; when that cannot be written it goes on, and umc dmesg says what is
@@ -14,7 +16,7 @@ use clap::Parser;
 /// reset or switched off from inside, by /proc/sysrq-trigger or reboot. With UMC_DEBUG_CHECKS in the environment the
 /// kernel log has what only a kernel built for debugging reports: calls in atomic context of what might sleep.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "umcd", version)]
 pub struct Args {
     /// Directory where the node's /dev, /proc and /sys appear (an empty directory; FUSE is mounted on it)
     #[arg(long, value_name = "DIR")]
@@ -67,7 +69,9 @@ fn directory(text: &str) -> Result<PathBuf, String> {
 /// `NAME[,param=value…]`.
 #[derive(Debug, Clone)]
 pub struct ModuleSpec {
+    /// The module.
     pub name: String,
+    /// Its parameters, `NAME=VALUE`.
     pub params: Vec<String>,
 }
 
@@ -79,26 +83,5 @@ impl std::str::FromStr for ModuleSpec {
         let name =
             parts.next().filter(|name| !name.is_empty()).ok_or("the module's name is missing")?;
         Ok(ModuleSpec { name, params: parts.collect() })
-    }
-}
-
-/// `NAME=HANDLER/CONFIG[,size=N]`.
-#[derive(Debug, Clone)]
-pub struct DiskSpec {
-    pub name: String,
-    pub spec: String,
-    pub size: Option<u64>,
-}
-
-impl std::str::FromStr for DiskSpec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<DiskSpec, String> {
-        let (name, rest) = text.split_once('=').ok_or(
-            "expected NAME=HANDLER/CONFIG, for example r0=ram/,size=1G or r0=file//srv/r0.img",
-        )?;
-        umc_protocol::disk::check_name(name)?;
-        let (spec, size) = umc_protocol::disk::parse(rest)?;
-        Ok(DiskSpec { name: name.into(), spec, size })
     }
 }

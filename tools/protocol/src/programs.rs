@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The programs that `umc` acts for: those that load modules, and those that end the machine.
 //!
-//! The redirector runs `umc` in their place, and so does `umc run` when its command is one: both are built with this
-//! file, so that they agree.
+//! The redirector runs `umc` in their place, and so does `umc run` when its command is one.
 
 use crate::systemctl;
 
