@@ -65,7 +65,7 @@ fn lock(path: &Path, what: &str) -> Result<Flock<File>> {
 fn directories(args: &Args, log: &Log) -> Result<Directories> {
     let node = layout::make_node_dir(&args.name).map_err(anyhow::Error::msg)?;
     let state = args.state.clone().unwrap_or_else(|| node.join(layout::STATE));
-    for (name, _) in umc_protocol::tree::STATE_DIRS {
+    for name in cdrivers::catalogue::state_dirs() {
         let dir = state.join(name);
         fs::create_dir_all(&dir).with_context(|| format!("Cannot create {}", dir.display()))?;
     }

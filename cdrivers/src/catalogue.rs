@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Drivers known by name.
+//! Drivers known by name: all that anybody here has to know of one is its entry.
+
+use std::collections::BTreeSet;
 
 /// Some files of a package's archive, and where they go in the build directory.
 pub struct Files {
@@ -25,6 +27,34 @@ pub struct Driver {
     pub take_down: Option<TakeDown>,
     /// What the udev rules of its tools do for its devices.
     pub udev: Option<Udev>,
+    /// Its names, and those of its tools, that are a node's at all times, so that a program on the node never meets the
+    /// host's driver of that name.
+    pub names: &'static [Names],
+}
+
+/// Names in one directory. A `*` at the end of a name stands for any rest, `[0-9]*` for one that begins with a digit.
+pub struct Names {
+    /// Their directory.
+    pub dir: &'static str,
+    /// What they are called.
+    pub names: &'static [&'static str],
+    /// What of the node's they are.
+    pub owner: NameOwner,
+}
+
+/// What of the node's a name leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameOwner {
+    /// The same name in its tree.
+    Node,
+    /// The node's own directory of this name stands for each of the names.
+    StateDir(&'static str),
+    /// The names lie in the node's own directory of this name.
+    StateIn(&'static str),
+}
+
+const fn names(dir: &'static str, names: &'static [&'static str], owner: NameOwner) -> Names {
+    Names { dir, names, owner }
 }
 
 /// Where the further names of a driver's devices come from.
@@ -60,6 +90,8 @@ pub struct TakeDown {
 const fn file(from: &'static str) -> Files {
     Files { from }
 }
+
+use NameOwner::{Node, StateDir, StateIn};
 
 /// All of them.
 pub const DRIVERS: &[Driver] = &[DRBD, BRD];
@@ -101,6 +133,17 @@ const DRBD: Driver = Driver {
             &[&[link("DEVICE", "", "drbd_")]],
         ],
     }),
+    names: &[
+        names("/dev", &["drbd*"], Node),
+        names("/proc", &["drbd"], Node),
+        names("/sys/kernel/debug", &["drbd"], Node),
+        names("/var/lib", &["drbd"], StateDir("lib-drbd")),
+        names("/var/run", &["drbd"], StateDir("run-drbd")),
+        names("/run", &["drbd"], StateDir("run-drbd")),
+        names("/var/lock", &["drbd", "drbd-*"], StateIn("lock")),
+        names("/run/lock", &["drbd", "drbd-*"], StateIn("lock")),
+        names("/var/run/lock", &["drbd", "drbd-*"], StateIn("lock")),
+    ],
 };
 
 const BRD: Driver = Driver {
@@ -112,6 +155,7 @@ const BRD: Driver = Driver {
     modules: &[("brd", "drivers/block/brd")],
     take_down: None,
     udev: None,
+    names: &[names("/dev", &["ram[0-9]*"], Node)],
 };
 
 /// The driver of that name.
@@ -122,4 +166,15 @@ pub fn find(name: &str) -> Option<&'static Driver> {
 /// The driver that a module belongs to.
 pub fn of_module(module: &str) -> Option<&'static Driver> {
     DRIVERS.iter().find(|driver| driver.modules.iter().any(|(name, _)| *name == module))
+}
+
+/// The directories of its own that a node needs for the tools of the drivers.
+pub fn state_dirs() -> BTreeSet<&'static str> {
+    let owners = DRIVERS.iter().flat_map(|driver| driver.names).map(|names| names.owner);
+    owners
+        .filter_map(|owner| match owner {
+            Node => None,
+            StateDir(dir) | StateIn(dir) => Some(dir),
+        })
+        .collect()
 }

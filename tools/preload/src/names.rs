@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Whose a name is: the one table of what the redirector knows of drivers, their tools and the host.
+//! Whose a name is: the one table of what the redirector knows of drivers, their tools and the host. The rows of the
+//! drivers that can be built come from their catalogue.
 //!
 //! A row owns what is below its names, too. The first row that fits decides; a name without a row is the
 //! host's.
@@ -43,8 +44,8 @@ const fn row(dir: &'static str, names: &'static [&'static str], owner: Owner) ->
     Row { dir, names, owner }
 }
 
-/// The table.
-pub static ROWS: &[Row] = &[
+/// The beginning of the table.
+static HOSTS: &[Row] = &[
     // What no block driver brings: terminals, memory, randomness, buses, and where programs meet.
     row(
         "/dev",
@@ -93,16 +94,10 @@ pub static ROWS: &[Row] = &[
         ],
         Host,
     ),
-    // DRBD and what its tools keep for themselves.
-    row("/dev", &["drbd*"], Node),
-    row("/proc", &["drbd"], Node),
-    row("/sys/kernel/debug", &["drbd"], Node),
-    row("/var/lib", &["drbd"], StateDir("lib-drbd")),
-    row("/var/run", &["drbd"], StateDir("run-drbd")),
-    row("/run", &["drbd"], StateDir("run-drbd")),
-    row("/var/lock", &["drbd", "drbd-*"], StateIn("lock")),
-    row("/run/lock", &["drbd", "drbd-*"], StateIn("lock")),
-    row("/var/run/lock", &["drbd", "drbd-*"], StateIn("lock")),
+];
+
+/// The table: what is known of drivers that the catalogue does not have, and of every kernel.
+static OTHERS: &[Row] = &[
     // The device mapper, with the volume managers and encryption on it.
     row("/dev", &["dm-*", "mapper"], Node),
     // md: mdadm opens arrays by temporary names, too.
@@ -110,7 +105,7 @@ pub static ROWS: &[Row] = &[
     row("/proc", &["mdstat"], Node),
     row("/proc/sys/dev", &["raid"], Node),
     // Drivers with devices of their own kind.
-    row("/dev", &["loop-control", "loop[0-9]*", "nbd*", "ram[0-9]*", "nullb*", "zram*"], Node),
+    row("/dev", &["loop-control", "loop[0-9]*", "nbd*", "nullb*", "zram*"], Node),
     row("/dev", &["bcache*", "dnbd*", "etherd", "rbd*", "rnbd*", "ublk*"], Node),
     row("/dev", &["nvme*", "ng[0-9]*"], Node),
     row("/sys/class", &["nvme", "nvme-*", "zram-control"], Node),
@@ -131,6 +126,13 @@ pub static ROWS: &[Row] = &[
     row("/sys/kernel/debug", &["*"], NodeElseHost),
 ];
 
+/// The middle: the names of the drivers in the catalogue, `cdrivers/src/catalogue.rs`. The build writes it.
+static DRIVERS: &[Row] = include!(concat!(env!("OUT_DIR"), "/drivers.rs"));
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    HOSTS.iter().chain(DRIVERS).chain(OTHERS)
+}
+
 /// The directory whose listing is made of the node's entries and the host's that are no disks.
 pub const SHARED_DIR: &[u8] = b"/dev";
 
@@ -141,7 +143,7 @@ pub fn is_mapped_top(component: &[u8]) -> bool {
 
 /// The row of an absolute, normalised name, and how long the part is that its pattern fits.
 pub fn find(path: &[u8]) -> Option<(&'static Row, usize)> {
-    ROWS.iter().find_map(|row| {
+    rows().find_map(|row| {
         let rest = path.strip_prefix(row.dir.as_bytes())?.strip_prefix(b"/")?;
         let name = rest.split(|&b| b == b'/').next()?;
         row.has(name).then_some((row, row.dir.len() + 1 + name.len()))
@@ -150,7 +152,7 @@ pub fn find(path: &[u8]) -> Option<(&'static Row, usize)> {
 
 /// The row of `name` in the directory `dir`.
 pub fn find_in(dir: &[u8], name: &[u8]) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.dir.as_bytes() == dir && row.has(name))
+    rows().find(|row| row.dir.as_bytes() == dir && row.has(name))
 }
 
 /// Whether `pattern` names `name`: itself, with `*` at its end any rest, and with `[0-9]*` a rest that begins with a
@@ -177,13 +179,13 @@ mod tests {
 
     #[test]
     fn every_row_can_be_reached() {
-        for (index, row) in ROWS.iter().enumerate() {
+        for row in rows() {
             assert!(is_mapped_top(row.dir.split('/').nth(1).unwrap().as_bytes()), "{}", row.dir);
             for name in row.names {
                 let example = name.replace("[0-9]*", "0").replace('*', "x");
                 let path = format!("{}/{example}", row.dir);
                 let (found, len) = find(path.as_bytes()).unwrap();
-                assert!(core::ptr::eq(found, &ROWS[index]), "{path} has an earlier row");
+                assert!(core::ptr::eq(found, row), "{path} has an earlier row");
                 assert_eq!(len, path.len());
                 assert_eq!(find(format!("{path}/below").as_bytes()).unwrap().1, path.len());
             }

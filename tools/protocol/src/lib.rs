@@ -74,9 +74,6 @@ pub mod tree {
     pub const CONTROL: &str = ".umc/control";
     /// Symlink to the real directory that holds what tools keep outside /dev, /proc and /sys.
     pub const STATE: &str = ".umc/state";
-    /// Directories below [`STATE`] that umcd creates, and the host directories they stand for.
-    pub const STATE_DIRS: [(&str, &str); 3] =
-        [("lib-drbd", "/var/lib/drbd"), ("run-drbd", "/run/drbd"), ("lock", "/run/lock")];
     /// The node's host name, what `uname -n` says under `umc run`.
     pub const HOSTNAME: &str = "proc/sys/kernel/hostname";
 }
