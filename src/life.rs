@@ -6,7 +6,6 @@
 //! socket, record.
 
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 
@@ -14,14 +13,13 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use umc::{Config, Kernel, sched};
 use umc_protocol::node::{self as layout, NodeRecord};
 
 use crate::control::Control;
 use crate::log::Log;
-use crate::node::{Node, StopFd};
+use crate::node::Node;
+use crate::stop::{Cause, Stop};
 use crate::udev::Udev;
 use umc_protocol::umcd_args::Args;
 
@@ -110,14 +108,8 @@ fn raise_descriptor_limit() {
 
 /// Runs a node until it is told to stop. `prepared` is what came of the preparation for a host without memory.
 pub fn run(args: Args, log: &Log, prepared: std::io::Result<()>) -> Result<()> {
-    // Before any thread is started, so that all of them inherit the mask and only the signalfd sees these.
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGINT);
-    signals.add(Signal::SIGTERM);
-    signals.thread_block().context("Cannot block signals")?;
-    let signal_fd = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .context("Cannot make a signalfd")?;
-
+    // Before any thread is started.
+    let stop = Stop::new()?;
     raise_descriptor_limit();
     mte::engine::start().context("Cannot start the event threads")?;
     let dirs = directories(&args, log)?;
@@ -159,7 +151,6 @@ pub fn run(args: Args, log: &Log, prepared: std::io::Result<()>) -> Result<()> {
     let registry = handlers::Registry::new(
         args.handler_dirs.iter().cloned().chain([handlers::DEBIAN_DIR.into()]),
     );
-    let stop = StopFd::new()?;
     let node = Node::new(kernel, registry, record, stop.clone());
     kernel.set_console(Box::new({
         let log = log.clone();
@@ -197,7 +188,7 @@ pub fn run(args: Args, log: &Log, prepared: std::io::Result<()>) -> Result<()> {
     tracing::info!("node {} is up, root {}", args.name, dirs.root.display());
     log.is_up();
 
-    wait_for_end(node, &signal_fd, &stop);
+    wait_for_end(node, &stop);
 
     tracing::info!("node {} goes down", args.name);
     let _ = fs::remove_file(dirs.node.join(layout::RECORD));
@@ -232,23 +223,12 @@ fn load_modules(node: &Node, args: &Args) -> Result<()> {
 }
 
 /// Returns when the node is to end and its modules are unloaded.
-fn wait_for_end(node: &Node, signal_fd: &SignalFd, stop: &StopFd) {
-    loop {
-        let mut fds = [
-            libc::pollfd { fd: signal_fd.as_raw_fd(), events: libc::POLLIN, revents: 0 },
-            libc::pollfd { fd: stop.as_raw_fd(), events: libc::POLLIN, revents: 0 },
-        ];
-        // SAFETY: the array lives through the call.
-        unsafe { libc::poll(fds.as_mut_ptr(), 2, -1) };
-        if stop.taken() {
-            return;
-        }
-        if let Ok(Some(signal)) = signal_fd.read_signal() {
-            tracing::info!("signal {}", signal.ssi_signo);
-            match node.unload_modules() {
-                Ok(()) => return,
-                Err(error) => tracing::error!("{error:#}"),
-            }
+fn wait_for_end(node: &Node, stop: &Stop) {
+    while let Cause::Signal(number) = stop.wait() {
+        tracing::info!("signal {number}");
+        match node.unload_modules() {
+            Ok(()) => return,
+            Err(error) => tracing::error!("{error:#}"),
         }
     }
 }

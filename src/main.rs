@@ -18,6 +18,7 @@ mod node;
 mod orphans;
 mod pressure;
 mod requests;
+mod stop;
 mod takedown;
 mod udev;
 

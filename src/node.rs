@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A node, as everything works on it that serves it: its kernel, disks, tree and modules.
 
-use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use anyhow::{Context, Result};
 use umc::{Kernel, module};
 use umc_protocol::node::NodeRecord;
 
 use crate::client::Client;
+use crate::stop::Stop;
 
 /// What the services of the control socket work on.
 pub struct Node {
@@ -23,7 +22,7 @@ pub struct Node {
     pub log_followers: parking_lot::Mutex<Vec<Weak<Client>>>,
     /// The tree, while it is mounted.
     mount: parking_lot::RwLock<Option<fusefs::Mount>>,
-    stop: StopFd,
+    stop: Stop,
     /// Held by whoever tries to end the node.
     ending: umc::mutex::KMutex<()>,
 }
@@ -37,7 +36,7 @@ impl Node {
         kernel: &'static Kernel,
         registry: handlers::Registry,
         record: NodeRecord,
-        stop: StopFd,
+        stop: Stop,
     ) -> &'static Node {
         Box::leak(Box::new(Node {
             kernel,
@@ -84,7 +83,7 @@ impl Node {
 
     /// Makes the main thread end the node.
     pub fn request_stop(&self) {
-        self.stop.raise();
+        self.stop.ask();
     }
 
     /// Adds a disk from `HANDLER/CONFIG`.
@@ -130,38 +129,5 @@ impl Node {
                 tracing::warn!("disk {name}: {in_use}");
             }
         }
-    }
-}
-
-/// An eventfd that tells the main thread to end the node.
-#[derive(Clone)]
-pub struct StopFd(Arc<OwnedFd>);
-
-impl StopFd {
-    pub fn new() -> Result<StopFd> {
-        // SAFETY: plain values.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error()).context("Cannot make an eventfd");
-        }
-        // SAFETY: the descriptor is fresh and ours.
-        Ok(StopFd(Arc::new(unsafe { OwnedFd::from_raw_fd(fd) })))
-    }
-
-    pub fn raise(&self) {
-        // SAFETY: the descriptor is open.
-        unsafe { libc::eventfd_write(self.0.as_raw_fd(), 1) };
-    }
-
-    pub fn taken(&self) -> bool {
-        let mut count = 0;
-        // SAFETY: `count` is valid and the descriptor open; it does not block.
-        unsafe { libc::eventfd_read(self.0.as_raw_fd(), &raw mut count) == 0 }
-    }
-}
-
-impl AsRawFd for StopFd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
     }
 }

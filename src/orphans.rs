@@ -7,13 +7,14 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
+use nix::poll::{PollFd, PollFlags, poll};
 use umc_protocol::node::HELPER_OF;
 
 /// How long one that was killed is waited for.
-const PATIENCE_MS: i32 = 2000;
+const PATIENCE_MS: u16 = 2000;
 
 /// Ends them; but for one that starts this node, and waits for it.
 pub fn end(root: &Path) {
@@ -74,11 +75,10 @@ fn kill(pid: i32, mark: &str) -> io::Result<()> {
     if sent < 0 {
         return Err(io::Error::last_os_error());
     }
-    let mut ended = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: the struct lives through the call.
-    match unsafe { libc::poll(&raw mut ended, 1, PATIENCE_MS) } {
-        1 => Ok(()),
-        _ => Err(io::ErrorKind::TimedOut.into()),
+    let ended = PollFd::new(process.as_fd(), PollFlags::POLLIN);
+    match poll(&mut [ended], PATIENCE_MS)? {
+        0 => Err(io::ErrorKind::TimedOut.into()),
+        _ => Ok(()),
     }
 }
 

@@ -22,6 +22,8 @@ use std::ffi::{c_int, c_void};
 use std::io;
 use std::sync::OnceLock;
 
+use nix::time::{ClockId, clock_gettime};
+
 use crate::ops::{API_VERSION, Ops};
 
 static ENGINE: OnceLock<Ops> = OnceLock::new();
@@ -84,11 +86,14 @@ fn ret_or_errno(ret: c_int) -> c_int {
     if ret < 0 { neg_errno() } else { ret }
 }
 
-fn clock_ns(clock: libc::clockid_t) -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is valid; both clocks exist on every Linux.
-    unsafe { libc::clock_gettime(clock, &raw mut now) };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+fn clock_ns(clock: ClockId) -> u64 {
+    // Both clocks exist on every Linux.
+    let now = clock_gettime(clock).expect("the host has its clocks");
+    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
+}
+
+fn monotonic_ns() -> u64 {
+    clock_ns(ClockId::CLOCK_MONOTONIC)
 }
 
 /// A relative or absolute time as the system calls take it.
@@ -100,11 +105,11 @@ fn timespec(ns: u64) -> libc::timespec {
 }
 
 unsafe extern "C" fn now_ns(_ctx: *mut c_void) -> u64 {
-    clock_ns(libc::CLOCK_MONOTONIC)
+    monotonic_ns()
 }
 
 unsafe extern "C" fn realtime_ns(_ctx: *mut c_void) -> u64 {
-    clock_ns(libc::CLOCK_REALTIME)
+    clock_ns(ClockId::CLOCK_REALTIME)
 }
 
 unsafe extern "C" fn random(_ctx: *mut c_void, buf: *mut u8, len: usize) {
@@ -119,6 +124,5 @@ unsafe extern "C" fn random(_ctx: *mut c_void, buf: *mut u8, len: usize) {
 }
 
 unsafe extern "C" fn yield_now(_ctx: *mut c_void) {
-    // SAFETY: no arguments.
-    unsafe { libc::sched_yield() };
+    std::thread::yield_now();
 }

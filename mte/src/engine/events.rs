@@ -9,11 +9,16 @@
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::ThreadId;
 
-use super::neg_errno;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
 use crate::ops::{Callback, FdCallback, FdEvents};
 
 /// Two are enough to keep one running while another is in a callback.
@@ -24,8 +29,6 @@ const WORK_KEY: u64 = u64::MAX;
 /// Key of the timerfd in the epoll set.
 const TIMER_KEY: u64 = u64::MAX - 1;
 
-/// Reported once, until armed again.
-const ONE_SHOT: u32 = libc::EPOLLONESHOT as u32;
 /// What epoll reports although nobody asked.
 const ALWAYS: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
 
@@ -63,10 +66,21 @@ struct Watch {
 // SAFETY: as for `Call`.
 unsafe impl Send for Watch {}
 
+/// A descriptor of a watch's owner, for one call.
+fn borrowed<'fd>(fd: c_int) -> nix::Result<BorrowedFd<'fd>> {
+    // SAFETY: not negative, and the epoll set refuses one that is not open.
+    if fd < 0 { Err(Errno::EBADF) } else { Ok(unsafe { BorrowedFd::borrow_raw(fd) }) }
+}
+
+/// Reported once, until armed again.
+fn one_shot(key: u64, wanted: FdEvents) -> EpollEvent {
+    EpollEvent::new(EpollFlags::from_bits_retain(wanted as c_int) | EpollFlags::EPOLLONESHOT, key)
+}
+
 pub(super) struct Events {
-    epoll: OwnedFd,
-    work_fd: OwnedFd,
-    timer_fd: OwnedFd,
+    epoll: Epoll,
+    work_fd: EventFd,
+    timer_fd: TimerFd,
     work: Mutex<VecDeque<Call>>,
     watches: Mutex<HashMap<u64, Watch>>,
     /// Signalled when a callback ended that somebody waits for.
@@ -105,69 +119,39 @@ fn events() -> &'static Events {
 
 impl Events {
     fn new() -> io::Result<Events> {
-        let owned = |fd: c_int| match fd {
-            // SAFETY: just made, and nobody else's.
-            0.. => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-            _ => Err(io::Error::last_os_error()),
-        };
-        // SAFETY: plain values, here and below.
-        let epoll = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK | libc::EFD_SEMAPHORE;
-        // SAFETY: as above.
-        let work_fd = owned(unsafe { libc::eventfd(0, flags) })?;
-        let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
-        // SAFETY: as above.
-        let timer_fd = owned(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?;
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_SEMAPHORE;
+        let timer_flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let events = Events {
-            epoll,
-            work_fd,
-            timer_fd,
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            work_fd: EventFd::from_flags(flags)?,
+            timer_fd: TimerFd::new(ClockId::CLOCK_MONOTONIC, timer_flags)?,
             work: Mutex::default(),
             watches: Mutex::default(),
             ended: Condvar::new(),
         };
-        for (fd, key) in [(&events.work_fd, WORK_KEY), (&events.timer_fd, TIMER_KEY)] {
-            let fd = fd.as_raw_fd();
-            match events.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN as u32, key) {
-                0 => {}
-                error => return Err(io::Error::from_raw_os_error(-error)),
-            }
-        }
+        events.epoll.add(&events.work_fd, EpollEvent::new(EpollFlags::EPOLLIN, WORK_KEY))?;
+        events
+            .epoll
+            .add(events.timer_fd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, TIMER_KEY))?;
         Ok(events)
     }
 
-    fn control(&self, op: c_int, fd: c_int, events: u32, key: u64) -> c_int {
-        let mut event = libc::epoll_event { events, u64: key };
-        // SAFETY: `event` lives through the call.
-        if unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), op, fd, &raw mut event) } < 0 {
-            neg_errno()
-        } else {
-            0
-        }
-    }
-
     fn run(&self) {
-        let mut ready = [libc::epoll_event { events: 0, u64: 0 }; 1];
+        let mut ready = [EpollEvent::empty()];
         loop {
-            // SAFETY: the array lives through the call.
-            let count =
-                unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), ready.as_mut_ptr(), 1, -1) };
-            if count < 1 {
-                continue;
-            }
-            let (seen, key) = (ready[0].events, ready[0].u64);
-            match key {
+            // One at a time: the rest is for the other threads.
+            let Ok(1) = self.epoll.wait(&mut ready, EpollTimeout::NONE) else { continue };
+            match ready[0].data() {
                 WORK_KEY => self.run_work(),
                 TIMER_KEY => super::timers::run_due(),
-                _ => self.run_watch(key, seen),
+                key => self.run_watch(key, ready[0].events().bits() as FdEvents),
             }
         }
     }
 
     fn run_work(&self) {
-        let mut one = 0;
-        // SAFETY: `one` is valid. EAGAIN: another thread was quicker and takes the piece.
-        if unsafe { libc::eventfd_read(self.work_fd.as_raw_fd(), &raw mut one) } < 0 {
+        // EAGAIN: another thread was quicker and takes the piece.
+        if self.work_fd.read().is_err() {
             return;
         }
         let call = lock(&self.work).pop_front();
@@ -176,7 +160,7 @@ impl Events {
         }
     }
 
-    fn run_watch(&self, key: u64, seen: u32) {
+    fn run_watch(&self, key: u64, seen: FdEvents) {
         let (callback, arg, seen) = {
             let mut watches = lock(&self.watches);
             let Some(watch) = watches.get_mut(&key) else { return };
@@ -208,21 +192,35 @@ impl Events {
     fn arm(&self, key: u64, watch: &mut Watch) {
         if watch.wanted & !watch.armed != 0 {
             watch.armed = watch.wanted;
-            self.control(libc::EPOLL_CTL_MOD, watch.fd, watch.wanted | ONE_SHOT, key);
+            let _ = borrowed(watch.fd)
+                .and_then(|fd| self.epoll.modify(fd, &mut one_shot(key, watch.wanted)));
         }
     }
 }
 
-/// The timerfd. Its expiry runs the timers that are due.
-pub(super) fn timer_fd() -> c_int {
-    events().timer_fd.as_raw_fd()
+/// Makes an event thread run the timers that are due at `deadline_ns`, or none without one.
+pub(super) fn set_timer(deadline_ns: Option<u64>) {
+    let timer_fd = &events().timer_fd;
+    // Neither fails: the descriptor is one, and the time is valid.
+    let _ = match deadline_ns {
+        None => timer_fd.unset(),
+        Some(at) => {
+            // A time of zero would disarm, hence at least one.
+            let at = Expiration::OneShot(TimeSpec::from_timespec(super::timespec(at.max(1))));
+            timer_fd.set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
+        }
+    };
+}
+
+/// Takes back that the timerfd expired. EAGAIN: another thread took it.
+pub(super) fn timer_seen() {
+    let _ = events().timer_fd.wait();
 }
 
 pub(super) unsafe extern "C" fn work_push(_ctx: *mut c_void, callback: Callback, arg: *mut c_void) {
     let events = events();
     lock(&events.work).push_back(Call { callback, arg });
-    // SAFETY: the eventfd lives as long as the process.
-    unsafe { libc::eventfd_write(events.work_fd.as_raw_fd(), 1) };
+    let _ = events.work_fd.write(1);
 }
 
 pub(super) unsafe extern "C" fn fd_watch(
@@ -237,9 +235,9 @@ pub(super) unsafe extern "C" fn fd_watch(
     // Keys are never used again: an event of an old watch must not reach a new one.
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     let key = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let ret = events.control(libc::EPOLL_CTL_ADD, fd, wanted | ONE_SHOT, key);
-    if ret < 0 {
-        return ret.into();
+    let added = borrowed(fd).and_then(|fd| events.epoll.add(fd, one_shot(key, wanted)));
+    if let Err(errno) = added {
+        return -i64::from(errno as c_int);
     }
     let watch =
         Watch { fd, wanted, armed: wanted, callback, arg, running: None, dead: false, waiters: 0 };
@@ -263,7 +261,7 @@ pub(super) unsafe extern "C" fn fd_unwatch(_ctx: *mut c_void, watch: i64) {
     let Some(watch) = watches.get_mut(&key) else { return };
     if !watch.dead {
         watch.dead = true;
-        events.control(libc::EPOLL_CTL_DEL, watch.fd, 0, key);
+        let _ = borrowed(watch.fd).and_then(|fd| events.epoll.delete(fd));
     }
     match watch.running {
         None => {
@@ -281,150 +279,4 @@ pub(super) unsafe extern "C" fn fd_unwatch(_ctx: *mut c_void, watch: i64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::os::fd::AsRawFd;
-    use std::os::unix::net::UnixStream;
-    use std::sync::atomic::AtomicU32;
-    use std::sync::atomic::Ordering::SeqCst;
-
-    use crate::engine::ops;
-    use crate::ops::NEVER;
-
-    fn wait_for(word: &AtomicU32, value: u32) {
-        loop {
-            let now = word.load(SeqCst);
-            if now == value {
-                return;
-            }
-            ops().park(word, now, NEVER);
-        }
-    }
-
-    fn bump(word: &AtomicU32) {
-        word.fetch_add(1, SeqCst);
-        ops().unpark(word, u32::MAX);
-    }
-
-    #[test]
-    fn all_work_runs() {
-        static DONE: AtomicU32 = AtomicU32::new(0);
-        for _ in 0..1000 {
-            ops().work_push(Box::new(|| bump(&DONE)));
-        }
-        wait_for(&DONE, 1000);
-    }
-
-    #[test]
-    fn a_watch_sees_each_byte_and_ends() {
-        struct Context {
-            stream: UnixStream,
-            seen: AtomicU32,
-        }
-        unsafe extern "C" fn on_ready(arg: *mut std::ffi::c_void, _events: u32) {
-            // SAFETY: the context outlives the watch.
-            let context = unsafe { &*arg.cast::<Context>() };
-            let mut byte = [0];
-            std::io::Read::read_exact(&mut &context.stream, &mut byte).unwrap();
-            bump(&context.seen);
-        }
-        let (stream, mut writer) = UnixStream::pair().unwrap();
-        let context = Box::new(Context { stream, seen: AtomicU32::new(0) });
-        let arg = (&raw const *context).cast_mut().cast();
-        // SAFETY: `context` lives until after `fd_unwatch`.
-        let watch = unsafe {
-            ops().fd_watch(context.stream.as_raw_fd(), libc::POLLIN as u32, on_ready, arg).unwrap()
-        };
-        for round in 1..=100 {
-            writer.write_all(&[1]).unwrap();
-            wait_for(&context.seen, round);
-        }
-        ops().fd_unwatch(watch);
-        writer.write_all(&[1]).unwrap();
-        assert_eq!(context.seen.load(SeqCst), 100);
-    }
-
-    /// A callback that stays inside until it is let go.
-    struct Held {
-        is_inside: AtomicU32,
-        may_go: AtomicU32,
-        unwatched: AtomicU32,
-    }
-
-    unsafe extern "C" fn hold(arg: *mut std::ffi::c_void, _events: u32) {
-        // SAFETY: the test's own, a static.
-        let held = unsafe { &*arg.cast::<Held>() };
-        bump(&held.is_inside);
-        wait_for(&held.may_go, 1);
-        assert_eq!(held.unwatched.load(SeqCst), 0, "the watch ended while its callback runs");
-    }
-
-    /// Several may end a watch at once: each of them returns after the callback.
-    #[test]
-    fn every_end_of_a_watch_waits_for_its_callback() {
-        static HELD: Held = Held {
-            is_inside: AtomicU32::new(0),
-            may_go: AtomicU32::new(0),
-            unwatched: AtomicU32::new(0),
-        };
-        let (stream, mut writer) = UnixStream::pair().unwrap();
-        writer.write_all(&[1]).unwrap();
-        let (fd, arg) = (stream.as_raw_fd(), (&raw const HELD).cast_mut().cast());
-        // SAFETY: the argument is a static.
-        let watch = unsafe { ops().fd_watch(fd, libc::POLLIN as u32, hold, arg) }.unwrap();
-        wait_for(&HELD.is_inside, 1);
-        std::thread::scope(|scope| {
-            let enders = [(); 3].map(|()| {
-                scope.spawn(|| {
-                    ops().fd_unwatch(watch);
-                    bump(&HELD.unwatched);
-                })
-            });
-            // The first two wait for the callback; a third that did not would end its thread.
-            while waiters_of(watch) < 3 && !enders.iter().any(|ender| ender.is_finished()) {
-                std::thread::yield_now();
-            }
-            bump(&HELD.may_go);
-        });
-        assert_eq!(HELD.unwatched.load(SeqCst), 3);
-    }
-
-    fn waiters_of(watch: crate::ops::WatchId) -> usize {
-        let watches = super::lock(&super::events().watches);
-        watches.get(&(watch.0 as u64)).map_or(0, |watch| watch.waiters)
-    }
-
-    /// A watch rests from everything, and hears of what came meanwhile once it waits again.
-    #[test]
-    fn a_watch_rests_until_it_is_told_otherwise() {
-        static SEEN: AtomicU32 = AtomicU32::new(0);
-        unsafe extern "C" fn on_ready(arg: *mut std::ffi::c_void, events: u32) {
-            // SAFETY: the test passes its watch's stream, which outlives the watch.
-            let stream = unsafe { &*arg.cast::<UnixStream>() };
-            let mut byte = [0];
-            if events & libc::POLLIN as u32 != 0 {
-                std::io::Read::read_exact(&mut &*stream, &mut byte).unwrap();
-            }
-            bump(&SEEN);
-        }
-        let (stream, mut writer) = UnixStream::pair().unwrap();
-        let (fd, arg) = (stream.as_raw_fd(), (&raw const stream).cast_mut().cast());
-        // SAFETY: the stream outlives the watch.
-        let watch = unsafe { ops().fd_watch(fd, 0, on_ready, arg) }.unwrap();
-        for round in 1..=20 {
-            writer.write_all(&[1]).unwrap();
-            // Others' callbacks come and go: this one's does not.
-            static OTHERS: AtomicU32 = AtomicU32::new(0);
-            ops().work_push(Box::new(|| bump(&OTHERS)));
-            wait_for(&OTHERS, round);
-            assert_eq!(SEEN.load(SeqCst), round - 1);
-            ops().fd_watch_for(watch, libc::POLLIN as u32);
-            wait_for(&SEEN, round);
-            ops().fd_watch_for(watch, 0);
-        }
-        // An end that nobody waits for is not told either.
-        drop(writer);
-        ops().fd_unwatch(watch);
-        assert_eq!(SEEN.load(SeqCst), 20);
-    }
-}
+mod tests;

@@ -8,11 +8,14 @@
 
 use std::cell::OnceCell;
 use std::ffi::{c_int, c_void};
+use std::os::fd::AsRawFd;
 use std::ptr::{null, null_mut};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
-use super::{clock_ns, timespec};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::{monotonic_ns, timespec};
 use crate::ops::{FdEvents, NEVER, Wake};
 
 const BUCKETS: usize = 256;
@@ -35,17 +38,13 @@ fn bucket(word: *const AtomicU32) -> &'static Bucket {
 const LOOK_NS: u64 = 1_000_000;
 
 /// A thread's eventfd. A thread of the engine has it from its start, another one from its first `fd_wait`.
-pub(super) struct WakeFd(c_int);
+pub(super) struct WakeFd(EventFd);
 
 impl WakeFd {
     /// # Errors
-    /// The negative errno of a host that has no descriptor left.
-    pub(super) fn new() -> Result<WakeFd, c_int> {
-        // SAFETY: plain values.
-        match unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } {
-            fd if fd >= 0 => Ok(WakeFd(fd)),
-            _ => Err(super::neg_errno()),
-        }
+    /// That the host has no descriptor left.
+    pub(super) fn new() -> nix::Result<WakeFd> {
+        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map(WakeFd)
     }
 
     /// Makes it the calling thread's, which has none.
@@ -61,15 +60,8 @@ impl WakeFd {
             {
                 let _ = cell.set(wake);
             }
-            cell.get().map(|wake| wake.0)
+            cell.get().map(|wake| wake.0.as_raw_fd())
         })
-    }
-}
-
-impl Drop for WakeFd {
-    fn drop(&mut self) {
-        // SAFETY: the descriptor is ours; no bucket holds it outside `fd_wait`.
-        unsafe { libc::close(self.0) };
     }
 }
 
@@ -188,7 +180,7 @@ pub(super) unsafe extern "C" fn fd_wait(
         ];
         let left = match deadline_ns {
             NEVER => NEVER,
-            at => at.saturating_sub(clock_ns(libc::CLOCK_MONOTONIC)),
+            at => at.saturating_sub(monotonic_ns()),
         };
         let sleep = timespec(left.min(sleep_max));
         let timeout = if left.min(sleep_max) == NEVER { null() } else { &raw const sleep };
@@ -210,6 +202,8 @@ mod tests {
     use std::os::fd::AsRawFd;
     use std::sync::atomic::AtomicU32;
     use std::sync::atomic::Ordering::SeqCst;
+
+    use nix::sys::resource::{Resource, setrlimit};
 
     use crate::engine::ops;
     use crate::ops::{NEVER, Wake};
@@ -302,9 +296,7 @@ mod tests {
     fn wait_without_descriptors() {
         static WORD: AtomicU32 = AtomicU32::new(0);
         let (quiet, _other_end) = std::os::unix::net::UnixStream::pair().unwrap();
-        let limit = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
-        // SAFETY: the limit lives through the call.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+        setrlimit(Resource::RLIMIT_NOFILE, 64, 64).unwrap();
         let _all: Vec<_> = std::iter::from_fn(|| quiet.try_clone().ok()).collect();
 
         let started = ops().thread_start("one more", Box::new(|| unreachable!()));

@@ -44,7 +44,7 @@ pub(super) unsafe extern "C" fn start(
     // Now, while the caller can still be told that there is none.
     let wake = match WakeFd::new() {
         Ok(wake) => wake,
-        Err(error) => return error,
+        Err(errno) => return -(errno as c_int),
     };
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let mut running = RUNNING.lock().unwrap_or_else(|poison| poison.into_inner());

@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{c_int, c_void};
-use std::ptr::null_mut;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::ThreadId;
 
-use super::events::{Call, timer_fd};
-use super::{clock_ns, timespec};
+use super::events::{Call, set_timer, timer_seen};
+use super::monotonic_ns;
 use crate::ops::Callback;
 
 #[derive(Default)]
@@ -23,8 +22,8 @@ struct State {
     waiters: usize,
 }
 
+#[derive(Default)]
 struct Timers {
-    fd: c_int,
     state: Mutex<State>,
     /// Signalled when a callback ended.
     ended: Condvar,
@@ -32,43 +31,37 @@ struct Timers {
 
 fn timers() -> &'static Timers {
     static TIMERS: OnceLock<Timers> = OnceLock::new();
-    TIMERS.get_or_init(|| Timers { fd: timer_fd(), state: Mutex::default(), ended: Condvar::new() })
+    TIMERS.get_or_init(Timers::default)
 }
 
 impl Timers {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poison| poison.into_inner())
     }
+}
 
-    /// Sets the timerfd to the earliest deadline; called with the state locked.
-    fn set(&self, state: &State) {
-        // A time of zero would disarm, hence at least one.
-        let earliest = state.queue.keys().next().map_or(0, |(deadline, _)| (*deadline).max(1));
-        let spec = libc::itimerspec { it_interval: timespec(0), it_value: timespec(earliest) };
-        // SAFETY: `spec` lives through the call.
-        unsafe {
-            libc::timerfd_settime(self.fd, libc::TFD_TIMER_ABSTIME, &raw const spec, null_mut())
-        };
+impl State {
+    /// Sets the timerfd to the earliest deadline.
+    fn set(&self) {
+        set_timer(self.queue.keys().next().map(|(deadline, _)| *deadline));
     }
 }
 
 /// Runs every timer that is due. Called by an event thread when the timerfd fired.
 pub(super) fn run_due() {
     let timers = timers();
-    let mut fired = 0u64;
-    // SAFETY: the read takes eight bytes into `fired`; EAGAIN: another thread took it.
-    unsafe { libc::read(timers.fd, (&raw mut fired).cast(), 8) };
+    timer_seen();
     let me = std::thread::current().id();
     let mut state = timers.lock();
     loop {
-        let now = clock_ns(libc::CLOCK_MONOTONIC);
+        let now = monotonic_ns();
         let Some(entry) = state.queue.first_entry().filter(|entry| entry.key().0 <= now) else {
             break;
         };
         let ((_, id), call) = entry.remove_entry();
         state.deadlines.remove(&id);
         state.running.push((id, me));
-        timers.set(&state);
+        state.set();
         drop(state);
         call.run();
         state = timers.lock();
@@ -77,7 +70,7 @@ pub(super) fn run_due() {
             timers.ended.notify_all();
         }
     }
-    timers.set(&state);
+    state.set();
 }
 
 pub(super) unsafe extern "C" fn arm(
@@ -93,7 +86,7 @@ pub(super) unsafe extern "C" fn arm(
     state.deadlines.insert(id, deadline_ns);
     state.queue.insert((deadline_ns, id), Call { callback, arg });
     if state.queue.keys().next() == Some(&(deadline_ns, id)) {
-        timers.set(&state);
+        state.set();
     }
     id
 }
