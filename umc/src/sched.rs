@@ -6,6 +6,8 @@
 //! task before it sleeps; a task struct outlives its thread by a grace period of RCU.
 //! Differs from Linux: a task is a thread of the provider, and `task_struct::__state` is the very word that it parks
 //! on. Threads that this kernel did not make become tasks with [`attach`].
+//! One circle of modules is honest, for a task logs and the log names its task: `bug`, `context`, `cpumask`, `creds`,
+//! `hung`, `jiffies`, `printk`, `ratelimit`, `rcu_section`, `sched`, `signal`, `sleep`.
 //! Used by DRBD for: `current`, `schedule`, `schedule_timeout*`, `wake_up_process`, `task_struct::{comm, pid, plug}`.
 
 pub(crate) mod abi;

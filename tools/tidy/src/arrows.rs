@@ -62,7 +62,7 @@ fn floor_of(path: &Path) -> Option<&'static str> {
 }
 
 /// Which floor a name below `crate::` means: a floor itself, or a module that the root shows by its own name.
-fn homes(files: &[File]) -> HashMap<String, &'static str> {
+pub fn homes(files: &[File]) -> HashMap<String, &'static str> {
     let mut homes: HashMap<String, &'static str> =
         FLOORS.iter().map(|(floor, _)| ((*floor).to_owned(), *floor)).collect();
     for file in files.iter().filter(|file| file.is("rs")) {
@@ -76,10 +76,12 @@ fn homes(files: &[File]) -> HashMap<String, &'static str> {
     homes
 }
 
-/// The names that follow `crate::`, each with its line.
-fn used(code: &str) -> Vec<(usize, String)> {
+/// The paths that follow `crate::`, their first two names, each with its line.
+pub fn used(code: &str) -> Vec<(usize, String)> {
     let word = |text: &str| -> String {
-        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+        let is_path = |c: &char| c.is_alphanumeric() || *c == '_' || *c == ':';
+        let path: String = text.chars().take_while(is_path).collect();
+        path.split("::").take(2).collect::<Vec<_>>().join("::")
     };
     let mut found = Vec::new();
     for (at, begin) in code.match_indices("crate::") {
@@ -118,7 +120,8 @@ pub fn floors(files: &[File]) -> Vec<Finding> {
         let Some(floor) = floor_of(&file.path) else { continue };
         let below =
             FLOORS.iter().find(|(name, _)| *name == floor).map_or(&[][..], |(_, below)| below);
-        for (line, name) in used(&rust(&file.text).code) {
+        for (line, path) in used(&rust(&file.text).code) {
+            let name = path.split("::").next().unwrap_or_default().to_owned();
             let Some(target) = homes.get(&name).filter(|_| !EVERYBODYS.contains(&name.as_str()))
             else {
                 continue;

@@ -3,6 +3,7 @@
 //! directory, prints a line for each place that breaks one, and fails if there is any.
 
 mod arrows;
+mod circles;
 mod docs;
 mod drivers;
 mod exports;
@@ -39,6 +40,7 @@ fn look(top: &Path) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(arrows::floors(&files));
     findings.extend(arrows::crates(&files)?);
+    findings.extend(circles::grown(&files));
     findings.extend(spdx::missing(&files));
     findings.extend(heads::incomplete(&files));
     findings.extend(docs::dangling(top, &files));
@@ -76,6 +78,7 @@ mod tests {
         let vague = "// SAFETY: the caller's contract.\nunsafe {\n    a();\n    b();\n}\n";
         write("fusefs/src/a.rs", &format!("fn f() {{\n{vague}}}\n"));
         write("umc/Cargo.toml", "[dependencies]\nfusefs.workspace = true\n");
+        write("umc/src/sched.rs", "//! One circle: `sched`, `gone`.\n");
         write("docs/page.md", "See `umc/src/gone.rs`.\n");
         let found: Vec<String> =
             look(dir.path()).expect("a tree").iter().map(ToString::to_string).collect();
@@ -83,6 +86,7 @@ mod tests {
             "tree.rs:1: `lib` may not use `mm`",
             "Cargo.toml:1: `umc` may not use `fusefs`",
             "slab.rs:1: no SPDX",
+            "sched.rs:1: names the circle gone, sched",
             "slab.rs:1: exports C functions",
             "page.md:1: `umc/src/gone.rs` does not exist",
             "tree.rs:2: names the driver `brd`",

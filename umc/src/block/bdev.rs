@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::errno::{err_ptr, is_err_or_null, to_ret};
-use crate::gendisk::{self, DiskRecord};
+use crate::gendisk::{self, DiskRecord, Opener};
 use crate::{Devt, Errno, Kernel, Result, fs, module, sys};
 
 pub mod claim;
@@ -22,14 +22,6 @@ mod io;
 mod path;
 
 pub use io::{Bdev, BdevLimits, Io, IoDone, open};
-
-/// Who has a disk open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Opener {
-    id: usize,
-    name: String,
-    exclusive: bool,
-}
 
 /// An open of a device. It must be released.
 pub(crate) struct Open {
@@ -167,28 +159,6 @@ fn open_locked(record: &DiskRecord, mode: u32) -> Result<()> {
         unsafe { module::module_put(owner) };
     }
     opened
-}
-
-/// Who claims a disk: the disks above it, or else the exclusive opener.
-pub(crate) fn holder_name(record: &DiskRecord) -> Option<String> {
-    let above: Vec<String> = record.holders.lock().iter().map(|(name, _)| name.clone()).collect();
-    if !above.is_empty() {
-        return Some(above.join(", "));
-    }
-    let openers = record.openers.lock();
-    openers.iter().find(|opener| opener.exclusive).map(|opener| opener.name.clone())
-}
-
-/// Who has a disk open; `None` when nobody does.
-pub(crate) fn users(record: &DiskRecord) -> Option<String> {
-    let openers = record.openers.lock().clone();
-    if openers.is_empty() {
-        return None;
-    }
-    let mut names: Vec<String> = openers.into_iter().map(|opener| opener.name).collect();
-    names.sort();
-    names.dedup();
-    Some(holder_name(record).unwrap_or_else(|| names.join(", ")))
 }
 
 fn by_devt(kernel: &'static Kernel, devt: Devt) -> Result<Arc<DiskRecord>> {

@@ -274,7 +274,7 @@ pub fn del_disk(kernel: &'static Kernel, name: &str) -> core::result::Result<(),
     sched::with_kernel(kernel, || {
         // Nobody can open it between the question and the deletion: an open needs the mutex and a registered disk.
         let users = record.with_open_mutex(|| {
-            let users = crate::bdev::users(&record);
+            let users = record.users();
             if users.is_none() {
                 unregister(&record);
             }
@@ -338,7 +338,7 @@ pub fn disks(kernel: &'static Kernel) -> Vec<DiskInfo> {
         read_only: gendisk::is_read_only(record.bdev()),
         driver: driver_of(record),
         openers: record.open_count().load(Ordering::Relaxed).max(0) as u32,
-        holder: crate::bdev::holder_name(record).unwrap_or_default(),
+        holder: record.holder_name().unwrap_or_default(),
     };
     kernel.block.all().iter().map(info).collect()
 }

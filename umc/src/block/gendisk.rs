@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use mte::sim::lock::Mutex;
 
 use crate::blkdev::{self, Disk};
-use crate::mutex::RawMutex;
+use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::part_stat::{SHARDS, Shard};
 use crate::queue_gate::QueueGate;
 use crate::{Devt, Errno, Kernel, Result};
@@ -29,6 +29,14 @@ pub use calls::*;
 
 /// `BLOCK_EXT_MAJOR`: the major number of disks that do not bring their own.
 pub(crate) const EXT_MAJOR: u32 = 259;
+
+/// Who has a disk open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Opener {
+    pub(crate) id: usize,
+    pub(crate) name: String,
+    pub(crate) exclusive: bool,
+}
 
 /// A disk with everything that belongs to it.
 ///
@@ -54,7 +62,7 @@ pub(crate) struct DiskRecord {
     free_disk: OnceLock<unsafe extern "C" fn(*mut sys::gendisk)>,
     ext_minor: Mutex<Option<u32>>,
     /// Who has it open, and how.
-    pub(crate) openers: Mutex<Vec<crate::bdev::Opener>>,
+    pub(crate) openers: Mutex<Vec<Opener>>,
     /// Disks that stand on this one, by `bd_link_disk_holder`: name and links.
     pub(crate) holders: Mutex<Vec<(String, u32)>>,
     log_window_ns: AtomicU64,
@@ -210,6 +218,28 @@ impl DiskRecord {
         unsafe { AtomicI32::from_ptr((&raw mut (*self.bdev()).bd_openers.counter).cast()) }
     }
 
+    /// Who claims a disk: the disks above it, or else the exclusive opener.
+    pub(crate) fn holder_name(&self) -> Option<String> {
+        let above: Vec<String> = self.holders.lock().iter().map(|(name, _)| name.clone()).collect();
+        if !above.is_empty() {
+            return Some(above.join(", "));
+        }
+        let openers = self.openers.lock();
+        openers.iter().find(|opener| opener.exclusive).map(|opener| opener.name.clone())
+    }
+
+    /// Who has a disk open; `None` when nobody does.
+    pub(crate) fn users(&self) -> Option<String> {
+        let openers = self.openers.lock().clone();
+        if openers.is_empty() {
+            return None;
+        }
+        let mut names: Vec<String> = openers.into_iter().map(|opener| opener.name).collect();
+        names.sort();
+        names.dedup();
+        Some(self.holder_name().unwrap_or_else(|| names.join(", ")))
+    }
+
     /// At most ten messages in five seconds about one disk.
     pub(crate) fn may_log(&self) -> bool {
         let now = self.kernel.ops.now_ns();
@@ -223,9 +253,11 @@ impl DiskRecord {
     /// Holds `open_mutex` during `f`.
     pub(crate) fn with_open_mutex<R>(&self, f: impl FnOnce() -> R) -> R {
         let lock = self.open_mutex();
-        lock_mutex(lock);
+        // SAFETY: a mutex of the record, which is unlocked below by the same task.
+        unsafe { mutex_lock(lock) };
         let result = f();
-        unlock_mutex(lock);
+        // SAFETY: locked above.
+        unsafe { mutex_unlock(lock) };
         result
     }
 
@@ -399,22 +431,6 @@ unsafe fn apply_bdi(bdi: *mut sys::backing_dev_info, lim: &sys::queue_limits) {
         (*bdi).ra_pages = (*bdi).ra_pages.max(u64::from(lim.io_opt) * 2 / 4096).max(32);
         (*bdi).io_pages = u64::from(lim.max_sectors >> 3);
     }
-}
-
-fn raw<'a>(mutex: *mut sys::mutex) -> &'a RawMutex {
-    // SAFETY: a mutex of a disk that the caller keeps; the layouts agree (`mutex.rs`), all zero is an unlocked mutex.
-    unsafe { &*mutex.cast::<RawMutex>() }
-}
-
-/// Locks a mutex of a disk. May sleep.
-pub(crate) fn lock_mutex(mutex: *mut sys::mutex) {
-    let locked = raw(mutex).lock(sched::current_task(), sys::TASK_UNINTERRUPTIBLE);
-    assert!(locked.is_ok(), "an uninterruptible sleep is not interrupted");
-}
-
-/// Unlocks a mutex that this task locked.
-pub(crate) fn unlock_mutex(mutex: *mut sys::mutex) {
-    raw(mutex).unlock(sched::current_task());
 }
 
 /// The name of a device, for messages.

@@ -8,12 +8,10 @@
 //! Differs from Linux: no integrity profiles, no zones, no sysfs knob for `max_user_sectors`.
 //! Used by DRBD for: `drbd_reconsider_queue_parameters` (start, stack, commit) and the limits of a new minor.
 
-use std::ffi::{c_char, c_int, c_uint};
+use std::ffi::{c_int, c_uint};
 
 use crate::errno::to_ret;
-use crate::gendisk::{lock_mutex, unlock_mutex};
-use crate::kprintln;
-use crate::printk::Level;
+use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::{Errno, Result, sys};
 
 const SECTOR: u32 = 512;
@@ -344,31 +342,6 @@ pub unsafe extern "C" fn blk_stack_limits(
     if stack(top, &below, start) { 0 } else { -1 }
 }
 
-/// Stacks the limits of an open device, and warns in the log when it is misaligned.
-///
-/// # Safety
-/// `t` must be valid, `bdev` open, `pfx` a C string.
-///
-/// # Context
-/// Any.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn queue_limits_stack_bdev(
-    t: *mut sys::queue_limits,
-    bdev: *mut sys::block_device,
-    offset: sys::sector_t,
-    pfx: *const c_char,
-) {
-    // SAFETY: an open device has a queue and a start.
-    let (below, start) = unsafe { (&raw mut (*(*bdev).bd_queue).limits, (*bdev).bd_start_sect) };
-    // SAFETY: `t` is valid, and `below` are limits of an open device.
-    if unsafe { blk_stack_limits(t, below, start + offset) } != 0 {
-        // SAFETY: `pfx` is a C string.
-        let pfx = unsafe { crate::string::lossy(pfx) };
-        let name = crate::gendisk::bdev_name(bdev);
-        kprintln!(Level::Notice, "{pfx}: Warning: Device {name} is misaligned");
-    }
-}
-
 /// Takes the limits lock and returns a copy of the limits.
 ///
 /// # Safety
@@ -381,7 +354,7 @@ pub unsafe extern "C" fn queue_limits_start_update(
     q: *mut sys::request_queue,
 ) -> sys::queue_limits {
     // SAFETY: the caller's contract.
-    lock_mutex(unsafe { &raw mut (*q).limits_lock });
+    unsafe { mutex_lock(&raw mut (*q).limits_lock) };
     // SAFETY: under the lock nobody else writes them.
     unsafe { (&raw const (*q).limits).read() }
 }
@@ -396,7 +369,7 @@ pub unsafe extern "C" fn queue_limits_start_update(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn queue_limits_cancel_update(q: *mut sys::request_queue) {
     // SAFETY: the caller holds the lock.
-    unlock_mutex(unsafe { &raw mut (*q).limits_lock })
+    unsafe { mutex_unlock(&raw mut (*q).limits_lock) }
 }
 
 /// Validates and applies limits, and gives the lock of `queue_limits_start_update` back.
@@ -419,7 +392,7 @@ pub unsafe extern "C" fn queue_limits_commit_update(
         unsafe { (&raw mut (*q).limits).copy_from(lim, 1) };
     }
     // SAFETY: the caller holds the lock.
-    unlock_mutex(unsafe { &raw mut (*q).limits_lock });
+    unsafe { mutex_unlock(&raw mut (*q).limits_lock) };
     to_ret(result)
 }
 
@@ -457,7 +430,7 @@ pub unsafe extern "C" fn queue_limits_set(
     lim: *mut sys::queue_limits,
 ) -> c_int {
     // SAFETY: `q` is the queue of a disk that the caller keeps.
-    lock_mutex(unsafe { &raw mut (*q).limits_lock });
+    unsafe { mutex_lock(&raw mut (*q).limits_lock) };
     // SAFETY: the lock is held, and given back in there.
     unsafe { queue_limits_commit_update(q, lim) }
 }

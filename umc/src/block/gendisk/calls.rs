@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What drivers call about disks and queues.
 
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{DiskRecord, report_dead, state_word};
+use super::{DiskRecord, bdev_name, report_dead, state_word};
 use crate::errno::{err_ptr, to_ret};
 use crate::kprintln;
 use crate::printk::Level;
-use crate::{Kernel, kobject, sys};
+use crate::{Kernel, kobject, queue_limits, sys};
 
 /// Makes a disk for a driver whose `submit_bio` takes bios.
 ///
@@ -366,4 +366,29 @@ pub unsafe extern "C" fn blk_queue_rq_timeout(q: *mut sys::request_queue, timeou
 pub unsafe extern "C" fn blk_set_queue_depth(q: *mut sys::request_queue, depth: c_uint) {
     // SAFETY: the caller keeps the disk, so its queue is there.
     unsafe { (*q).queue_depth = depth }
+}
+
+/// Stacks the limits of an open device, and warns in the log when it is misaligned.
+///
+/// # Safety
+/// `t` must be valid, `bdev` open, `pfx` a C string.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn queue_limits_stack_bdev(
+    t: *mut sys::queue_limits,
+    bdev: *mut sys::block_device,
+    offset: sys::sector_t,
+    pfx: *const c_char,
+) {
+    // SAFETY: an open device has a queue and a start.
+    let (below, start) = unsafe { (&raw mut (*(*bdev).bd_queue).limits, (*bdev).bd_start_sect) };
+    // SAFETY: `t` is valid, and `below` are limits of an open device.
+    if unsafe { queue_limits::blk_stack_limits(t, below, start + offset) } != 0 {
+        // SAFETY: `pfx` is a C string.
+        let pfx = unsafe { crate::string::lossy(pfx) };
+        let name = bdev_name(bdev);
+        kprintln!(Level::Notice, "{pfx}: Warning: Device {name} is misaligned");
+    }
 }
