@@ -10,8 +10,10 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 
+mod current;
 pub mod engine;
 pub mod ops;
 pub mod sim;
 
-pub use ops::{FdEvents, NEVER, Ops, Wake, current, set_current};
+pub use current::current;
+pub use ops::{FdEvents, NEVER, Ops, Wake, set_current};

@@ -123,21 +123,15 @@ thread_local! {
     static CURRENT: Cell<Option<&'static Ops>> = const { Cell::new(None) };
 }
 
-/// The provider of the calling thread.
+/// The provider that the calling thread was given, if it was given one.
 #[inline]
-pub fn current() -> &'static Ops {
-    CURRENT.with(|current| {
-        current.get().unwrap_or_else(|| {
-            let ops = crate::engine::ops();
-            current.set(Some(ops));
-            ops
-        })
-    })
+pub(crate) fn given() -> Option<&'static Ops> {
+    CURRENT.get()
 }
 
 /// Makes `ops` the provider of the calling thread.
 pub fn set_current(ops: &'static Ops) {
-    CURRENT.with(|current| current.set(Some(ops)));
+    CURRENT.set(Some(ops));
 }
 
 /// Turns the table's convention into a `Result`.

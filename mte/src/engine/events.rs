@@ -104,7 +104,7 @@ pub(super) fn start() -> io::Result<&'static Events> {
     for number in 0..EVENT_THREADS {
         std::thread::Builder::new().name(format!("mte/{number}")).stack_size(1 << 20).spawn(
             || {
-                crate::set_current(super::ops());
+                crate::ops::set_current(super::ops());
                 events.run();
             },
         )?;

@@ -51,7 +51,7 @@ pub(super) unsafe extern "C" fn start(
     // Handles of threads that ended and were never joined are of no more use.
     running.retain(|_, handle| !handle.is_finished());
     let spawned = Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
-        crate::set_current(crate::engine::ops());
+        crate::ops::set_current(crate::engine::ops());
         wake.adopt();
         start.run();
     });

@@ -193,7 +193,7 @@ extern "C" fn thread_entry(arg: *mut c_void) -> *mut c_void {
         pin();
     }
     ME.set(Some(me));
-    crate::set_current(me.core.ops());
+    crate::ops::set_current(me.core.ops());
     drop(name);
     me.baton.wait(None);
     me.core.reap();
