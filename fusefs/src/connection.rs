@@ -30,13 +30,13 @@ extern "C" fn on_wake(_signal: c_int) {}
 impl Connection {
     /// To be called before a session takes the descriptor.
     pub(crate) fn new(fd: &OwnedFd) -> Connection {
+        // SAFETY: a C struct whose members may all be zero.
+        let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+        action.sa_sigaction = on_wake as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        let signal = wake_signal();
         // SAFETY: the handler is a function of the right type, and all other members are zero or set.
-        unsafe {
-            let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
-            action.sa_sigaction = on_wake as *const () as usize;
-            action.sa_flags = libc::SA_RESTART;
-            libc::sigaction(wake_signal(), &raw const action, std::ptr::null_mut());
-        }
+        unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
         Connection(fd.as_raw_fd())
     }
 
@@ -54,8 +54,9 @@ impl Connection {
         }
         // A thread that is not in read(2) now meets the new file when it gets there.
         for thread in session_threads()? {
+            let (process, signal) = (std::process::id(), wake_signal());
             // SAFETY: plain values; a thread that is gone is an error.
-            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, wake_signal()) };
+            unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) };
         }
         Ok(())
     }

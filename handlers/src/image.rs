@@ -7,8 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// `_IOR(0x12, 114, size_t)`: the size of a block device in bytes.
-const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
+use crate::abi::BLKGETSIZE64;
 
 /// Bytes of a qcow header that are read: magic, version, …, size at 24.
 const QCOW_HEADER_BYTES: usize = 32;

@@ -13,6 +13,10 @@
 //!
 //! The executable must export these symbols (`-rdynamic`): handlers are not linked to a library that has them.
 
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "one SAFETY line for what the contract of the handler ABI covers"
+)]
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 
 pub mod cdb;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What an error of the host becomes on its way through a handler: the program's errno, and the reason in the log.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "calls of the ABI under one contract")]
+
 #[path = "support/node.rs"]
 mod node;
 

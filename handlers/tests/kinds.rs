@@ -7,6 +7,8 @@
 //! no more calls run at a time than the handler allows, that each device is closed once, and how errors arrive.
 //! The handler aborts when it is called with a range that is not in whole blocks or not in the disk.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "calls of the ABI under one contract")]
+
 #[path = "support/compile.rs"]
 mod compile;
 #[path = "support/node.rs"]

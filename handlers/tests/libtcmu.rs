@@ -5,6 +5,8 @@
 //! with the same pseudo-random arguments, and with every opcode. Results and all memory touched must be equal.
 //! Without the library the tests say so and pass.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "calls of the ABI under one contract")]
+
 use std::ffi::c_int;
 use std::fs;
 use std::path::Path;

@@ -115,8 +115,9 @@ unsafe extern "C" fn realtime_ns(_ctx: *mut c_void) -> u64 {
 unsafe extern "C" fn random(_ctx: *mut c_void, buf: *mut u8, len: usize) {
     let mut done = 0;
     while done < len {
+        let room = buf.wrapping_add(done).cast();
         // SAFETY: the caller gives `len` writable bytes at `buf`, and `done < len`.
-        let got = unsafe { libc::getrandom(buf.add(done).cast(), len - done, 0) };
+        let got = unsafe { libc::getrandom(room, len - done, 0) };
         if got > 0 {
             done += got as usize;
         }

@@ -44,6 +44,11 @@
 //! | `net` | the network |
 //! | `lock` | host locks for code that is simulated |
 
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "one SAFETY line for the addresses of a system call that is played"
+)]
+
 mod callbacks;
 mod hash;
 pub mod lock;

@@ -8,6 +8,10 @@
 //! Every exported C function bears its Linux name and is a thin layer over safe Rust. What may block ends in
 //! [`mte::Ops::park`] and nowhere else.
 
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "one SAFETY line for the fields of a C struct that one contract covers"
+)]
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 
 pub mod errno;

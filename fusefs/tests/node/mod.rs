@@ -32,6 +32,10 @@ pub struct RamDisk {
 impl RamDisk {
     /// # Safety
     /// A bio that was submitted and not ended.
+    #[allow(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "one contract: the bio of the block layer"
+    )]
     unsafe fn run(&self, bio: *mut sys::bio) {
         // SAFETY: the caller's contract; segments are valid for their length, and inside the disk by the block layer's
         // checks.

@@ -5,6 +5,10 @@
 //! was built for; the host recognises the older ones by the symbols they import. [`runner`] declares what a handler
 //! calls; [`queued`] is all that a handler in Rust needs.
 
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "one SAFETY line for what the contract of the handler ABI covers"
+)]
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 
 pub mod queued;
@@ -12,6 +16,10 @@ pub mod runner;
 
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::{offset_of, size_of};
+
+/// `_IOR(0x12, 114, size_t)`: the request for the size of a block device in bytes. The host asks before a handler opens an
+/// image, a handler once it did.
+pub const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
 
 /// What a call returns: a final status, or one of the two negative values.
 pub type Status = c_int;

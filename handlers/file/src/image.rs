@@ -10,12 +10,11 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use handler_abi::BLKGETSIZE64;
 use handler_abi::queued::Failed;
 
 use crate::config::Config;
 
-/// `_IOR(0x12, 114, size_t)`: the size of a block device in bytes.
-const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
 /// `_IO(0x12, 104)`: its logical block size.
 const BLKSSZGET: libc::c_ulong = 0x1268;
 
@@ -205,12 +204,15 @@ fn direct_align(path: &Path) -> Option<Align> {
 /// Size and logical block size of a block device.
 fn block_geometry(file: &File) -> io::Result<(u64, u32)> {
     let (mut size, mut block) = (0_u64, 0_i32);
-    // SAFETY: the first request writes one u64, the second one int.
-    let ret = unsafe {
-        libc::ioctl(file.as_raw_fd(), BLKGETSIZE64, &raw mut size)
-            | libc::ioctl(file.as_raw_fd(), BLKSSZGET, &raw mut block)
-    };
-    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok((size, block.max(512) as u32)) }
+    // SAFETY: the request writes one u64.
+    if unsafe { libc::ioctl(file.as_raw_fd(), BLKGETSIZE64, &raw mut size) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the request writes one int.
+    if unsafe { libc::ioctl(file.as_raw_fd(), BLKSSZGET, &raw mut block) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((size, block.max(512) as u32))
 }
 
 /// Can the file have holes? Asked for a range behind its end, where nothing changes.

@@ -73,14 +73,13 @@ impl Disk {
         }
         let (fd, offset) = (self.image.buffered(), request.offset() as i64);
         let (iov, count) = (request.pieces().as_ptr(), request.pieces().len() as c_int);
-        // SAFETY: the request's own memory, and an open descriptor. A part that was transferred is transferred again by
-        // the job that follows.
-        let ret = unsafe {
-            if write {
-                libc::pwritev2(fd, iov, count, offset, libc::RWF_NOWAIT)
-            } else {
-                libc::preadv2(fd, iov, count, offset, libc::RWF_NOWAIT)
-            }
+        // A part that was transferred is transferred again by the job that follows.
+        let ret = if write {
+            // SAFETY: the request's own memory, and an open descriptor.
+            unsafe { libc::pwritev2(fd, iov, count, offset, libc::RWF_NOWAIT) }
+        } else {
+            // SAFETY: as above.
+            unsafe { libc::preadv2(fd, iov, count, offset, libc::RWF_NOWAIT) }
         };
         if write
             && ret < 0

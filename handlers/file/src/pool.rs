@@ -94,6 +94,10 @@ fn run(mut job: Job) {
 }
 
 /// Makes a call: its result, or a negative errno.
+#[allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "one contract: the job keeps what its call uses"
+)]
 fn make(call: Call) -> i64 {
     // SAFETY: the job keeps descriptor and memory until the call has returned.
     let ret = unsafe {

@@ -50,12 +50,12 @@ impl Start for Command {
 /// the exec, because one of them tells the starter of it.
 fn let_go() -> io::Result<()> {
     for fd in 3..FEW {
+        // Answered from the descriptor alone. The file's status would be asked of a node, which may have stopped.
         // SAFETY: descriptors of this process, which runs nothing else.
-        unsafe {
-            // Answered from the descriptor alone. The file's status would be asked of a node, which may have stopped.
-            if libc::fcntl(fd, libc::F_GETPIPE_SZ) < 0 {
-                libc::close(fd);
-            }
+        let is_pipe = unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) } >= 0;
+        if !is_pipe {
+            // SAFETY: as above.
+            unsafe { libc::close(fd) };
         }
     }
     // SAFETY: as above.
@@ -77,13 +77,13 @@ mod tests {
     fn what_is_started_in_the_background_can_be_interrupted() {
         let mut command = Command::new("sh");
         command.args(["-c", "kill -INT $$"]);
-        // SAFETY: one system call, as a shell makes it before it starts something in its background.
-        unsafe {
-            command.pre_exec(|| {
-                libc::signal(libc::SIGINT, libc::SIG_IGN);
-                Ok(())
-            })
+        let ignore = || {
+            // SAFETY: no handler is set.
+            unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+            Ok(())
         };
+        // SAFETY: one system call, as a shell makes it before it starts something in its background.
+        unsafe { command.pre_exec(ignore) };
         assert_eq!(command.run_shown().unwrap().signal(), Some(libc::SIGINT));
     }
 }

@@ -34,6 +34,10 @@
 //! and takes no lock: hooks run in signal handlers and between fork and exec. It allocates when the root is
 //! first looked up, when a table of mounts is opened, and in functions that allocate themselves.
 
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "one SAFETY line for the arguments of a C function that is stood in for"
+)]
 #![cfg_attr(test, allow(dead_code, reason = "unexported, nothing calls the hooks"))]
 
 #[cfg(not(all(

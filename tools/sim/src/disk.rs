@@ -249,19 +249,22 @@ unsafe fn copy(bio: *mut sys::bio, data: &mut [u8], into_bio: bool) {
     // SAFETY: the caller's contract.
     for (memory, len) in unsafe { bio_iter::segments(bio) } {
         let piece = &mut data[at..at + len];
-        // SAFETY: the segment's memory belongs to the bio until it ends.
-        unsafe {
-            if into_bio {
-                memory.copy_from_nonoverlapping(piece.as_ptr(), len);
-            } else {
-                memory.copy_to_nonoverlapping(piece.as_mut_ptr(), len);
-            }
+        if into_bio {
+            // SAFETY: the segment's memory belongs to the bio until it ends.
+            unsafe { memory.copy_from_nonoverlapping(piece.as_ptr(), len) };
+        } else {
+            // SAFETY: as above.
+            unsafe { memory.copy_to_nonoverlapping(piece.as_mut_ptr(), len) };
         }
         at += len;
     }
 }
 
 impl Disk for Plugged {
+    #[allow(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "one contract: the bio of the block layer"
+    )]
     fn submit_bio(&self, bio: *mut sys::bio) {
         // SAFETY: the block layer's contract: a bio that has not ended.
         let (op, flags, sector, size) =
@@ -324,11 +327,10 @@ unsafe extern "C" fn answer(request: *mut c_void) {
         Some(Work::Write { number, .. }) => state.started.retain(|write| write.0 != number),
         Some(Work::Flush { below }) if status == bio::STS_OK => state.make_durable(below),
         Some(Work::Read { offset }) if status == bio::STS_OK => {
-            // SAFETY: the bio has not ended, and was checked to lie within the disk.
-            unsafe {
-                let size = bio::size(request.bio) as usize;
-                copy(request.bio, &mut state.seen[offset..offset + size], true);
-            }
+            // SAFETY: the bio has not ended.
+            let size = unsafe { bio::size(request.bio) } as usize;
+            // SAFETY: as above, and it was checked to lie within the disk.
+            unsafe { copy(request.bio, &mut state.seen[offset..offset + size], true) };
         }
         _ => {}
     }

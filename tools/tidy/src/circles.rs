@@ -135,7 +135,8 @@ pub fn grown(files: &[File]) -> Vec<Finding> {
     let finding = |what| Finding { file: place.path.clone(), line: 1, what };
     let list = |names: &BTreeSet<&str>| names.iter().copied().collect::<Vec<_>>().join(", ");
     let mut findings = Vec::new();
-    if !circles.contains(&named) && !(named.is_empty() && circles.is_empty()) {
+    let stands = circles.contains(&named) || (named.is_empty() && circles.is_empty());
+    if !stands {
         let nearest = circles.iter().max_by_key(|circle| circle.intersection(&named).count());
         findings.push(finding(format!(
             "names the circle {}, and the modules have {}. Cut the new arrow, or name the circle as it is",

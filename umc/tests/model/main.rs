@@ -12,6 +12,8 @@
 //!
 //! `UMC_MODEL_SEEDS=N` plays N seeds instead of the usual number. `planted` shows that faults are found.
 
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "calls of one model under one contract")]
+
 mod abi;
 mod bdev;
 mod bioset;

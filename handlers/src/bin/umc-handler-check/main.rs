@@ -4,6 +4,10 @@
 //! The checks run in a child process, because a handler may end the process it is loaded in. Each rule is printed as
 //! kept, broken or not applicable; what cannot be checked after a broken rule is left out.
 
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "one SAFETY line for what the contract of the handler ABI covers"
+)]
 #![allow(clippy::disallowed_methods)] // a program of its own, not part of a node
 
 mod request;

@@ -6,6 +6,7 @@
 //! made of plain files ([`paths`], [`gone`], [`listings`], [`programs`]), a small server for the netlink face ([`netlink`]) and a small FUSE
 //! file system for the block-device face ([`block`]).
 
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "raw system calls under one contract")]
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node
 
 mod block;
