@@ -21,6 +21,46 @@ use umc_protocol::programs::acts_on_the_kernel;
 
 type Argv = *const *const c_char;
 
+unsafe extern "C" {
+    /// The environment of this process.
+    static environ: Argv;
+}
+
+/// The environment of `umc`: the caller's, with the root of this process's node. Where that is not in it, somebody has
+/// cleared it (`env -i reboot`), and `umc` would have to guess which node is meant.
+struct Environment {
+    root: [u8; 4096],
+    list: [*const c_char; Environment::MAX + 2],
+}
+
+impl Environment {
+    /// More are left out: they are none that `umc` knows.
+    const MAX: usize = 254;
+
+    fn new() -> Environment {
+        Environment { root: [0; 4096], list: [ptr::null(); Environment::MAX + 2] }
+    }
+
+    /// # Safety
+    /// `envp` is NULL or an array of C strings that ends with NULL.
+    unsafe fn of_node(&mut self, envp: Argv) -> Argv {
+        // SAFETY: by contract.
+        let mut own = unsafe { strings(envp) };
+        if own.any(|entry| entry.starts_with(b"UMC_FS_ROOT=") && !entry.ends_with(b"=")) {
+            return envp;
+        }
+        let root = Root::get().map_or(&b""[..], Root::path);
+        let Some(root) = root::join(b"UMC_FS_ROOT=", &[root], &mut self.root) else { return envp };
+        self.list[0] = root.as_ptr();
+        // SAFETY: by contract.
+        let own = unsafe { strings(envp) }.filter(|entry| !entry.starts_with(b"UMC_FS_ROOT="));
+        for (place, entry) in self.list[1..=Environment::MAX].iter_mut().zip(own) {
+            *place = entry.as_ptr().cast();
+        }
+        self.list.as_ptr()
+    }
+}
+
 /// Room for the path of `umc`.
 type UmcPath = [u8; 4096];
 
@@ -57,14 +97,14 @@ variadic! {
 hooks! {
     fn execveat(dir: c_int, path: *const c_char, argv: Argv, envp: Argv, flags: c_int) -> c_int {
         match replacement_of_open(dir, path, argv, &mut [0; 4096]) {
-            Ok(Some(umc)) => real::execve(umc, argv, envp),
+            Ok(Some(umc)) => real::execve(umc, argv, Environment::new().of_node(envp)),
             Ok(None) => real::execveat(dir, path, argv, envp, flags),
             Err(error) => fail(error),
         }
     }
     fn fexecve(fd: c_int, argv: Argv, envp: Argv) -> c_int {
         match replacement_of_open(fd, c"".as_ptr(), argv, &mut [0; 4096]) {
-            Ok(Some(umc)) => real::execve(umc, argv, envp),
+            Ok(Some(umc)) => real::execve(umc, argv, Environment::new().of_node(envp)),
             Ok(None) => real::fexecve(fd, argv, envp),
             Err(error) => fail(error),
         }
@@ -96,25 +136,29 @@ hooks! {
     }
     fn execve(path: *const c_char, argv: Argv, envp: Argv) -> c_int {
         match replacement(path, argv, &mut [0; 4096]) {
-            Ok(path) => real::execve(path, argv, envp),
+            Ok(Some(umc)) => real::execve(umc, argv, Environment::new().of_node(envp)),
+            Ok(None) => real::execve(path, argv, envp),
             Err(error) => fail(error),
         }
     }
     fn execv(path: *const c_char, argv: Argv) -> c_int {
         match replacement(path, argv, &mut [0; 4096]) {
-            Ok(path) => real::execv(path, argv),
+            Ok(Some(umc)) => real::execve(umc, argv, Environment::new().of_node(environ)),
+            Ok(None) => real::execv(path, argv),
             Err(error) => fail(error),
         }
     }
     fn execvp(file: *const c_char, argv: Argv) -> c_int {
         match replacement(file, argv, &mut [0; 4096]) {
-            Ok(file) => real::execvp(file, argv),
+            Ok(Some(umc)) => real::execve(umc, argv, Environment::new().of_node(environ)),
+            Ok(None) => real::execvp(file, argv),
             Err(error) => fail(error),
         }
     }
     fn execvpe(file: *const c_char, argv: Argv, envp: Argv) -> c_int {
         match replacement(file, argv, &mut [0; 4096]) {
-            Ok(file) => real::execvpe(file, argv, envp),
+            Ok(Some(umc)) => real::execve(umc, argv, Environment::new().of_node(envp)),
+            Ok(None) => real::execvpe(file, argv, envp),
             Err(error) => fail(error),
         }
     }
@@ -138,13 +182,16 @@ macro_rules! spawn_hooks {
                         attr: *const c_void, argv: Argv, envp: Argv
                     ) -> c_int;
                 }
-                match replacement(path, argv, &mut [0; 4096]) {
-                    Ok(path) => match keeping_errno(|| $name(id, path, actions, attr, argv, envp)) {
-                        // There is no such function.
-                        -1 => libc::ENOSYS,
-                        result => result,
-                    },
-                    Err(error) => error,
+                let mut environment = Environment::new();
+                let (path, envp) = match replacement(path, argv, &mut [0; 4096]) {
+                    Ok(Some(umc)) => (umc, environment.of_node(envp)),
+                    Ok(None) => (path, envp),
+                    Err(error) => return error,
+                };
+                match keeping_errno(|| $name(id, path, actions, attr, argv, envp)) {
+                    // There is no such function.
+                    -1 => libc::ENOSYS,
+                    result => result,
                 }
             }
         )*}
@@ -158,8 +205,8 @@ spawn_hooks! {
     fn pidfd_spawnp;
 }
 
-/// The program to run in place of `path`: `path` itself, or `umc`. Where there is no `umc` the host's
-/// program is not run either, and the caller hears ENOENT.
+/// `umc`, if it is to be run in place of the program `path`. Where there is no `umc` the host's program is not run
+/// either, and the caller hears ENOENT.
 ///
 /// # Safety
 /// `path` is NULL or a C string, `argv` is NULL or an array of C strings that ends with NULL.
@@ -167,19 +214,19 @@ unsafe fn replacement(
     path: *const c_char,
     argv: Argv,
     room: &mut UmcPath,
-) -> Result<*const c_char, c_int> {
+) -> Result<Option<*const c_char>, c_int> {
     if Root::get().is_none() || path.is_null() {
-        return Ok(path);
+        return Ok(None);
     }
     // SAFETY: a C string by contract.
     let name = unsafe { CStr::from_ptr(path) }.to_bytes();
     // SAFETY: by contract.
     if !acts_on_the_kernel(name, unsafe { arguments(argv) }) {
-        return Ok(path);
+        return Ok(None);
     }
     keeping_errno(|| {
         let umc = beside_library(room).ok_or(libc::ENOENT)?;
-        raw::exists(umc)?.then_some(umc).ok_or(libc::ENOENT)
+        raw::exists(umc)?.then_some(Some(umc)).ok_or(libc::ENOENT)
     })
 }
 
@@ -210,8 +257,7 @@ unsafe fn replacement_of_open(
         Some(_) => path,
     };
     // SAFETY: by contract.
-    let program = unsafe { replacement(path, argv, room) }?;
-    Ok((!ptr::eq(program, path)).then_some(program))
+    unsafe { replacement(path, argv, room) }
 }
 
 /// What a program is called with, without its own name.
@@ -219,19 +265,27 @@ unsafe fn replacement_of_open(
 /// # Safety
 /// `argv` is NULL or an array of C strings that ends with NULL and outlives the result.
 unsafe fn arguments<'a>(argv: Argv) -> impl Iterator<Item = &'a [u8]> {
-    let mut next = argv;
+    // SAFETY: by contract.
+    unsafe { strings(argv) }.skip(1)
+}
+
+/// The strings of an array.
+///
+/// # Safety
+/// As [`arguments`].
+unsafe fn strings<'a>(array: Argv) -> impl Iterator<Item = &'a [u8]> {
+    let mut next = array;
     core::iter::from_fn(move || {
         // SAFETY: by contract; `next` did not pass the end.
-        let argument = if next.is_null() { ptr::null() } else { unsafe { *next } };
-        if argument.is_null() {
+        let string = if next.is_null() { ptr::null() } else { unsafe { *next } };
+        if string.is_null() {
             return None;
         }
         // SAFETY: a string stood here, so there is a next place.
         next = unsafe { next.add(1) };
         // SAFETY: by contract.
-        Some(unsafe { CStr::from_ptr(argument) }.to_bytes())
+        Some(unsafe { CStr::from_ptr(string) }.to_bytes())
     })
-    .skip(1)
 }
 
 /// `umc` in the directory this library was loaded from.

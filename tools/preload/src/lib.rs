@@ -56,6 +56,7 @@ mod fds;
 mod host_loop;
 mod hostname;
 mod ioctl;
+mod links;
 mod listing;
 mod map;
 mod mount;

@@ -28,6 +28,9 @@ use crate::raw;
 use crate::real::{self, errno, fail, set_errno};
 use crate::root::Root;
 
+/// Of `linux/netlink.h`.
+const NETLINK_CONNECTOR: c_int = 11;
+
 /// First record of a connection: which of the node's services this is.
 const HELLO: &[u8; 8] = b"UMCgenl\0";
 /// Client to node: join the group that follows.
@@ -54,6 +57,11 @@ hooks! {
     fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
         match Root::get() {
             Some(root) if domain == AF_NETLINK && protocol == NETLINK_GENERIC => open(root, kind),
+            // Tools of DRBD 8.3 turn to it when the generic one fails. A node has none, and the host's leads to the
+            // host's driver, or is waited on for minutes.
+            Some(_) if domain == AF_NETLINK && protocol == NETLINK_CONNECTOR => {
+                fail(libc::EPROTONOSUPPORT)
+            }
             _ => real::socket(domain, kind, protocol),
         }
     }

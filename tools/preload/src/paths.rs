@@ -7,8 +7,8 @@ use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use core::ptr;
 
 use libc::{
-    AT_FDCWD, FILE, O_ACCMODE, O_ASYNC, O_CREAT, O_EXCL, O_NOATIME, O_PATH, O_RDONLY, O_TRUNC,
-    dev_t, gid_t, mode_t, off_t, size_t, ssize_t, uid_t,
+    AT_FDCWD, FILE, O_ACCMODE, O_ASYNC, O_CREAT, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY,
+    O_TRUNC, dev_t, gid_t, mode_t, off_t, size_t, ssize_t, uid_t,
 };
 
 use crate::map;
@@ -35,8 +35,9 @@ pub fn open_flags(flags: c_int) -> c_int {
 pub fn open_way(flags: c_int) -> Way {
     match flags & (O_CREAT | O_EXCL) {
         both if both == O_CREAT | O_EXCL => Way::Entry,
+        O_CREAT if flags & O_NOFOLLOW != 0 => Way::MayMakeNoLink,
         O_CREAT => Way::MayMake,
-        _ => Way::Use,
+        _ => Way::unless(flags & O_NOFOLLOW != 0),
     }
 }
 
@@ -116,7 +117,7 @@ fopen_hooks! {
 }
 
 /// Hooks that hand a path and other arguments to the real function, written with what becomes of the name: `path` is
-/// used, `entry` is made or taken away.
+/// used, `link` is used even if it is a link, `entry` is made or taken away.
 macro_rules! path_hooks {
     ($(fn $name:ident($way:ident $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
         hooks! {$(
@@ -129,6 +130,7 @@ macro_rules! path_hooks {
         )*}
     };
     (@ path) => { Way::Use };
+    (@ link) => { Way::UseLink };
     (@ entry) => { Way::Entry };
 }
 
@@ -136,8 +138,8 @@ path_hooks! {
     fn access(path, mode: c_int) -> c_int;
     fn eaccess(path, mode: c_int) -> c_int;
     fn euidaccess(path, mode: c_int) -> c_int;
-    fn readlink(path, buffer: *mut c_char, size: size_t) -> ssize_t;
-    fn __readlink_chk(path, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
+    fn readlink(link, buffer: *mut c_char, size: size_t) -> ssize_t;
+    fn __readlink_chk(link, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
     fn mkdir(entry, mode: mode_t) -> c_int;
     fn mknod(entry, mode: mode_t, dev: dev_t) -> c_int;
     fn mkfifo(entry, mode: mode_t) -> c_int;
@@ -146,25 +148,25 @@ path_hooks! {
     fn remove(entry) -> c_int;
     fn revoke(path) -> c_int;
     fn chmod(path, mode: mode_t) -> c_int;
-    fn lchmod(path, mode: mode_t) -> c_int;
+    fn lchmod(link, mode: mode_t) -> c_int;
     fn chown(path, uid: uid_t, gid: gid_t) -> c_int;
-    fn lchown(path, uid: uid_t, gid: gid_t) -> c_int;
+    fn lchown(link, uid: uid_t, gid: gid_t) -> c_int;
     fn truncate(path, length: off_t) -> c_int;
     fn truncate64(path, length: off_t) -> c_int;
     fn utime(path, times: *const libc::utimbuf) -> c_int;
     fn utimes(path, times: *const libc::timeval) -> c_int;
-    fn lutimes(path, times: *const libc::timeval) -> c_int;
+    fn lutimes(link, times: *const libc::timeval) -> c_int;
     fn statvfs(path, st: *mut libc::statvfs) -> c_int;
     fn statvfs64(path, st: *mut libc::statvfs64) -> c_int;
     fn pathconf(path, name: c_int) -> c_long;
     fn getxattr(path, name: *const c_char, value: *mut c_void, size: size_t) -> ssize_t;
-    fn lgetxattr(path, name: *const c_char, value: *mut c_void, size: size_t) -> ssize_t;
+    fn lgetxattr(link, name: *const c_char, value: *mut c_void, size: size_t) -> ssize_t;
     fn listxattr(path, list: *mut c_char, size: size_t) -> ssize_t;
-    fn llistxattr(path, list: *mut c_char, size: size_t) -> ssize_t;
+    fn llistxattr(link, list: *mut c_char, size: size_t) -> ssize_t;
     fn setxattr(path, name: *const c_char, value: *const c_void, size: size_t, flags: c_int) -> c_int;
-    fn lsetxattr(path, name: *const c_char, value: *const c_void, size: size_t, flags: c_int) -> c_int;
+    fn lsetxattr(link, name: *const c_char, value: *const c_void, size: size_t, flags: c_int) -> c_int;
     fn removexattr(path, name: *const c_char) -> c_int;
-    fn lremovexattr(path, name: *const c_char) -> c_int;
+    fn lremovexattr(link, name: *const c_char) -> c_int;
     fn chroot(path) -> c_int;
     fn acct(path) -> c_int;
     fn ftok(path, project: c_int) -> libc::key_t;
@@ -172,33 +174,36 @@ path_hooks! {
     fn swapoff(path) -> c_int;
 }
 
-/// The same for a path relative to an open directory.
+/// The same for a path relative to an open directory. In brackets: the flags that may ask for a link
+/// itself.
 macro_rules! path_at_hooks {
-    ($(fn $name:ident(dir, $way:ident $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
+    ($(fn $name:ident(dir, $way:ident$([$flags:ident])? $(, $arg:ident: $ty:ty)*) -> $ret:ty;)*) => {
         hooks! {$(
             fn $name(dir: c_int, path: *const c_char $(, $arg: $ty)*) -> $ret {
                 real! { fn $name(dir: c_int, path: *const c_char $(, $arg: $ty)*) -> $ret; }
                 let mut room = Room::new();
-                let to = lead!(room, dir, path, path_hooks!(@ $way));
+                let to = lead!(room, dir, path, path_at_hooks!(@ $way $($flags)?));
                 $name(dir, to.path() $(, $arg)*)
             }
         )*}
     };
+    (@ path $flags:ident) => { Way::unless($flags & libc::AT_SYMLINK_NOFOLLOW != 0) };
+    (@ $way:ident) => { path_hooks!(@ $way) };
 }
 
 path_at_hooks! {
-    fn faccessat(dir, path, mode: c_int, flags: c_int) -> c_int;
-    fn readlinkat(dir, path, buffer: *mut c_char, size: size_t) -> ssize_t;
-    fn __readlinkat_chk(dir, path, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
+    fn faccessat(dir, path[flags], mode: c_int, flags: c_int) -> c_int;
+    fn readlinkat(dir, link, buffer: *mut c_char, size: size_t) -> ssize_t;
+    fn __readlinkat_chk(dir, link, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
     fn mkdirat(dir, entry, mode: mode_t) -> c_int;
     fn mknodat(dir, entry, mode: mode_t, dev: dev_t) -> c_int;
     fn mkfifoat(dir, entry, mode: mode_t) -> c_int;
     fn unlinkat(dir, entry, flags: c_int) -> c_int;
-    fn fchmodat(dir, path, mode: mode_t, flags: c_int) -> c_int;
-    fn fchownat(dir, path, uid: uid_t, gid: gid_t, flags: c_int) -> c_int;
-    fn utimensat(dir, path, times: *const libc::timespec, flags: c_int) -> c_int;
+    fn fchmodat(dir, path[flags], mode: mode_t, flags: c_int) -> c_int;
+    fn fchownat(dir, path[flags], uid: uid_t, gid: gid_t, flags: c_int) -> c_int;
+    fn utimensat(dir, path[flags], times: *const libc::timespec, flags: c_int) -> c_int;
     fn futimesat(dir, path, times: *const libc::timeval) -> c_int;
-    fn name_to_handle_at(dir, path, handle: *mut c_void, mount: *mut c_int, flags: c_int) -> c_int;
+    fn name_to_handle_at(dir, link, handle: *mut c_void, mount: *mut c_int, flags: c_int) -> c_int;
     fn inotify_add_watch(dir, path, mask: u32) -> c_int;
 }
 
@@ -372,7 +377,8 @@ hooks! {
         flags: c_int,
     ) -> c_int {
         let (mut room, mut other) = (Room::new(), Room::new());
-        let from = lead!(room, from_dir, from);
+        let way = Way::unless(flags & libc::AT_SYMLINK_FOLLOW == 0);
+        let from = lead!(room, from_dir, from, way);
         let to = lead!(other, to_dir, to, Way::Entry);
         real::linkat(from_dir, from.path(), to_dir, to.path(), flags)
     }

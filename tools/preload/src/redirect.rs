@@ -16,7 +16,7 @@ use libc::AT_FDCWD;
 use crate::map::{self, Target};
 use crate::real::keeping_errno;
 use crate::root::Root;
-use crate::{host_loop, raw};
+use crate::{host_loop, links, raw};
 
 pub const PATH_MAX: usize = libc::PATH_MAX as usize;
 
@@ -66,6 +66,21 @@ impl Room {
     }
 }
 
+impl Way {
+    /// Of a function that follows links unless it is told not to.
+    pub fn unless(is_told: bool) -> Way {
+        if is_told { Way::UseLink } else { Way::Use }
+    }
+
+    fn may_make(self) -> bool {
+        matches!(self, Way::MayMake | Way::MayMakeNoLink)
+    }
+
+    fn follows(self) -> bool {
+        matches!(self, Way::Use | Way::MayMake)
+    }
+}
+
 /// A path on its way to the real function.
 pub struct Redirect<'a> {
     path: *const c_char,
@@ -78,8 +93,12 @@ pub struct Redirect<'a> {
 pub enum Way {
     /// What it names is there, or the function fails.
     Use,
+    /// The same for a link itself, not what it leads to.
+    UseLink,
     /// What it names is made if it is not there.
     MayMake,
+    /// The same, unless it is a link.
+    MayMakeNoLink,
     /// A directory's entry of that name is made or taken away.
     Entry,
 }
@@ -165,8 +184,12 @@ unsafe fn decide<'a>(
     way: Way,
 ) -> Result<Redirect<'a>, c_int> {
     // SAFETY: by contract.
-    let bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
-    let (start, place) = keeping_errno(|| lead_name(room, root, dir, bytes, way))?;
+    let name = unsafe { CStr::from_ptr(path) };
+    let (start, place) =
+        keeping_errno(|| match lead_name(room, root, dir, name.to_bytes(), way)? {
+            (_, Place::Host) if way.follows() => lead_link(room, root, dir, name, way),
+            led => Ok(led),
+        })?;
     let path = match place {
         Place::Host | Place::HostReadOnly | Place::SharedDir | Place::InTree => path,
         Place::Tree | Place::State => room.at(start).cast::<c_char>().cast_const(),
@@ -178,6 +201,16 @@ const HOST: (usize, Place) = (0, Place::Host);
 
 /// Where a path leads, and where in the room its new name begins.
 type Led = Result<(usize, Place), c_int>;
+
+/// As [`lead_name`], for what links of the host lead to.
+#[inline(never)]
+fn lead_link(room: &mut Room, root: &'static Root, dir: c_int, path: &CStr, way: Way) -> Led {
+    let mut target = [0; PATH_MAX];
+    match links::follow(dir, path, root.path(), &mut target) {
+        Some(len) => lead_name(room, root, AT_FDCWD, &target[..len], way),
+        None => Ok(HOST),
+    }
+}
 
 fn lead_name(room: &mut Room, root: &'static Root, dir: c_int, path: &[u8], way: Way) -> Led {
     if path.len() >= PATH_MAX {
@@ -234,7 +267,7 @@ fn lead_name(room: &mut Room, root: &'static Root, dir: c_int, path: &[u8], way:
 fn if_present(room: &mut Room, root: &Root, way: Way, other: Place) -> Led {
     if way != Way::Entry && is_absent(room, root)? {
         let stays =
-            way == Way::Use || raw::exists(room.at(PATH_MAX).cast_const().cast()) != Ok(false);
+            !way.may_make() || raw::exists(room.at(PATH_MAX).cast_const().cast()) != Ok(false);
         if stays {
             return Ok((0, other));
         }

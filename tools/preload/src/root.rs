@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Where the node is.
 //!
-//! [`Root::get`] reads `UMC_FS_ROOT` once in a process; afterwards it is one atomic load. The tree
-//! itself need not be there yet, or may go and come back: nothing that depends on it is kept before
-//! it has answered.
+//! [`Root::get`] reads `UMC_FS_ROOT` once in a process, when this library is loaded; afterwards it is
+//! one atomic load. The tree itself need not be there yet, or may go and come back: nothing that
+//! depends on it is kept before it has answered.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
@@ -36,6 +36,15 @@ static NONE: Root = Root {
     dev: AtomicU64::new(0),
     state: AtomicPtr::new(ptr::null_mut()),
 };
+
+/// The program may clear its environment before it calls a hook (`env -i` does), and would be the host's then.
+extern "C" fn at_load() {
+    Root::get();
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_LOAD: extern "C" fn() = at_load;
 
 impl Root {
     /// None when `UMC_FS_ROOT` is not set (or is empty, or `/`): the library is inert.

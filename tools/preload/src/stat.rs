@@ -15,7 +15,7 @@ use crate::host_loop;
 use crate::map;
 use crate::raw;
 use crate::real::{self, keeping_errno};
-use crate::redirect::{Room, lead};
+use crate::redirect::{Room, Way, lead};
 use crate::root::Root;
 
 /// "BL" in the top 16 bits of the inode number, 32 bits of device number below.
@@ -75,12 +75,12 @@ hooks! {
     }
     fn lstat(path: *const c_char, st: *mut libc::stat) -> c_int {
         let mut room = Room::new();
-        let to = lead!(room, AT_FDCWD, path);
+        let to = lead!(room, AT_FDCWD, path, Way::UseLink);
         shown(real::lstat(to.path(), st), st)
     }
     fn lstat64(path: *const c_char, st: *mut libc::stat) -> c_int {
         let mut room = Room::new();
-        let to = lead!(room, AT_FDCWD, path);
+        let to = lead!(room, AT_FDCWD, path, Way::UseLink);
         shown(real::lstat64(to.path(), st), st)
     }
     fn fstat(fd: c_int, st: *mut libc::stat) -> c_int {
@@ -91,12 +91,12 @@ hooks! {
     }
     fn fstatat(dir: c_int, path: *const c_char, st: *mut libc::stat, flags: c_int) -> c_int {
         let mut room = Room::new();
-        let to = lead!(room, dir, path);
+        let to = lead!(room, dir, path, Way::unless(flags & libc::AT_SYMLINK_NOFOLLOW != 0));
         shown(real::fstatat(dir, to.path(), st, flags), st)
     }
     fn fstatat64(dir: c_int, path: *const c_char, st: *mut libc::stat, flags: c_int) -> c_int {
         let mut room = Room::new();
-        let to = lead!(room, dir, path);
+        let to = lead!(room, dir, path, Way::unless(flags & libc::AT_SYMLINK_NOFOLLOW != 0));
         shown(real::fstatat64(dir, to.path(), st, flags), st)
     }
 
@@ -147,7 +147,7 @@ hooks! {
         stx: *mut libc::statx,
     ) -> c_int {
         let mut room = Room::new();
-        let to = lead!(room, dir, path);
+        let to = lead!(room, dir, path, Way::unless(flags & libc::AT_SYMLINK_NOFOLLOW != 0));
         let result = real::statx(dir, to.path(), flags, mask, stx);
         if result == 0 && let Some(root) = Root::get() {
             statx_shown(root, &mut *stx);

@@ -5,6 +5,7 @@
 //! on. With force the node ends as by the loss of its power; without, it is told to stop, as by `umc stop`, and
 //! nobody waits for that: the caller may be what the node waits for. A node does not start again by itself.
 
+use std::env;
 use std::fs::File;
 use std::io::Write;
 
@@ -42,6 +43,12 @@ pub fn applet(name: &str, arguments: &[String]) -> Option<Result<()>> {
 fn run(program: &str, end: &End) -> Result<()> {
     if *end == End::Nothing {
         return Ok(());
+    }
+    // The only node that runs need not be the one that is meant, and the caller may believe that it is on a machine.
+    if env::var_os("UMC_FS_ROOT").is_none_or(|root| root.is_empty()) {
+        bail!(
+            "{program}: UMC_FS_ROOT names no node, so nothing is ended. Run it by umc run NODE -- {program}, or use umc stop NODE."
+        );
     }
     let node = nodes::pick(None).with_context(|| format!("{program}: the host goes on"))?;
     match end {

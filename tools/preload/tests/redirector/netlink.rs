@@ -279,6 +279,19 @@ attempt(s.setsockopt, 270, 1, 5)";
     assert_eq!(said(&mut python(&root, script)), want);
 }
 
+/// Tools of DRBD 8.3 speak to the host's driver by it, and wait for minutes where there is none.
+#[test]
+fn there_is_no_connector() {
+    let root = FakeRoot::new();
+    let script = "import socket, errno
+for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
+    try: socket.socket(socket.AF_NETLINK, kind, 11); print('open')
+    except OSError as e: print(errno.errorcode[e.errno])
+socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)";
+    let refused = "EPROTONOSUPPORT\n".repeat(2);
+    assert_eq!(said(root.command("python3").args(["-c", script])), refused);
+}
+
 #[test]
 fn a_root_with_a_long_name_is_reached_too() {
     let root = FakeRoot::new();

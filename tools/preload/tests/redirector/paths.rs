@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use crate::{FakeRoot, both, said};
 
@@ -54,6 +55,64 @@ fn the_hosts_files_stay_the_hosts() {
     assert_eq!(root.sh("sh", "test -d /proc/self/fd && echo yes"), "yes\n");
     let prefixed = format!("cat {}/dev/drbd0", root.path().display());
     assert_eq!(root.sh("sh", &prefixed), "block zero");
+}
+
+#[test]
+fn links_of_the_host_lead_to_the_nodes_names() {
+    let root = FakeRoot::new();
+    let dir = root.host("links").display().to_string();
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(root.host("links/plain"), "plain").unwrap();
+    let up = "/..".repeat(dir.split('/').count() - 1);
+    let run = |script: &str| root.sh("sh", &format!("cd {dir}; {script}"));
+    let links = format!(
+        "ln -s /dev/drbd0 block; ln -s block chain; ln -s {dir}{up}/dev/disk0 disk; ln -s .{up}/dev/disk0 near
+        ln -s /dev devices; ln -s {dir} here; ln -s plain file; ln -s nowhere broken; ln -s /dev/drbd9 missing
+        ln -s /dev/null null; ln -s loop loop"
+    );
+    assert_eq!(run(&links), "");
+    for (name, text) in [
+        ("block", "block zero"),
+        ("chain", "block zero"),
+        ("disk", "a disk below"),
+        ("near", "a disk below"),
+        ("devices/drbd0", "block zero"),
+        ("here/here/chain", "block zero"),
+        ("file", "plain"),
+        ("here/plain", "plain"),
+        ("null", ""),
+    ] {
+        assert_eq!(run(&format!("cat {name}")), text, "{name}");
+        assert_eq!(run(&format!("cat {dir}/{name}")), text, "{name}");
+    }
+    // What is asked of the link itself.
+    assert_eq!(
+        run("readlink block; stat -c %F block; stat -L -c '%F %s' block"),
+        "/dev/drbd0\nsymbolic link\nregular file 10\n"
+    );
+    assert_eq!(run("realpath chain devices/drbd0"), "/dev/drbd0\n/dev/drbd0\n");
+    // What is made where a link leads is the node's, or the host's, as its name is.
+    assert_eq!(run("test -e missing || echo none; echo made > missing"), "none\n");
+    assert_eq!(fs::read_to_string(root.path().join("dev/drbd9")).unwrap(), "made\n");
+    assert!(!Path::new("/dev/drbd9").exists());
+    assert_eq!(
+        run(
+            "echo new > broken; cat nowhere; echo more > here/other; cat other; cat loop || echo loop"
+        ),
+        "new\nmore\nloop\n"
+    );
+    assert_eq!(
+        run("rm block; ls; cat /dev/drbd0"),
+        "broken\nchain\ndevices\ndisk\nfile\nhere\nloop\nmissing\nnear\nnowhere\nnull\nother\nplain\nblock zero"
+    );
+    let python = "import os
+os.chdir(os.sys.argv[1])
+at = os.open('.', os.O_RDONLY)
+print(os.read(os.open('disk', os.O_RDONLY, dir_fd=at), 6), os.path.islink('disk'), os.lstat('disk').st_size > 8)
+try: os.open('disk', os.O_RDONLY | os.O_NOFOLLOW)
+except OSError as e: print(e.strerror)";
+    let printed = said(root.command("python3").args(["-c", python, &dir]));
+    assert_eq!(printed, "b'a disk' True True\nToo many levels of symbolic links\n");
 }
 
 #[test]

@@ -49,6 +49,27 @@ os.waitpid(os.posix_spawn('/sbin/modprobe', ['modprobe', 'c'], os.environ), 0)";
     assert_eq!(text, "umc: a\numc: b\numc: c\n");
 }
 
+/// A program that ends the machine ends the node of who calls it, whatever environment it is given.
+#[test]
+fn umc_knows_its_node_without_an_environment() {
+    let root = FakeRoot::new();
+    let umc = root.host("umc");
+    fs::write(&umc, "#!/bin/sh\necho \"$UMC_FS_ROOT $A\"\n").unwrap();
+    fs::set_permissions(&umc, fs::Permissions::from_mode(0o755)).unwrap();
+    let python = "import os, subprocess
+for program in ('/sbin/reboot', 'halt'):
+    for spawn in (True, False):
+        subprocess._USE_POSIX_SPAWN = subprocess._USE_VFORK = spawn
+        subprocess.run([program, '-f'], env={'A': '1', 'PATH': '/sbin'}, close_fds=not spawn)
+os.execve('/sbin/poweroff', ['poweroff'], {'UMC_FS_ROOT': '', 'A': '2'})";
+    let want = root.path().display().to_string();
+    let output = command(&root, "env").args(["-i", "A=0", "reboot", "-f"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{want} 0\n"), "{}", both(&output));
+    let output = command(&root, "python3").args(["-c", python]).output().unwrap();
+    let all = format!("{want} 1\n").repeat(4) + &format!("{want} 2\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), all, "{}", both(&output));
+}
+
 /// Each function of the exec family, called from a child with the arguments `a` to `i`: more than registers hold.
 const EXEC: &str = "import ctypes as c, os, sys
 l = c.CDLL(None)
