@@ -2,6 +2,7 @@
 //! Modules: where they came from, parameters, sysfs, /proc/drbd, debugfs, load and unload.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use cluster::{Cluster, Layout, Model, Random, Start, assert_same, bin_dir, text};
@@ -117,4 +118,48 @@ fn drbd_stands_on_brd() {
         assert!(!cluster.root(node).join("dev/ram1").exists());
         cluster.stop(node);
     }
+}
+
+/// Each load, and each node of a process, begins with what DEFINE_PER_CPU says.
+#[test]
+fn variables_of_each_cpu_begin_as_the_source_says() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/percpu");
+    let cluster = Cluster::new("percpu", Layout { disk_mib: 16, ..Layout::default() });
+    for name in ["Kbuild", "percpu.c"] {
+        fs::copy(source.join(name), cluster.dir.join(name)).unwrap();
+    }
+    let output = Command::new(bin_dir().join("umc")).arg("build").arg(&cluster.dir).run().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let module = cluster.dir.join("percpu.so").display().to_string();
+    let node = cluster.a();
+    for _ in 0..2 {
+        cluster.umc_ok(&["insmod", "--node", node, &module]);
+        let wrong = cluster.root(node).join("sys/module/percpu/parameters/wrong");
+        assert_eq!(fs::read_to_string(wrong).unwrap().trim(), "0");
+        cluster.umc_ok(&["rmmod", "--node", node, "percpu"]);
+    }
+    cluster.down();
+}
+
+/// A record of another build is enough: what the module was compiled with says nothing itself.
+#[test]
+fn a_module_for_other_headers_is_refused() {
+    let cluster = Cluster::new("headers", Layout { disk_mib: 16, ..Layout::default() });
+    let built = cdrivers::module_dir();
+    for name in ["brd.so", "brd.ko"] {
+        fs::copy(built.join(name), cluster.dir.join(name)).unwrap();
+    }
+    let record = fs::read_to_string(built.join("brd.json")).unwrap();
+    let at = record.find("\"headers\": \"").expect("built by this umc") + 12;
+    let mut other = record.clone();
+    other.replace_range(at..at + 4, "ffff");
+    fs::write(cluster.dir.join("brd.json"), other).unwrap();
+    let module = cluster.dir.join("brd.so").display().to_string();
+    let output = cluster.umc(&["insmod", "--node", cluster.a(), &module]);
+    let shown = text(&output);
+    assert!(!output.status.success() && shown.contains("umc build brd"), "{shown}");
+    fs::write(cluster.dir.join("brd.json"), record).unwrap();
+    cluster.umc_ok(&["insmod", "--node", cluster.a(), &module]);
+    cluster.umc_ok(&["rmmod", "--node", cluster.a(), "brd"]);
+    cluster.down();
 }

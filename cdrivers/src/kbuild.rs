@@ -104,6 +104,7 @@ pub fn build_dir(umcd: &Path, dir: &Path) -> Result<(Vec<Built>, String)> {
             package: None,
             package_version: None,
             built_in: dir.clone(),
+            headers: Some(kdir::headers().into()),
             depends: depends(&ko)?,
         }
         .write(&ko)?;
@@ -147,6 +148,7 @@ pub fn build_driver(umcd: &Path, driver: &Driver) -> Result<(Vec<Built>, String)
             package: Some(driver.package.into()),
             package_version: Some(version.clone()),
             built_in: dir.clone(),
+            headers: Some(kdir::headers().into()),
             depends: depends(&ko)?,
         }
         .write(&so)?;

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
@@ -85,6 +86,34 @@ fn auto_conf(autoconf: &str) -> String {
     text
 }
 
+/// Takes comments and the amount of white space away.
+fn without_comments(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("/*") {
+        code.push_str(&rest[..at]);
+        code.push(' ');
+        rest = rest[at + 2..].split_once("*/").map_or("", |(_, after)| after);
+    }
+    code.push_str(rest);
+    let lines = code.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code));
+    let lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// The name of this program's headers, as far as a compiler sees them.
+pub fn headers() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let mut hash = Sha256::new();
+        for (name, text) in embedded::HEADERS {
+            hash.update(name);
+            hash.update(without_comments(text));
+        }
+        hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    })
+}
+
 /// Makes the KDIR if this content was not made before, and returns it. `umcd` is the program whose exports count.
 pub fn make(umcd: &Path) -> Result<PathBuf> {
     let kbuild = find_kbuild()?;
@@ -146,6 +175,15 @@ pub fn make(umcd: &Path) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_comment_makes_no_other_headers() {
+        let code = super::without_comments;
+        assert_eq!(code("/* a\n * b */\nint  x; // y\n\n\tint z; /* w */\n"), "int x;\nint z;");
+        assert_eq!(code("int x; /* a */ int y;"), code("int x;  int y;\n/* b */"));
+        assert_ne!(code("int x;"), code("long x;"));
+        assert_eq!(super::headers().len(), 12);
+    }
+
     #[test]
     fn config_for_make() {
         let text = super::auto_conf(

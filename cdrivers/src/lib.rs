@@ -51,6 +51,10 @@ pub enum Error {
     )]
     NoSuchFile { path: PathBuf },
     #[error(
+        "Cannot load module {name}: {path} was built with the headers of another umc. Build it again: umc build {what}"
+    )]
+    OtherHeaders { name: String, path: PathBuf, what: String },
+    #[error(
         "{path} has no record of where it came from ({record}: {cause}). Build it again with umc build."
     )]
     NoManifest { path: PathBuf, record: PathBuf, cause: String },

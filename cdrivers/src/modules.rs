@@ -36,13 +36,15 @@ pub fn beside(module: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The module with everything it depends on, in load order.
+/// The module with everything it depends on, in load order. One that was built for another umc is refused.
 pub fn load_order(module: &Path) -> Result<Vec<PathBuf>> {
     fn visit(module: &Path, order: &mut Vec<PathBuf>) -> Result<()> {
         if order.iter().any(|seen| seen == module) {
             return Ok(());
         }
-        for name in Manifest::read(module)?.depends {
+        let manifest = Manifest::read(module)?;
+        manifest.check_headers(module)?;
+        for name in manifest.depends {
             let beside = module.with_file_name(&name).with_extension("so");
             let path = if beside.exists() { beside } else { find(&name)? };
             visit(&path, order)?;

@@ -30,7 +30,7 @@ pub enum Error {
         "Cannot load {path}: not a module that can be loaded: {reason}. Build it with umc build."
     )]
     NotAModule { path: PathBuf, reason: String },
-    #[error("Cannot load module {name}: nobody provides {}. umc symbols lists what it needs.", symbols.join(", "))]
+    #[error("Cannot load module {name}: nobody provides {}. Was it built for another umc? Then build it again: umc build {name}. Else umc symbols lists what it needs.", symbols.join(", "))]
     MissingSymbols { name: String, symbols: Vec<String> },
     #[error("Cannot load module {name}: it is loaded already. Unload it first: umc rmmod {name}.")]
     Loaded { name: String },

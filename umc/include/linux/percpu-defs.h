@@ -4,8 +4,8 @@
  * Kept: what get_cpu_ptr() gives is the caller's alone until put_cpu_ptr(), and so is what this_cpu_ptr() gives until the
  * end of the section with preemption, interrupts or soft interrupts off that it is called in; this_cpu_*() exclude both.
  * A section of rcu_read_lock() alone does not count. See linux/smp.h for how.
- * Differs: sums have to be taken over the possible CPUs. DEFINE_PER_CPU takes no initializer (that does not compile), and
- * makes a name that is global in its module.
+ * An initializer of DEFINE_PER_CPU is the value of every CPU before the module's init function runs.
+ * Differs: sums have to be taken over the possible CPUs. DEFINE_PER_CPU makes a name that is global in its module.
  */
 #ifndef UMC_LINUX_PERCPU_DEFS_H
 #define UMC_LINUX_PERCPU_DEFS_H
@@ -16,13 +16,30 @@
 /* Slots of one allocation lie this far apart. */
 #define umc_percpu_stride(size) (((size) + 63) & ~63UL)
 
-/* The slots of all CPUs; the name is the first of them. */
+/*
+ * The slots of all CPUs; the name is the first of them. The last declaration takes the initializer, of which a constructor
+ * of the module makes every slot.
+ */
 #define DEFINE_PER_CPU(type, name)                                                        \
 	struct {                                                                          \
 		__typeof__(type) slot __attribute__((__aligned__(64)));                   \
 	} umc_percpu_##name[NR_CPUS];                                                     \
-	extern __typeof__(type) name __attribute__((__alias__("umc_percpu_" #name)))
+	extern __typeof__(type) name __attribute__((__alias__("umc_percpu_" #name)));     \
+	static __typeof__(type) umc_percpu_init_##name;                                   \
+	static void __attribute__((__constructor__, __used__)) umc_percpu_fill_##name(void) \
+	{                                                                                 \
+		for (int umc_cpu = 0; umc_cpu < NR_CPUS; umc_cpu++)                       \
+			__builtin_memcpy(&umc_percpu_##name[umc_cpu].slot,                \
+					 &umc_percpu_init_##name, sizeof(umc_percpu_init_##name)); \
+	}                                                                                 \
+	static __typeof__(type) umc_percpu_init_##name
 #define DECLARE_PER_CPU(type, name) extern __typeof__(type) name
+#define DEFINE_PER_CPU_ALIGNED(type, name) DEFINE_PER_CPU(type, name)
+#define DEFINE_PER_CPU_SHARED_ALIGNED(type, name) DEFINE_PER_CPU(type, name)
+#define DEFINE_PER_CPU_READ_MOSTLY(type, name) DEFINE_PER_CPU(type, name)
+#define DECLARE_PER_CPU_ALIGNED(type, name) DECLARE_PER_CPU(type, name)
+#define DECLARE_PER_CPU_SHARED_ALIGNED(type, name) DECLARE_PER_CPU(type, name)
+#define DECLARE_PER_CPU_READ_MOSTLY(type, name) DECLARE_PER_CPU(type, name)
 
 /* The address goes through the assembler, for the compiler would know that it leaves the named object. */
 #define per_cpu_ptr(ptr, cpu)                                                             \

@@ -55,6 +55,7 @@ unsafe extern "C" {
     pub fn model_this_cpu_ptr(slots: *mut u64) -> *mut u64;
     pub fn model_this_cpu_inc(slots: *mut u64);
     pub fn model_percpu_sum(slots: *mut u64) -> u64;
+    pub fn model_percpu_initialized() -> c_int;
     pub fn model_kref_init(kref: *mut kref);
     pub fn model_kref_get(kref: *mut kref);
     pub fn model_kref_get_unless_zero(kref: *mut kref) -> c_int;

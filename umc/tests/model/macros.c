@@ -29,6 +29,7 @@ void model_put_cpu_ptr(u64 *slots);
 u64 *model_this_cpu_ptr(u64 *slots);
 void model_this_cpu_inc(u64 *slots);
 u64 model_percpu_sum(u64 *slots);
+int model_percpu_initialized(void);
 void model_kref_init(struct kref *kref);
 void model_kref_get(struct kref *kref);
 int model_kref_get_unless_zero(struct kref *kref);
@@ -97,6 +98,30 @@ void model_init_delayed_work(struct delayed_work *work, work_func_t func)
 }
 
 static DEFINE_PER_CPU(u64, model_slots);
+
+struct model_pair {
+	u8 first[70];
+	u64 *second;
+};
+
+DEFINE_PER_CPU(int, model_three) = 3;
+static DEFINE_PER_CPU(struct model_pair, model_pairs) = { .first = "abc", .second = &model_slots };
+static DEFINE_PER_CPU(int[3], model_array) = { 1, 2, 3 };
+
+/* How many CPUs have what the initializers say. */
+int model_percpu_initialized(void)
+{
+	int cpus = 0;
+
+	for (int cpu = 0; cpu < NR_CPUS; cpu++) {
+		struct model_pair *pair = per_cpu_ptr(&model_pairs, cpu);
+		bool is_three = per_cpu(model_three, cpu) == 3;
+
+		cpus += is_three && pair->first[2] == 'c' && pair->second == &model_slots &&
+			per_cpu(model_array, cpu)[2] == 3;
+	}
+	return cpus;
+}
 
 u64 *model_static_slots(void)
 {

@@ -77,6 +77,12 @@ fn a_slot_is_ones_own() {
     });
 }
 
+/// What DEFINE_PER_CPU is given is there for each CPU from the beginning.
+#[test]
+fn an_initializer_is_for_every_cpu() {
+    assert_eq!(c!(model_percpu_initialized()), sys::NR_CPUS as i32);
+}
+
 /// A CPU that a task has to itself is the same to the end of the outermost section, and no other task's.
 #[test]
 fn a_cpu_is_ones_own() {
