@@ -2,9 +2,10 @@
 /*
  * Work queues. API of Linux 6.12. Rust owner: workqueue.rs.
  * Kept: an item that is pending stays on its queue; WQ_UNBOUND and WQ_CPU_INTENSIVE items run as soon as max_active
- * allows; a WQ_MEM_RECLAIM queue needs no new thread to go on.
- * Differs: each queue has its own threads, started as needed. CPU and NUMA arguments are hints that change nothing;
- * freezable and WQ_BH queues are ordinary ones. Of a queue without the two flags one item a CPU is awake at a time,
+ * allows; a WQ_MEM_RECLAIM queue needs no new thread to go on; items of a WQ_BH queue run as in a soft interrupt.
+ * Differs: each queue has its own threads, started as needed. CPU and NUMA arguments are hints that change nothing. A
+ * node is never suspended, so nothing freezes a WQ_FREEZABLE queue. A WQ_BH queue runs one item at a time, not one a CPU;
+ * to wait for its items is to sleep, also in cancel_work_sync(). Of a queue without the two flags one item a CPU is awake at a time,
  * until the next one has waited for 10 ms.
  */
 #ifndef UMC_LINUX_WORKQUEUE_H
@@ -123,6 +124,8 @@ enum umc_system_wq {
 	UMC_SYSTEM_HIGHPRI_WQ,
 	UMC_SYSTEM_LONG_WQ,
 	UMC_SYSTEM_UNBOUND_WQ,
+	UMC_SYSTEM_BH_WQ,
+	UMC_SYSTEM_BH_HIGHPRI_WQ,
 };
 
 extern struct workqueue_struct *umc_system_wq(enum umc_system_wq which);
@@ -135,6 +138,9 @@ extern struct workqueue_struct *umc_system_wq(enum umc_system_wq which);
 #define system_dfl_wq umc_system_wq(UMC_SYSTEM_UNBOUND_WQ)
 #define system_freezable_wq umc_system_wq(UMC_SYSTEM_WQ)
 #define system_power_efficient_wq umc_system_wq(UMC_SYSTEM_WQ)
+#define system_freezable_power_efficient_wq umc_system_wq(UMC_SYSTEM_WQ)
+#define system_bh_wq umc_system_wq(UMC_SYSTEM_BH_WQ)
+#define system_bh_highpri_wq umc_system_wq(UMC_SYSTEM_BH_HIGHPRI_WQ)
 
 /* The name is a printf format. Written in C (glue/kthread.c), over umc_alloc_workqueue. */
 extern __printf(1, 4) struct workqueue_struct *

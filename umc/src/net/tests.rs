@@ -4,7 +4,7 @@
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use super::*;
 use crate::kernel::Config;
@@ -135,25 +135,40 @@ fn in_thread(
 ) -> (kthread::Thread, Arc<(AtomicI32, Completion)>) {
     let result = Arc::new((AtomicI32::new(1), Completion::new()));
     let shared = result.clone();
+    let ready = Arc::new(Completion::new());
+    let takes_signals = ready.clone();
     let main = move || {
         // SAFETY: a kernel thread.
         unsafe { signal::allow_kernel_signal(SIGHUP) };
+        takes_signals.complete();
         shared.0.store(f(), Ordering::Release);
         shared.1.complete();
     };
-    (kthread::spawn(kernel, "socket", Box::new(main)).unwrap(), result)
+    let thread = kthread::spawn(kernel, "socket", Box::new(main)).unwrap();
+    // A signal that came before would be lost.
+    ready.wait();
+    (thread, result)
 }
 
 fn settle(kernel: &'static Kernel) {
-    let word = std::sync::atomic::AtomicU32::new(0);
+    let word = AtomicU32::new(0);
     let until = kernel.ops.now_ns() + 50_000_000;
     while kernel.ops.now_ns() < until {
         kernel.ops.park(&word, 0, until);
     }
 }
 
+/// Waits for what other threads do in their own time.
+fn eventually(kernel: &'static Kernel, what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = kernel.ops.now_ns() + 60_000_000_000;
+    while !is_so() {
+        assert!(kernel.ops.now_ns() < until, "{what}");
+        kernel.ops.park(&AtomicU32::new(0), 0, kernel.ops.now_ns() + 1_000_000);
+    }
+}
+
 fn result_of(shared: &(AtomicI32, Completion)) -> c_int {
-    assert!(shared.1.wait_timeout(5_000_000_000), "the socket call returns");
+    assert!(shared.1.wait_timeout(60_000_000_000), "the socket call returns");
     shared.0.load(Ordering::Acquire)
 }
 
@@ -266,23 +281,19 @@ fn sender_blocks_until_all_is_taken() {
     let a = Arc::new(a);
     let sender = a.clone();
     let (thread, result) = in_thread(kernel, move || sender.send(&sent, 0));
-    settle(kernel);
-    assert_eq!(result.0.load(Ordering::Acquire), 1, "blocked");
     // SAFETY: alive.
     let flags = || unsafe { ptr::read_volatile(&raw const (*a.0).flags) };
-    assert_ne!(flags() & 1 << sys::SOCK_NOSPACE, 0);
+    eventually(kernel, "blocked", || flags() & 1 << sys::SOCK_NOSPACE != 0);
+    assert_eq!(result.0.load(Ordering::Acquire), 1, "blocked");
     assert!(a.sk().sk_wmem_queued > 0);
     let mut got = vec![0u8; len];
     assert_eq!(b.recv(&mut got, WAITALL), len as c_int);
     assert!(got == data);
     assert_eq!(result_of(&result), len as c_int);
     thread.join();
-    settle(kernel);
-    assert_eq!(
-        (a.sk().sk_wmem_queued, flags() & 1 << sys::SOCK_NOSPACE),
-        (0, 0),
-        "refreshed without a call"
-    );
+    eventually(kernel, "refreshed without a call", || {
+        (a.sk().sk_wmem_queued, flags() & 1 << sys::SOCK_NOSPACE) == (0, 0)
+    });
 }
 
 #[test]

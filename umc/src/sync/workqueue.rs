@@ -5,10 +5,11 @@
 //! Guarantees kept: a work item never runs on two workers at once, not even when it is moved between queues;
 //! `cancel_work_sync` returns after the last run; an item may free or requeue itself while it runs; an ordered queue
 //! runs its items one at a time, in order; no item holds up the others of a queue that allows more than one; a
-//! WQ_MEM_RECLAIM queue goes on without a new thread; what waits for a thread that the host does not give gets it later.
+//! WQ_MEM_RECLAIM queue goes on without a new thread; what waits for a thread that the host does not give gets it later;
+//! items of a WQ_BH queue run as in a soft interrupt: one after the other, and one that would sleep is reported.
 //! Differs from Linux: each queue has its own threads, started as needed up to `max_active`. Of a queue that is neither
-//! WQ_UNBOUND nor WQ_CPU_INTENSIVE one a CPU is awake at a time; more, once its first item has waited for 10 ms. Not
-//! provided: freezable and CPU-bound queues, attributes.
+//! WQ_UNBOUND nor WQ_CPU_INTENSIVE one a CPU is awake at a time; more, once its first item has waited for 10 ms. A
+//! node is never suspended, so nothing is ever frozen. Not provided: CPU-bound queues, attributes.
 //! Used by DRBD for: `drbd%u_submit`, `drbd-reissue`, `drbd_as_%s` (ack sender), the retry queue.
 
 pub(crate) mod abi;
@@ -24,7 +25,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use mte::sim::lock::Mutex;
 
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::kprintln;
 use crate::printk::Level;
 use crate::sched::current_task;
@@ -58,8 +59,14 @@ pub struct State {
     system: [AtomicPtr<Queue>; SYSTEM_QUEUES.len()],
 }
 
-const SYSTEM_QUEUES: [(&str, u32); 4] =
-    [("events", 0), ("events_highpri", 0), ("events_long", 0), ("events_unbound", sys::WQ_UNBOUND)];
+const SYSTEM_QUEUES: [(&str, u32); 6] = [
+    ("events", 0),
+    ("events_highpri", 0),
+    ("events_long", 0),
+    ("events_unbound", sys::WQ_UNBOUND),
+    ("events_bh", sys::WQ_BH),
+    ("events_bh_highpri", sys::WQ_BH | sys::WQ_HIGHPRI),
+];
 
 #[derive(Clone, Copy, PartialEq)]
 struct WorkPtr(*mut Work);
@@ -117,6 +124,11 @@ fn create(
     flags: u32,
     max_active: i32,
 ) -> Result<&'static Queue> {
+    if flags & sys::WQ_BH != 0 && (flags & !(sys::WQ_BH | sys::WQ_HIGHPRI) != 0 || max_active != 0)
+    {
+        context::warn(kernel, "alloc_workqueue of WQ_BH with another flag or a max_active");
+        return Err(Errno::EINVAL);
+    }
     let max_active = match max_active {
         _ if flags & sys::__WQ_ORDERED != 0 => 1,
         ..=0 => sys::WQ_DFL_ACTIVE as usize,
@@ -251,8 +263,11 @@ fn destroy(queue: &'static Queue) {
 
 /// Changes how many items of the queue may run at once.
 fn set_max_active(queue: &'static Queue, max_active: usize) {
-    if queue.lock().flags & sys::__WQ_ORDERED != 0 {
-        context::warn(queue.kernel, "workqueue_set_max_active of an ordered work queue");
+    if queue.lock().flags & (sys::__WQ_ORDERED | sys::WQ_BH) != 0 {
+        context::warn(
+            queue.kernel,
+            "workqueue_set_max_active of an ordered work queue, or of WQ_BH",
+        );
         return;
     }
     queue.lock().max_active = max_active;

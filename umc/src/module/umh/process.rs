@@ -8,7 +8,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use mte::ops::WatchId;
 use mte::sim::lock::Mutex;
@@ -18,6 +18,9 @@ use super::output::Output;
 use crate::completion::Completion;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
+
+/// How often the end of a process is looked for that was killed.
+const LOOK_NS: u64 = 1_000_000;
 
 /// A helper from its start until it is reaped.
 pub(super) struct Process {
@@ -95,7 +98,7 @@ impl Process {
         running.processes.insert(pid, process.clone());
         drop(running);
         process.output.watch();
-        process.watch_end()?;
+        process.watch_end().inspect_err(|_| process.give_up())?;
         Ok(process)
     }
 
@@ -118,9 +121,17 @@ impl Process {
                 drop(watch);
                 // SAFETY: no watch was made, so the reference is still ours.
                 drop(unsafe { Arc::from_raw(arg) });
-                self.kill();
                 Err(error.into())
             }
+        }
+    }
+
+    /// Ends a process whose end nobody would be told of. May sleep.
+    fn give_up(&self) {
+        self.kill();
+        let never = AtomicU32::new(0);
+        while !self.reap() {
+            self.kernel.ops.park(&never, 0, self.kernel.ops.now_ns() + LOOK_NS);
         }
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Running programs.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::kernel::Config;
 
@@ -114,4 +116,39 @@ fn an_intercept_answers() {
         assert_eq!(call_usermodehelper_exec(info, WAIT_PROC), 3 << 8);
     }
     assert_eq!(shell(c"exit 1", sys::UMH_WAIT_PROC), 1 << 8);
+}
+
+/// Whether the host of the test below watches a descriptor.
+static NO_WATCHES: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "C" fn watch_unless_refused(
+    ctx: *mut c_void,
+    fd: c_int,
+    events: mte::ops::FdEvents,
+    callback: mte::ops::FdCallback,
+    arg: *mut c_void,
+) -> i64 {
+    if NO_WATCHES.load(Ordering::SeqCst) {
+        return -i64::from(libc::ENOSPC);
+    }
+    // SAFETY: handed on as it came.
+    unsafe { (mte::current().fd_watch)(ctx, fd, events, callback, arg) }
+}
+
+/// A program whose end nobody would be told of is none: it is killed, reaped and forgotten.
+#[test]
+fn a_program_that_cannot_be_watched_does_not_run() {
+    // SAFETY: a table is plain words; this copy is never dropped.
+    let mut ops: mte::Ops = unsafe { ptr::read(mte::current()) };
+    ops.fd_watch = watch_unless_refused;
+    let engine = mte::current();
+    mte::ops::set_current(Box::leak(Box::new(ops)));
+    let kernel = boot();
+    mte::ops::set_current(engine);
+    NO_WATCHES.store(true, Ordering::SeqCst);
+    assert_eq!(shell(c"echo here; sleep 60", sys::UMH_WAIT_PROC), -libc::ENOSPC);
+    assert!(kernel.umh.running.lock().processes.is_empty());
+    NO_WATCHES.store(false, Ordering::SeqCst);
+    assert_eq!(shell(c"exit 3", sys::UMH_WAIT_PROC), 3 << 8);
+    assert!(kernel.umh.running.lock().processes.is_empty());
 }

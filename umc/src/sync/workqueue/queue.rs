@@ -116,6 +116,8 @@ impl Queue {
 
 impl Inner {
     pub(super) fn new(name: &str, flags: u32, max_active: usize) -> Inner {
+        // A CPU has one soft interrupt at a time.
+        let max_active = if flags & sys::WQ_BH != 0 { 1 } else { max_active };
         Inner {
             name: name.to_owned(),
             flags,

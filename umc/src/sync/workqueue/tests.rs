@@ -302,3 +302,54 @@ fn without_threads() {
     // Once for each queue, and again where a retry came while there were none still.
     assert!(kernel.log_records(0).iter().filter(told).count() >= 2);
 }
+
+/// Runs of [`bh_item`] that are inside, and that saw what they should not.
+static BH_INSIDE: AtomicUsize = AtomicUsize::new(0);
+static BH_FAULTS: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" fn bh_item(work: *mut sys::work_struct) {
+    let task = current_task();
+    let is_softirq = context::depth(task, context::SERVING) == 1 && context::in_softirq(task);
+    let is_alone = BH_INSIDE.fetch_add(1, Ordering::SeqCst) == 0;
+    if !is_softirq || !is_alone {
+        BH_FAULTS.fetch_add(1, Ordering::SeqCst);
+    }
+    for _ in 0..20 {
+        task.kernel.ops.yield_now();
+    }
+    BH_INSIDE.fetch_sub(1, Ordering::SeqCst);
+    // SAFETY: the work is the first field of an item that outlives it.
+    let item = unsafe { &*work.cast::<Item>() };
+    item.runs.fetch_add(1, Ordering::SeqCst);
+    item.started.complete();
+}
+
+/// As in a soft interrupt: one after the other, not to be slept in, and with nothing left raised for the next.
+#[test]
+fn items_of_bh_run_as_soft_interrupts() {
+    let kernel = boot();
+    let mut items: Vec<Box<Item>> = (0..20).map(|_| item(None)).collect();
+    for item in &mut items {
+        item.work.func = Some(bh_item);
+    }
+    // SAFETY: the items outlive the queue.
+    unsafe {
+        for wq in [queue(sys::WQ_BH, 0), queue(sys::WQ_BH | sys::WQ_HIGHPRI, 0)] {
+            items.iter_mut().for_each(|item| assert!(queue_work_on(0, wq, &raw mut item.work)));
+            __flush_workqueue(wq);
+            destroy_workqueue(wq);
+        }
+        let system = umc_system_wq(sys::UMC_SYSTEM_BH_WQ);
+        assert!(queue_work_on(0, system, &raw mut items[0].work));
+        flush_work(&raw mut items[0].work);
+        // What Linux refuses.
+        assert!(queue(sys::WQ_BH | sys::WQ_UNBOUND, 0).is_null());
+        assert!(queue(sys::WQ_BH, 1).is_null());
+    }
+    assert!(items[1..].iter().all(|item| item.runs.load(Ordering::SeqCst) == 2));
+    assert_eq!(items[0].runs.load(Ordering::SeqCst), 3);
+    assert_eq!(BH_FAULTS.load(Ordering::SeqCst), 0);
+    let refused = "WARNING: alloc_workqueue of WQ_BH with";
+    let log = kernel.log_records(0);
+    assert_eq!(log.iter().filter(|record| record.text.starts_with(refused)).count(), 2);
+}

@@ -23,6 +23,8 @@ pub(super) struct Worker {
     queue: &'static Queue,
     /// The queue wants to know when it sleeps.
     counts_awake: bool,
+    /// Its items run as in a soft interrupt.
+    is_softirq: bool,
     /// In the list of idle workers. Changes under the lock of the queue.
     idle: AtomicBool,
     /// Was idle for too long.
@@ -129,15 +131,16 @@ enum Next {
 /// The life of a worker.
 fn run(queue: &'static Queue) {
     let task = current_task();
-    let counts_awake = {
+    let (counts_awake, is_softirq) = {
         let mut inner = queue.lock();
         inner.arrived();
-        inner.counts_awake()
+        (inner.counts_awake(), inner.flags & sys::WQ_BH != 0)
     };
     let worker = Arc::new(Worker {
         task: task.get(),
         queue,
         counts_awake,
+        is_softirq,
         idle: AtomicBool::new(false),
         surplus: AtomicBool::new(false),
         current: Cell::new(ptr::null_mut()),
@@ -201,9 +204,13 @@ fn next(worker: &Arc<Worker>, last: Option<(WorkPtr, u64)>) -> Next {
 fn run_item(worker: &Worker, work: *mut Work) {
     worker.current.set(work);
     // SAFETY: the item was queued, so it is initialized; it may free itself, so it is not touched afterwards.
-    unsafe {
+    let run = || unsafe {
         let func = (*work).func.expect("a work item has a function");
         func(work);
+    };
+    match worker.is_softirq {
+        true => context::serve(&worker.task, "a work item of WQ_BH", run),
+        false => run(),
     }
     worker.current.set(ptr::null_mut());
     if worker.task.atomic.get() != 0 {
