@@ -13,9 +13,10 @@ mod support;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
-use cluster::{Cluster, Layout, MetaDisk, text};
+use cluster::{Cluster, Layout, MetaDisk, Start, text};
 use support::{compile, sparse};
 
 /// Writes to a device in each way, to a place of its own, and says after each whether the image has it.
@@ -148,4 +149,39 @@ fn of_a_replicated_disk() {
             assert_eq!(found, *durable, "{how} on {node}");
         }
     }
+}
+
+/// A loop device of the host, taken away at the end.
+struct Loop(String);
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["--detach", &self.0]).run_shown();
+    }
+}
+
+/// The page cache that a device can have: what was synchronised through it outlives the node.
+#[test]
+fn through_the_cache_of_a_loop_device() {
+    let (cluster, _dir) = cluster("durable-l", Layout::default());
+    let node = cluster.a();
+    let mut attach = Command::new("losetup");
+    attach.args(["--find", "--show", "--direct-io=on"]).arg(cluster.root(node).join("dev/low0"));
+    let output = attach.run().expect("losetup");
+    assert!(output.status.success(), "{}", text(&output));
+    let device = Loop(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let image = cluster.image(node, 0);
+    let ways = ["O_DSYNC", "odd O_SYNC", "fsync", "odd fsync", "fdatasync", "plain"];
+    let mut command = Command::new("python3");
+    command.args(["-c", SCRIPT, &device.0]).arg(&image).args(ways);
+    let output = command.run().expect("python3");
+    assert!(output.status.success(), "{}", text(&output));
+    cluster.kill(node);
+    for (index, how) in ways.iter().enumerate() {
+        let found = holds(&image, how, index as u64 * SLOT, index as u8 + 1);
+        // The last close writes what is left, to a disk that has a cache of its own.
+        assert_eq!(found, *how != "plain", "{how}");
+    }
+    drop(device);
+    cluster.stop(cluster.b());
 }

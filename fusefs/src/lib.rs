@@ -2,15 +2,16 @@
 //! The FUSE export of a node: its `/dev`, `/proc` and `/sys`, and its block devices as files that do I/O.
 //!
 //! [`mount`] shows a kernel's tree at a directory of the host. A block device appears as a regular file of its size,
-//! opened for direct I/O: an open of the file is an open of the device (its mode, its exclusive claim, its errors), reads
-//! and writes become bios, `fsync` a flush, `fallocate` discards and zeroes. Its inode number tells the device
-//! ([`umc::tree::block_ino`]).
+//! opened for direct I/O, since the host's cache would take the size of a device into its own hands
+//! (`docs/coming-from-a-kernel-drbd.md`, "No page cache"): an open of the file is an open of the device (its mode, its
+//! exclusive claim, its errors), reads and writes become bios, `fsync` a flush, `fallocate` discards and zeroes. Its
+//! inode number tells the device ([`umc::tree::block_ino`]).
 //!
 //! The parts: `mountpoint` puts a connection onto a directory and takes it away; `connection` ends it; `server` answers
-//! the kernel's requests; `disk` is an open block device, `ending` the end of an
-//! open; `claims` are those of the host's loop devices, which `users`
-//! finds; `ranges` keeps writes of odd sizes and others apart; `lanes` are threads for what may block; `loops` watches
-//! the threads that read requests; `probe` sends requests of our own; `caller` fetches what FUSE leaves out.
+//! the kernel's requests; `disk` is an open block device, `ending` the end of an open; `claims` are those of the host's
+//! loop devices, which `users` finds; `ranges` keeps writes of odd sizes and others apart; `lanes` are threads for what
+//! may block; `loops` watches the threads that read requests; `probe` sends requests of our own; `caller` fetches what
+//! FUSE leaves out.
 //!
 //! Rules that keep it alive: the loop threads never wait for a driver unless another one is left to read requests (see
 //! `lanes`); there is no `poll` (one poll handler makes every io_uring request several times slower); the node never
