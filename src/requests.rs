@@ -97,6 +97,7 @@ fn check_module_path(path: &Path) -> Result<()> {
 fn insmod(node: &Node, path: &str, params: &[String]) -> Result<Module> {
     let path = Path::new(path);
     check_module_path(path)?;
+    cdrivers::modules::check_headers(path)?;
     module::insert(node.kernel, path, params)?;
     let path = path.display().to_string();
     match modules(node).into_iter().find(|module| module.path == path) {

@@ -36,6 +36,14 @@ pub fn beside(module: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Refuses a module that its record says was built for another umc. One without a record may be.
+///
+/// # Errors
+/// [`Error::OtherHeaders`].
+pub fn check_headers(module: &Path) -> Result<()> {
+    Manifest::read(module).map_or(Ok(()), |manifest| manifest.check_headers(module))
+}
+
 /// The module with everything it depends on, in load order. One that was built for another umc is refused.
 pub fn load_order(module: &Path) -> Result<Vec<PathBuf>> {
     fn visit(module: &Path, order: &mut Vec<PathBuf>) -> Result<()> {

@@ -85,6 +85,7 @@ pub fn pick(name: Option<&str>) -> Result<NodeRecord> {
     alive.retain(NodeRecord::is_alive);
     if let Some(root) = env::var_os("UMC_FS_ROOT").filter(|root| !root.is_empty()) {
         let found = alive.into_iter().find(|record| is_same(&record.root, Path::new(&root)));
+        let found = found.or_else(|| shown_at(Path::new(&root)));
         return found.with_context(|| {
             format!(
                 "No running node has the root {}, which UMC_FS_ROOT names. \
@@ -104,6 +105,13 @@ pub fn pick(name: Option<&str>) -> Result<NodeRecord> {
             )
         }
     }
+}
+
+/// The node whose tree this is. Its record may lie in a runtime directory that this program was not told of.
+fn shown_at(root: &Path) -> Option<NodeRecord> {
+    let control = fs::read_link(root.join(".umc/control")).ok()?;
+    let record = NodeRecord::load(control.parent()?).ok()?;
+    (record.is_alive() && is_same(&record.root, root)).then_some(record)
 }
 
 /// The same path, up to how it is written.
