@@ -2,7 +2,7 @@
 //! Disks that tcmu-runner handlers keep.
 //!
 //! This crate is the host of the handler ABI of tcmu-runner 1.5.4, in place of tcmu-runner and its libtcmu: it loads
-//! handlers as Debian builds them, and our own `ram` and `file`. [`open_disk`] makes a disk of a node from the words
+//! handlers as Debian builds them, and our own `ram` and `file`. [`open_disk()`] makes a disk of a node from the words
 //! `HANDLER/CONFIG`.
 //!
 //! Where to read: [`abi`] has the layouts, [`registry`] the loading, `open` the life of a disk up to its first bio,

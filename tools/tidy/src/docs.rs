@@ -47,6 +47,13 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Where a link to the page that `cargo doc` makes of a module leads in truth: to the module's source.
+fn source_of(link: &str) -> Option<String> {
+    let (_, page) = link.split_once("target/doc/")?;
+    let (of, module) = page.strip_suffix("/index.html")?.split_once('/')?;
+    Some(format!("{of}/src/{module}.rs"))
+}
+
 /// Paths, links and symbols in pages that lead nowhere.
 pub fn dangling(top: &Path, files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -57,7 +64,11 @@ pub fn dangling(top: &Path, files: &[File]) -> Vec<Finding> {
                 findings.push(Finding { file: page.path.clone(), line: number + 1, what });
             };
             for target in links(line) {
-                if !top.join(folder).join(target).exists() {
+                let leads_to = match source_of(target) {
+                    Some(source) => top.join(source),
+                    None => top.join(folder).join(target),
+                };
+                if !leads_to.exists() {
                     report(format!("the link to `{target}` leads nowhere. Correct it"));
                 }
             }
@@ -119,5 +130,7 @@ mod tests {
         assert_eq!(page("`submit_bio` (`umc/src/bio.rs`)"), 1);
         assert_eq!(page("`umc/src/gone.rs`"), 1);
         assert_eq!(page("[a](gone.md)"), 1);
+        assert_eq!(page("[a](../target/doc/umc/bio/index.html)"), 0);
+        assert_eq!(page("[a](../target/doc/umc/gone/index.html)"), 1);
     }
 }
