@@ -216,6 +216,7 @@ fn serve(node: &'static Node, args: &Args, socket: &Path, dir: &Path) -> Result<
 }
 
 fn load_modules(node: &Node, args: &Args) -> Result<()> {
+    node.answer_module_requests();
     for module in &args.modules {
         node.modprobe(&module.name, &module.params)?;
     }

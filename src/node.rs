@@ -110,6 +110,16 @@ impl Node {
         Ok(())
     }
 
+    /// Has the kernel find the modules that its drivers request: beside the one that asks, then among all.
+    pub fn answer_module_requests(&self) {
+        let find = |name: &str, asked_by: Option<&Path>| {
+            let beside = asked_by.and_then(Path::parent).map(Path::to_path_buf);
+            let path = cdrivers::modules::find_from(beside.as_slice(), name);
+            path.and_then(|path| cdrivers::modules::load_order(&path)).unwrap_or_default()
+        };
+        module::request::set_finder(self.kernel, Arc::new(find));
+    }
+
     /// The tree is mounted.
     pub fn mounted(&self, mount: fusefs::Mount) {
         *self.mount.write() = Some(mount);

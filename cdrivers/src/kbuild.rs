@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::catalogue::{self, Driver};
 use crate::manifest::Manifest;
-use crate::{Error, Result, imports, io, kdir, package, symbols};
+use crate::{Error, Result, imports, io, kdir, modules, package, symbols};
 
 /// One module that was built.
 #[derive(Debug)]
@@ -31,13 +31,24 @@ fn run(command: &mut Command) -> Result<String> {
     Err(Error::Command { command: shown, output: text.into_owned() })
 }
 
-/// `make -C KDIR M=DIR modules`. Returns what it printed, warnings included.
+/// Whether the directory's Makefile takes the tree of the kernel from a variable: the custom of modules that are not part
+/// of Linux. It may do more than to call Kbuild then, so it is what is run.
+fn takes_kdir(dir: &Path) -> bool {
+    fs::read_to_string(dir.join("Makefile")).is_ok_and(|text| text.contains("$(KDIR)"))
+}
+
+/// `make -C KDIR M=DIR modules`, or `make -C DIR KDIR=KDIR` if the directory's Makefile wants that. Returns what it
+/// printed, warnings included.
 pub fn make(kdir: &Path, dir: &Path) -> Result<String> {
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut command = Command::new("make");
-    command.arg("-C").arg(kdir).arg(format!("M={}", dir.display())).arg(format!("-j{jobs}"));
     // Missing symbols are not modpost's to refuse: `umc insmod` names them all.
-    command.args(["KBUILD_MODPOST_WARN=1", "modules"]);
+    command.arg(format!("-j{jobs}")).arg("KBUILD_MODPOST_WARN=1");
+    if takes_kdir(dir) {
+        command.arg("-C").arg(dir).arg(format!("KDIR={}", kdir.display()));
+    } else {
+        command.arg("-C").arg(kdir).arg(format!("M={}", dir.display())).arg("modules");
+    }
     for variable in ["MAKEFLAGS", "MFLAGS", "ARCH", "LDFLAGS", "KBUILD_OUTPUT"] {
         command.env_remove(variable);
     }
@@ -86,13 +97,25 @@ fn depends(ko: &Path) -> Result<Vec<String>> {
     Ok(list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
-/// Builds a directory with a Kbuild file or Makefile of its own. The modules stay in it.
-pub fn build_dir(umcd: &Path, dir: &Path) -> Result<(Vec<Built>, String)> {
+/// Whether a module was built against a KDIR of ours. Others may lie in the same directory, built for the host.
+fn is_ours(ko: &Path) -> bool {
+    let info = symbols::modinfo(ko).unwrap_or_default();
+    info.iter().any(|(key, value)| key == "vermagic" && value.ends_with(VERMAGIC_END))
+}
+
+/// How `VERMAGIC_STRING` of `linux/vermagic.h` ends.
+const VERMAGIC_END: &str = " umc ";
+
+/// Builds a directory with a Kbuild file or Makefile of its own. The modules stay in it; with a name for the set, copies
+/// of them go where they are found by that name.
+pub fn build_dir(umcd: &Path, dir: &Path, set: Option<&str>) -> Result<(Vec<Built>, String)> {
     let dir = dir.canonicalize().map_err(io("open", dir))?;
     let kdir = kdir::make(umcd)?;
     let output = make(&kdir, &dir)?;
     let mut found = Vec::new();
     find_modules(&dir, &mut found)?;
+    found.retain(|ko| is_ours(ko));
+    let place = set.map(|set| place_of(set, &found)).transpose()?;
     let exports = symbols::module_exports(found.iter().map(PathBuf::as_path))?;
     let mut built = Vec::new();
     for ko in found {
@@ -108,9 +131,51 @@ pub fn build_dir(umcd: &Path, dir: &Path) -> Result<(Vec<Built>, String)> {
             depends: depends(&ko)?,
         }
         .write(&ko)?;
-        built.push(Built { name, so: ko.with_extension("so") });
+        let so = match &place {
+            None => ko.with_extension("so"),
+            Some(place) => {
+                for extension in ["ko", "json", "so"] {
+                    let from = ko.with_extension(extension);
+                    install(&from, &place.join(from.file_name().unwrap_or_default()))?;
+                }
+                place.join(&name).with_extension("so")
+            }
+        };
+        built.push(Built { name, so });
     }
     Ok((built, output))
+}
+
+/// The directory that a set goes to, empty.
+fn place_of(set: &str, modules: &[PathBuf]) -> Result<PathBuf> {
+    let fails = |reason: String| Error::BadSet { name: set.into(), reason };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if set.is_empty() || set.starts_with('.') || !set.chars().all(is_plain) {
+        return Err(fails("it is made of letters, digits, dots, dashes and underscores".into()));
+    }
+    let names: Vec<String> = modules
+        .iter()
+        .map(|ko| ko.file_stem().unwrap_or_default().to_string_lossy().into_owned())
+        .collect();
+    if modules::named_after(set, names.iter().map(String::as_str)).is_none() {
+        return Err(fails(format!(
+            "it begins with the name of a module of it: {}",
+            names.join(", ")
+        )));
+    }
+    if catalogue::of_module(&set.replace('-', "_")).is_some() {
+        return Err(fails("that is a module of the catalogue; add a version to it".into()));
+    }
+    let place = crate::module_dir().join(set);
+    fs::create_dir_all(&place).map_err(io("create", &place))?;
+    // What an earlier build had and this one has not.
+    for entry in fs::read_dir(&place).map_err(io("read", &place))? {
+        let old = entry.map_err(io("read", &place))?.path();
+        if !names.iter().any(|name| old.file_stem().is_some_and(|stem| stem == name.as_str())) {
+            fs::remove_file(&old).map_err(io("remove", &old))?;
+        }
+    }
+    Ok(place)
 }
 
 /// Builds a catalogue driver out of its Debian package into [`crate::module_dir`].
@@ -165,13 +230,18 @@ fn install(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Builds by name or directory, as `umc build` is told.
-pub fn build(umcd: &Path, what: &str) -> Result<(Vec<Built>, String)> {
-    if let Some(driver) = catalogue::find(what) {
-        return build_driver(umcd, driver);
+pub fn build(umcd: &Path, what: &str, set: Option<&str>) -> Result<(Vec<Built>, String)> {
+    match (catalogue::find(what), set) {
+        (Some(driver), None) => return build_driver(umcd, driver),
+        (Some(_), Some(set)) if !Path::new(what).is_dir() => {
+            let reason = format!("{what} is a driver of the catalogue and keeps its name");
+            return Err(Error::BadSet { name: set.into(), reason });
+        }
+        _ => {}
     }
     let dir = Path::new(what);
     if dir.is_dir() {
-        return build_dir(umcd, dir);
+        return build_dir(umcd, dir, set);
     }
     let known: Vec<&str> = catalogue::DRIVERS.iter().map(|driver| driver.name).collect();
     Err(Error::UnknownDriver { name: what.into(), known: known.join(", ") })

@@ -139,6 +139,7 @@ pub fn make(umcd: &Path) -> Result<PathBuf> {
     ));
     files.push(("arch/umc/Makefile".into(), ARCH_MAKEFILE.into()));
     files.push(("arch/umc/module.lds".into(), "SECTIONS { }\n".into()));
+    files.push((".config".into(), auto_conf(autoconf)));
     files.push(("include/config/auto.conf".into(), auto_conf(autoconf)));
     files.push(("Module.symvers".into(), symvers));
 

@@ -50,6 +50,8 @@ pub enum Error {
         "{path}: no such module file. umc build DIR makes it, in a directory with a Kbuild file."
     )]
     NoSuchFile { path: PathBuf },
+    #[error("Cannot build a set of modules called {name}: {reason}.")]
+    BadSet { name: String, reason: String },
     #[error(
         "Cannot load module {name}: {path} was built with the headers of another umc. Build it again: umc build {what}"
     )]

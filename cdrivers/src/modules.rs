@@ -1,39 +1,131 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Finding module files.
+//!
+//! `umc build` puts the modules of the catalogue into one directory, and what it was told to build `--as SET` into a
+//! directory of its own below: so several builds of one name stand side by side. What a module depends on, or requests,
+//! is looked for in its own directory first. As for kmod, `-` and `_` are one in the name of a module.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 use crate::manifest::Manifest;
-use crate::{Error, Result, io, module_dir};
+use crate::{Error, Result, io, module_dir, symbols};
 
-/// `NAME`, or the path of a `.ko` or `.so`, to the shared object that is loaded.
-pub fn find(what: &str) -> Result<PathBuf> {
-    let path = Path::new(what);
-    let is_file = what.contains('/') || path.extension().is_some();
-    let path = match is_file {
-        true => path.with_extension("so"),
-        false => module_dir().join(what.replace('-', "_")).with_extension("so"),
-    };
-    match path.exists() {
-        true => {}
-        false if is_file => return Err(Error::NoSuchFile { path }),
-        false => return Err(Error::NotBuilt { path, name: what.into() }),
-    }
-    path.canonicalize().map_err(io("open", &path))
+/// A module's name as the kernel spells it.
+fn spelled(name: &str) -> String {
+    name.replace('-', "_")
 }
 
-/// The `.ko` files in the directory of a module, its own included: where those that it depends on are looked for first.
-pub fn beside(module: &Path) -> Result<Vec<PathBuf>> {
-    let dir = module.parent().filter(|dir| *dir != Path::new("")).unwrap_or(Path::new("."));
+fn stem(file: &Path) -> String {
+    spelled(&file.file_stem().unwrap_or_default().to_string_lossy())
+}
+
+/// `NAME`, the name of a set, `SET/NAME`, or the path of a `.ko` or `.so`, to the shared object that is loaded.
+pub fn find(what: &str) -> Result<PathBuf> {
+    let path = Path::new(what);
+    let found = match path.parent().filter(|dir| *dir != Path::new("")) {
+        Some(dir) if !path.exists() && path.is_relative() => {
+            in_dir(&module_dir().join(dir), &stem(path))?
+        }
+        _ if what.contains('/') => Some(path.with_extension("so")),
+        _ if path.extension().is_some_and(|ext| ext == "ko" || ext == "so") => {
+            Some(path.with_extension("so"))
+        }
+        _ if module_dir().join(what).is_dir() => Some(main_module(what)?),
+        _ => in_dir(&module_dir(), what)?,
+    };
+    match found.filter(|path| path.exists()) {
+        Some(path) => path.canonicalize().map_err(io("open", &path)),
+        None if what.contains('/') || path.extension().is_some_and(|ext| ext == "ko") => {
+            Err(Error::NoSuchFile { path: path.with_extension("so") })
+        }
+        None => Err(Error::NotBuilt {
+            path: module_dir().join(spelled(what)).with_extension("so"),
+            name: what.into(),
+        }),
+    }
+}
+
+/// The module that a set is named after: that whose name its name begins with.
+///
+/// # Errors
+/// None of the modules is.
+pub fn named_after<'a>(set: &str, modules: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let set = spelled(set);
+    modules.filter(|name| set.starts_with(&spelled(name))).max_by_key(|name| name.len())
+}
+
+fn main_module(set: &str) -> Result<PathBuf> {
+    let dir = module_dir().join(set);
+    let files = files(&dir, "so")?;
+    let stems: Vec<String> = files.iter().map(|file| stem(file)).collect();
+    let main = named_after(set, stems.iter().map(String::as_str));
+    let found = files.iter().zip(&stems).find(|(_, stem)| main == Some(stem.as_str()));
+    match found {
+        Some((file, _)) => Ok(file.clone()),
+        None => Err(Error::NotBuilt { path: dir, name: set.into() }),
+    }
+}
+
+/// The module of a directory that has a name.
+fn in_dir(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
+    if !dir.is_dir() {
+        return Ok(None);
+    }
+    let name = spelled(name);
+    Ok(files(dir, "so")?.into_iter().find(|file| stem(file) == name))
+}
+
+/// The module of a directory that has an alias of that name.
+fn by_alias(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let Ok(wanted) = CString::new(spelled(name)) else { return Ok(None) };
+    for file in files(dir, "so")? {
+        let is_it = symbols::modinfo(&file)?.iter().any(|(key, pattern)| {
+            let Ok(pattern) = CString::new(spelled(pattern)) else { return false };
+            // SAFETY: two C strings.
+            key == "alias" && unsafe { libc::fnmatch(pattern.as_ptr(), wanted.as_ptr(), 0) } == 0
+        });
+        if is_it {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// The module that has a name or an alias: in one of the directories `first`, or where `umc build` puts modules.
+pub fn find_from(first: &[PathBuf], what: &str) -> Result<PathBuf> {
+    let everywhere = || first.iter().cloned().chain([module_dir()]).filter(|dir| dir.is_dir());
+    if !what.contains('/') {
+        for dir in everywhere() {
+            if let Some(path) = in_dir(&dir, what)? {
+                return Ok(path);
+            }
+        }
+        for dir in everywhere() {
+            if let Some(path) = by_alias(&dir, what)? {
+                return Ok(path);
+            }
+        }
+    }
+    find(what)
+}
+
+fn files(dir: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(io("read", dir))? {
         let path = entry.map_err(io("read", dir))?.path();
-        if path.extension().is_some_and(|extension| extension == "ko") {
+        if path.extension().is_some_and(|found| found == extension) {
             found.push(path);
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// The `.ko` files in the directory of a module, its own included: where those that it depends on are looked for first.
+pub fn beside(module: &Path) -> Result<Vec<PathBuf>> {
+    let dir = module.parent().filter(|dir| *dir != Path::new("")).unwrap_or(Path::new("."));
+    files(dir, "ko")
 }
 
 /// Refuses a module that its record says was built for another umc. One without a record may be.
@@ -52,10 +144,9 @@ pub fn load_order(module: &Path) -> Result<Vec<PathBuf>> {
         }
         let manifest = Manifest::read(module)?;
         manifest.check_headers(module)?;
+        let dir = module.parent().map(Path::to_path_buf);
         for name in manifest.depends {
-            let beside = module.with_file_name(&name).with_extension("so");
-            let path = if beside.exists() { beside } else { find(&name)? };
-            visit(&path, order)?;
+            visit(&find_from(dir.as_slice(), &name)?, order)?;
         }
         order.push(module.to_owned());
         Ok(())
@@ -63,4 +154,19 @@ pub fn load_order(module: &Path) -> Result<Vec<PathBuf>> {
     let mut order = Vec::new();
     visit(module, &mut order)?;
     Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named_after;
+
+    #[test]
+    fn a_set_is_named_after_one_of_its_modules() {
+        let modules = ["drbd", "drbd_transport_tcp", "drbd_transport_lb-tcp"];
+        let main = |set| named_after(set, modules.into_iter());
+        assert_eq!(main("drbd-9.3"), Some("drbd"));
+        assert_eq!(main("drbd"), Some("drbd"));
+        assert_eq!(main("drbd-transport-lb-tcp.1"), Some("drbd_transport_lb-tcp"));
+        assert_eq!(main("brd-9"), None);
+    }
 }

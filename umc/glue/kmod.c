@@ -8,8 +8,8 @@
 #define NAME_MAX_LEN	64
 
 extern int umc_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
-/* umc/src/module/umh.rs */
-extern int umc_request_module(const char *name);
+/* umc/src/module/request.rs */
+extern int umc_request_module(const char *name, const void *caller);
 
 int __request_module(bool wait, const char *fmt, ...)
 {
@@ -20,5 +20,5 @@ int __request_module(bool wait, const char *fmt, ...)
 	va_start(args, fmt);
 	umc_vsnprintf(name, sizeof(name), fmt, args);
 	va_end(args);
-	return umc_request_module(name);
+	return umc_request_module(name, __builtin_return_address(0));
 }

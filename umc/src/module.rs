@@ -11,6 +11,7 @@
 
 mod image;
 mod parameters;
+pub mod request;
 pub mod umh;
 
 use std::ffi::{c_char, c_int, c_void};
@@ -123,6 +124,9 @@ impl Module {
 pub struct State {
     /// Serialises load and unload; `init` and `exit` run inside.
     change: KMutex<()>,
+    /// The task that holds `change`, or 0: an `init` may request further modules.
+    changer: AtomicI32,
+    finder: mte::sim::lock::RwLock<Option<Arc<request::Finder>>>,
     loaded: mte::sim::lock::RwLock<Vec<Arc<Module>>>,
     /// Woken when a reference count falls to zero.
     unused: crate::wait::WaitQueue,
@@ -195,9 +199,34 @@ fn bind_imports(kernel: &Kernel, image: &Image) -> Result<Vec<String>, Error> {
     Err(Error::MissingSymbols { name: image.elf().name.clone(), symbols: missing })
 }
 
+/// The right to load and unload; a task has it once, however often it begins.
+struct Change(Option<crate::mutex::KMutexGuard<'static, ()>>, &'static AtomicI32);
+
+impl Change {
+    /// May sleep.
+    fn begin(kernel: &'static Kernel) -> Change {
+        let changer = &kernel.modules.changer;
+        let me = crate::sched::current_task().pid();
+        if changer.load(Ordering::Relaxed) == me {
+            return Change(None, changer);
+        }
+        let guard = kernel.modules.change.lock();
+        changer.store(me, Ordering::Relaxed);
+        Change(Some(guard), changer)
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.1.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Loads a module file with parameters (`name=value`). May sleep.
 pub fn insert(kernel: &'static Kernel, path: &Path, params: &[String]) -> Result<(), Error> {
-    let _change = kernel.modules.change.lock();
+    let _change = Change::begin(kernel);
     let elf = Elf::read(path)?;
     let name = elf.name.clone();
     if kernel.modules.loaded.read().iter().any(|module| module.name() == name) {
@@ -255,7 +284,7 @@ pub fn wait_unused(kernel: &'static Kernel, name: &str, timeout_ns: u64) -> bool
 
 /// Unloads a module. May sleep.
 pub fn remove(kernel: &'static Kernel, name: &str) -> Result<(), Error> {
-    let _change = kernel.modules.change.lock();
+    let _change = Change::begin(kernel);
     let name = name.replace('-', "_");
     let module = kernel.modules.loaded.read().iter().find(|module| module.name() == name).cloned();
     let Some(module) = module else { return Err(Error::NotLoaded { name }) };

@@ -9,11 +9,14 @@
 
 mod accept;
 mod connect;
+pub mod handshake;
 pub mod inet;
 pub mod skbuff;
 pub(crate) mod sock;
+pub mod sock_file;
 pub(crate) mod sock_io;
 pub(crate) mod sock_watch;
+pub mod tcp_read;
 
 use std::ffi::{c_int, c_uint};
 use std::ptr;

@@ -22,9 +22,9 @@ fn umcd() -> Result<PathBuf> {
     Ok(umcd)
 }
 
-/// `umc build NAME|DIR`.
-pub fn build(what: &str, verbose: bool) -> Result<()> {
-    let (built, output) = kbuild::build(&umcd()?, what)?;
+/// `umc build [--as SET] NAME|DIR`.
+pub fn build(what: &str, set: Option<&str>, verbose: bool) -> Result<()> {
+    let (built, output) = kbuild::build(&umcd()?, what, set)?;
     if verbose || output.contains("warning:") {
         eprint!("{output}");
     }

@@ -78,13 +78,16 @@ pub fn node_or_command() -> ArgValueCompleter {
     })
 }
 
-/// Modules that were built, or the path of one.
+/// Modules that were built, sets of them, or the path of one.
 pub fn module() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let entries = fs::read_dir(cdrivers::module_dir()).into_iter().flatten().flatten();
         let files = entries.map(|entry| entry.path());
-        let built = files.filter(|file| file.extension() == Some("so".as_ref()));
-        let names = built.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()));
+        let names = files.filter_map(|file| {
+            let is_module = file.extension() == Some("so".as_ref());
+            let name = if is_module { file.file_stem() } else { file.file_name() };
+            (is_module || file.is_dir()).then(|| Some(name?.to_str()?.to_owned())).flatten()
+        });
         let mut found = matching(names, typed);
         found.extend(PathCompleter::file().complete(typed));
         found

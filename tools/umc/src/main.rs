@@ -119,6 +119,10 @@ enum Command {
         /// Name in the catalogue, or a directory with a Kbuild file
         #[arg(value_name = "NAME|DIR", add = complete::driver())]
         what: String,
+        /// Name under which the modules of the directory are found, beside others of the same names: that of its main
+        /// module and a version, as drbd-9.3
+        #[arg(long = "as", value_name = "SET")]
+        set: Option<String>,
         /// Show what Kbuild says
         #[arg(short, long)]
         verbose: bool,
@@ -172,7 +176,9 @@ impl Command {
             Command::Lsmod(on) => module_cmd::lsmod(on.name()),
             Command::Disk { on, command } => command.run(on.node.as_deref()),
             Command::Sim { arguments } => sim(&arguments),
-            Command::Build { what, verbose } => build_cmd::build(&what, verbose),
+            Command::Build { what, set, verbose } => {
+                build_cmd::build(&what, set.as_deref(), verbose)
+            }
             Command::Kdir => build_cmd::print_kdir(),
             Command::Handler { command } => match command.run()? {},
             Command::Modinfo { module } => build_cmd::modinfo(&module),

@@ -52,6 +52,11 @@ fn load(client: &Client, path: &PathBuf, params: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Where the modules lie that are loaded: further ones of their sets are beside them.
+fn dirs(loaded: &[Module]) -> Vec<PathBuf> {
+    loaded.iter().filter_map(|module| Some(Path::new(&module.path).parent()?.into())).collect()
+}
+
 /// The name a module file has once it is loaded.
 fn module_name(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().replace('-', "_")
@@ -127,7 +132,8 @@ fn modprobe(arguments: &[String]) -> Result<()> {
     let names = if several { &rest[..] } else { &[*name] };
     for name in names {
         if !is_loaded(name) {
-            load(&client, &modules::find(name)?, if several { &[] } else { &params })?;
+            let path = modules::find_from(&dirs(&loaded), name)?;
+            load(&client, &path, if several { &[] } else { &params })?;
         } else if first_time {
             bail!("modprobe: module {name} is loaded already.");
         }

@@ -9,6 +9,7 @@
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/module.h>
 #include <linux/err.h>
 #include <linux/dev_printk.h>
 #include <linux/device/class.h>

@@ -17,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/rwsem.h>
+#include <linux/semaphore.h>
 #include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/ioctl.h>

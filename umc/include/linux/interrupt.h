@@ -17,6 +17,23 @@ typedef enum irqreturn {
 	IRQ_WAKE_THREAD = 2,
 } irqreturn_t;
 
+/* Declared for drivers that look how they are set up: a module that uses one is refused when it is loaded. */
+struct tasklet_struct {
+	struct tasklet_struct *next;
+	unsigned long state;
+	atomic_t count;
+	bool use_callback;
+	union {
+		void (*func)(unsigned long data);
+		void (*callback)(struct tasklet_struct *t);
+	};
+	unsigned long data;
+};
+
+extern void tasklet_setup(struct tasklet_struct *t, void (*callback)(struct tasklet_struct *));
+extern void tasklet_kill(struct tasklet_struct *t);
+extern void __tasklet_schedule(struct tasklet_struct *t);
+
 #define IRQ_RETVAL(x) ((x) ? IRQ_HANDLED : IRQ_NONE)
 
 #endif

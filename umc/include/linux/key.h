@@ -11,4 +11,10 @@ typedef uint32_t key_perm_t;
 /* umc: handle */
 struct key;
 
+/* A pointer to a key and, in its lowest bit, whether the ring that it was found in is the caller's own. */
+typedef struct __key_reference_with_attributes *key_ref_t;
+
+/* Declared for drivers that look how it is called: nobody provides it. */
+extern key_ref_t lookup_user_key(key_serial_t id, unsigned long lflags, unsigned int need_perm);
+
 #endif

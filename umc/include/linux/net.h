@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Sockets (API of 6.12) over non-blocking sockets of the host.
- * Differs from Linux: proto_ops has only the members an in-kernel user calls; no socket has a file.
+ * Differs from Linux: proto_ops has only the members an in-kernel user calls; a socket has a file only once
+ * sock_alloc_file gave it one, and no file has a descriptor.
  * MSG_SPLICE_PAGES is taken and its data copied before the call returns, so no page is referenced afterwards.
  * Rust owner: net.rs
  */
@@ -17,6 +18,7 @@
 #include <linux/socket.h>
 #include <linux/sockptr.h>
 #include <uapi/linux/net.h>
+#include <linux/file.h>
 #include <linux/random.h>
 
 struct file;
@@ -126,7 +128,12 @@ extern int kernel_connect(struct socket *sock, struct sockaddr *addr, int addrle
 extern int kernel_getsockname(struct socket *sock, struct sockaddr *addr);
 extern int kernel_getpeername(struct socket *sock, struct sockaddr *addr);
 extern int kernel_sock_shutdown(struct socket *sock, enum sock_shutdown_cmd how);
+/* Gives the socket a file, whose last fput() releases the socket. Without memory the socket is released at once. */
+extern struct file *sock_alloc_file(struct socket *sock, int flags, const char *dname); /* may sleep */
 extern int net_ratelimit(void);
+
+/* Drops a reference on the file of a socket. May sleep. */
+#define sockfd_put(sock) fput(sock->file)
 
 #define net_ratelimited_function(function, ...)	\
 	do {					\

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Socket buffers (API of 6.12), as netlink uses them: one linear piece of memory.
+ * Socket buffers (API of 6.12), as netlink and the readers of TCP use them: one linear piece of memory.
  * Differs from Linux: no fragments, no clones that share data, no devices, no checksums.
  * Rust owner: skbuff.rs
  */
@@ -13,6 +13,7 @@
 #include <linux/string.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/prefetch.h>
 
 struct sock;
 
@@ -51,6 +52,24 @@ extern void *skb_push(struct sk_buff *skb, unsigned int len);
 extern void *skb_pull(struct sk_buff *skb, unsigned int len);
 extern void skb_trim(struct sk_buff *skb, unsigned int len);
 extern int pskb_expand_head(struct sk_buff *skb, int nhead, int ntail, gfp_t gfp_mask);
+
+/* Where a reader of the bytes from lower_offset to upper_offset of a buffer is. */
+/* umc: shared */
+struct skb_seq_state {
+	__u32 lower_offset;
+	__u32 upper_offset;
+	__u32 frag_idx;
+	__u32 stepped_offset;
+	struct sk_buff *root_skb;
+	struct sk_buff *cur_skb;
+	__u8 *frag_data;
+	__u32 frag_off;
+};
+
+/* Any context. One block holds all: a buffer is one piece. */
+extern void skb_prepare_seq_read(struct sk_buff *skb, unsigned int from, unsigned int to, struct skb_seq_state *st);
+extern unsigned int skb_seq_read(unsigned int consumed, const u8 **data, struct skb_seq_state *st);
+extern void skb_abort_seq_read(struct skb_seq_state *st);
 
 static inline struct sk_buff *skb_get(struct sk_buff *skb)
 {

@@ -10,6 +10,7 @@
 
 #include <linux/cache.h>
 #include <linux/gfp.h>
+#include <linux/mm_types.h>
 #include <linux/overflow.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>

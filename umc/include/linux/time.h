@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Time: constants and structs. API of Linux 6.12.
- * Rust owner of time64_to_tm: jiffies.rs. Differs: no time zone of the system.
+ * Rust owner: jiffies.rs. Differs: the system's time zone is UTC, as in a kernel that nobody told another.
  */
 #ifndef UMC_LINUX_TIME_H
 #define UMC_LINUX_TIME_H
 
 #include <linux/time64.h>
+#include <uapi/linux/time.h>
 
 /* umc: shared */
 struct tm {
@@ -22,6 +23,8 @@ struct tm {
 
 /* The calendar time `offset` seconds east of UTC; months and days of the year count from 0, years from 1900. */
 extern void time64_to_tm(time64_t totalsecs, int offset, struct tm *result);
+
+extern struct timezone sys_tz;
 
 #define time_after32(a, b) ((s32)((u32)(b) - (u32)(a)) < 0)
 #define time_before32(b, a) time_after32(a, b)

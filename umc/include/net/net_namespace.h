@@ -10,6 +10,7 @@
 #include <linux/types.h>
 #include <linux/init.h>
 #include <linux/list.h>
+#include <linux/seq_file.h>
 
 struct sock;
 struct user_namespace;

@@ -10,6 +10,8 @@
 #define UMC_NET_SOCK_H
 
 #include <linux/types.h>
+#include <linux/completion.h>
+#include <linux/in.h>
 #include <linux/spinlock.h>
 #include <linux/kernel.h>
 #include <linux/list.h>

@@ -11,4 +11,7 @@
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
+/* Any context. */
+extern int tcp_read_sock(struct sock *sk, read_descriptor_t *desc, sk_read_actor_t recv_actor);
+
 #endif

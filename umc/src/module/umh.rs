@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! User mode helpers.
 //!
-//! C header: `include/linux/umh.h`, `include/linux/kmod.h` (API of 6.12).
+//! C header: `include/linux/umh.h` (API of 6.12).
 //!
 //! Guarantees kept: the program gets exactly the given arguments and environment, `/` as its directory and nothing of
 //! ours but three descriptors; `UMH_WAIT_PROC` returns its wait status (exit code << 8), a program that cannot be run
@@ -236,18 +236,6 @@ pub unsafe extern "C" fn call_usermodehelper_exec(
     // SAFETY: `call_usermodehelper_setup` allocated it.
     unsafe { slab::free(info.cast()) };
     ret
-}
-
-/// What `request_module` calls once the name is put together. There is no modprobe: modules are loaded by the user,
-/// and what Linux keeps in modules that drivers ask for (hashes, protocols) is built in.
-///
-/// # Safety
-/// `_name` is a string.
-/// # Context
-/// May sleep.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn umc_request_module(_name: *const c_char) -> c_int {
-    Errno::ENOENT.neg()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! Guarantees kept: a buffer lives until its last reference is dropped; putting more than fits, pushing before the head
 //! or trimming is checked as in Linux (a put past the end is a bug of the driver and ends the process).
 //! Differs from Linux: one linear piece of memory, exactly as large as asked for; a clone is a copy.
-//! Used by DRBD for: netlink replies and notifications.
+//! Used by DRBD for: netlink replies and notifications; what its TCP transports are shown of a stream (9 only).
 
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr;
@@ -304,6 +304,63 @@ pub unsafe extern "C" fn pskb_expand_head(
     (skb.tail, skb.end, skb.truesize) = (skb.tail + before, size, truesize(size));
     0
 }
+
+/// Begins to read the bytes `from` up to `to` of a buffer.
+///
+/// # Safety
+/// The buffer lives until the reading ends; `st` is writable.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skb_prepare_seq_read(
+    skb: *mut sys::sk_buff,
+    from: c_uint,
+    to: c_uint,
+    st: *mut sys::skb_seq_state,
+) {
+    let state = sys::skb_seq_state {
+        lower_offset: from,
+        upper_offset: to,
+        root_skb: skb,
+        cur_skb: skb,
+        ..Default::default()
+    };
+    // SAFETY: the caller's contract.
+    unsafe { st.write(state) };
+}
+
+/// The block that begins `consumed` bytes behind where the reading began: its length, 0 at the end.
+///
+/// # Safety
+/// `st` was prepared, and its buffer is alive; `data` is writable.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skb_seq_read(
+    consumed: c_uint,
+    data: *mut *const u8,
+    st: *mut sys::skb_seq_state,
+) -> c_uint {
+    // SAFETY: the caller's contract.
+    let (st, skb) = unsafe { (&*st, &*(*st).cur_skb) };
+    let at = st.lower_offset.saturating_add(consumed);
+    let end = st.upper_offset.min(skb.len);
+    if at >= end {
+        return 0;
+    }
+    // SAFETY: `at` is inside the buffer's data.
+    unsafe { *data = skb.data.add(at as usize) };
+    end - at
+}
+
+/// Ends a reading before its end; nothing is held.
+///
+/// # Safety
+/// None.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skb_abort_seq_read(_st: *mut sys::skb_seq_state) {}
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,12 @@
 #include <linux/types.h>
 #include <linux/time_types.h>
 
+/* umc: shared */
+struct timezone {
+	int tz_minuteswest;
+	int tz_dsttime;
+};
+
 #define CLOCK_REALTIME 0
 #define CLOCK_MONOTONIC 1
 #define CLOCK_PROCESS_CPUTIME_ID 2

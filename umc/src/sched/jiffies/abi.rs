@@ -10,6 +10,11 @@ use crate::{context, sys};
 const NSEC_PER_SEC: i64 = 1_000_000_000;
 const USER_HZ: u64 = sys::USER_HZ as u64;
 
+/// The system's time zone: UTC. Linux has what settimeofday(2) told it, which no distribution does.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals)] // Linux's name
+pub static sys_tz: sys::timezone = sys::timezone { tz_minuteswest: 0, tz_dsttime: 0 };
+
 /// `jiffies`: the ticks of 4 ms since boot, from five minutes before the wrap of 32 bits on.
 ///
 /// # Safety

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Reading a stream from its callback.
+//!
+//! C header: `include/net/tcp.h` (API of 6.12).
+//! Guarantees kept: it never blocks; the actor sees each byte that it did not take again; what it took counts into
+//! `copied_seq` at once; one that takes less than it was offered, or sets `desc->count` to 0, ends the call.
+//! Differs from Linux: what the actor is shown is a copy in a buffer of ours, up to 64 KiB at a time, instead of the
+//! packets as they came.
+//! Used by DRBD for: the control stream of its TCP transports (9 only), from `sk_data_ready`.
+
+use std::ffi::{c_int, c_uint};
+use std::ptr;
+
+use crate::errno::Errno;
+use crate::skbuff::Skb;
+use crate::sock::Sock;
+use crate::sys;
+
+/// Offered to the actor in one buffer.
+const CHUNK_LEN: usize = 64 * 1024;
+
+/// One receive that does not wait: what there is at `to`, 0 at the end of the stream.
+fn receive(sock: &Sock, to: *mut u8, len: usize, flags: c_int) -> Result<usize, Errno> {
+    let mut iov = libc::iovec { iov_base: to.cast(), iov_len: len };
+    // SAFETY: all-zero is a valid header.
+    let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
+    (msg.msg_iov, msg.msg_iovlen) = (&raw mut iov, 1);
+    loop {
+        // SAFETY: the callers give `len` bytes that they own, and the header lives through the call.
+        let got = unsafe { sock.kernel.ops.recvmsg(sock.fd, &mut msg, flags | libc::MSG_DONTWAIT) };
+        match got {
+            0.. => return Ok(got as usize),
+            _ if Errno::new(got as c_int) == Errno::EINTR => {}
+            _ => return Err(Errno::new(got as c_int)),
+        }
+    }
+}
+
+/// Offers what a stream has to `recv_actor`, until it takes no more or there is no more. Returns how many bytes it took,
+/// or, when it took none, its error.
+///
+/// # Errors
+/// `-ENOTCONN` for a listener, `-ENOMEM`.
+/// # Safety
+/// `sk` is a TCP socket of ours that is alive; `desc` is what `recv_actor` expects.
+/// # Context
+/// Any; the actor runs in the caller's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tcp_read_sock(
+    sk: *mut sys::sock,
+    desc: *mut sys::read_descriptor_t,
+    recv_actor: sys::sk_read_actor_t,
+) -> c_int {
+    // SAFETY: the caller's contract; it lives on while the driver has calls on it.
+    let sock: &'static Sock = unsafe { &*ptr::from_ref(Sock::from_raw(sk)) };
+    if sock.state() == sys::TCP_LISTEN {
+        return Errno::ENOTCONN.neg();
+    }
+    let Some(actor) = recv_actor else { return Errno::EINVAL.neg() };
+    let mut taken = 0;
+    let result = loop {
+        let Some(skb) = Skb::new(CHUNK_LEN) else {
+            break if taken == 0 { Errno::ENOMEM.neg() } else { taken };
+        };
+        // SAFETY: the buffer is fresh, and has that much room behind its data.
+        let room = unsafe { (*skb.as_ptr()).data };
+        let offered = match receive(sock, room, CHUNK_LEN, libc::MSG_PEEK) {
+            Ok(0) => {
+                sock.note_end();
+                break taken;
+            }
+            Ok(offered) => offered,
+            Err(Errno::EAGAIN) => break taken,
+            // The next operation that waits for data says it.
+            Err(error) => {
+                sock.set_error(error);
+                break taken;
+            }
+        };
+        // SAFETY: so many bytes were written there; the actor is the driver's own, with its own argument.
+        let used = unsafe {
+            crate::skbuff::skb_put(skb.as_ptr(), offered as c_uint);
+            (*skb.as_ptr()).sk = sk;
+            actor(desc, skb.as_ptr(), 0, offered)
+        };
+        if used <= 0 {
+            break if taken == 0 { used } else { taken };
+        }
+        let used = (used as usize).min(offered);
+        // What was seen there is still there: only we read.
+        let mut left = used;
+        while left > 0 {
+            match receive(sock, room, left, 0) {
+                Ok(got @ 1..) => left -= got,
+                _ => break,
+            }
+        }
+        sock.note_received(used - left);
+        taken += (used - left) as c_int;
+        // SAFETY: the caller's contract.
+        if used < offered || left > 0 || unsafe { (*desc).count } == 0 {
+            break taken;
+        }
+    };
+    sock.sync_watches();
+    result
+}
