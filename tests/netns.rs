@@ -4,44 +4,9 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use cluster::{Cluster, Layout, Start, eventually, text};
-
-/// A network namespace without a name: it lives as long as its processes, and those die with this one.
-struct Namespace(Child);
-
-impl Namespace {
-    fn new() -> Namespace {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--", "sleep", "infinity"]);
-        let namespace = Namespace(command.stdout(Stdio::null()).start().unwrap());
-        let own = fs::read_link("/proc/self/ns/net").unwrap();
-        eventually("a namespace of its own", || {
-            fs::read_link(namespace.file()).is_ok_and(|its| its != own)
-        });
-        namespace
-    }
-
-    fn file(&self) -> String {
-        format!("/proc/{}/ns/net", self.0.id())
-    }
-
-    /// `ip ARGS…` in it.
-    fn ip(&self, args: &str) {
-        let net = format!("--net={}", self.file());
-        let output = Command::new("nsenter").args([&net, "ip"]).args(args.split(' ')).run();
-        let output = output.unwrap();
-        assert!(output.status.success(), "ip {args}: {}", text(&output));
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use cluster::{Cluster, Layout, Namespace, Start, text};
 
 #[test]
 fn a_link_goes_down_and_comes_back() {
@@ -51,7 +16,7 @@ fn a_link_goes_down_and_comes_back() {
     let (a, b) = (cluster.a(), cluster.b());
     let spaces = [Namespace::new(), Namespace::new()];
     let [one, other] = &spaces;
-    one.ip(&format!("link add veth0 type veth peer name veth0 netns {}", other.0.id()));
+    one.ip(&format!("link add veth0 type veth peer name veth0 netns {}", other.pid()));
     let conf = fs::read_to_string(cluster.conf()).unwrap();
     // No need to leave out the check of addresses: each node has its own.
     let conf = conf.replace("127.0.0.", "10.11.12.").replace("disable-ip-verification;", "");

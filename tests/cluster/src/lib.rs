@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 mod fleet;
 mod foreground;
 mod guard;
+pub mod mesh;
 mod model;
+mod namespace;
 pub mod netlink;
 mod start;
 mod watch;
@@ -28,7 +30,9 @@ mod watch;
 pub use fleet::Fleet;
 pub use foreground::Foreground;
 pub use guard::Guard;
+pub use mesh::{Mesh, MeshLayout};
 pub use model::{Model, Random, assert_same};
+pub use namespace::Namespace;
 pub use start::Start;
 pub use watch::Watch;
 
@@ -111,12 +115,18 @@ pub struct Cluster {
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
+/// A directory for a cluster, and the cluster's number in this process.
+fn fresh_dir() -> (PathBuf, u32) {
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("umc-test-{}-{number}", std::process::id()));
+    fs::create_dir_all(&dir).expect("a directory for the cluster");
+    (dir, number)
+}
+
 impl Cluster {
     /// A cluster of two nodes, started, with the resource `r0` configured and nothing created yet.
     pub fn new(name: &str, layout: Layout) -> Cluster {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("umc-test-{}-{number}", std::process::id()));
-        fs::create_dir_all(&dir).expect("a directory for the cluster");
+        let (dir, number) = fresh_dir();
         let nodes = vec![format!("{name}-a"), format!("{name}-b")];
         let guard = Guard::start(&dir);
         let cluster = Cluster { dir, layout, nodes, _guard: guard };

@@ -16,7 +16,8 @@ use super::{Error, insert};
 use crate::context::might_sleep;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
-use crate::printk;
+use crate::kprintln;
+use crate::printk::Level;
 
 /// Finds the files of the module that has a name or alias, in load order; nothing when there is none. The second
 /// argument is the file of the module that asks, when one does.
@@ -83,7 +84,7 @@ pub unsafe extern "C" fn umc_request_module(name: *const c_char, caller: *const 
         Ok(true) => 0,
         Ok(false) => Errno::ENOENT.neg(),
         Err(error) => {
-            printk::emit(kernel, 3, &format!("umc: request_module {name}: {error}"));
+            kprintln!(kernel => Level::Err, "umc: request_module {name}: {error}");
             MODPROBE_FAILED
         }
     }

@@ -11,6 +11,8 @@
 use std::ffi::{c_int, c_uint};
 
 use crate::errno::Errno;
+use crate::kprintln;
+use crate::printk::Level;
 use crate::sys;
 
 /// # Safety
@@ -24,15 +26,10 @@ unsafe fn refuse(args: *const sys::tls_handshake_args) -> c_int {
         // SAFETY: as above.
         unsafe { std::ffi::CStr::from_ptr(peer) }.to_string_lossy().into_owned()
     };
-    if let Some(task) = crate::sched::try_current() {
-        crate::printk::emit(
-            task.kernel,
-            3,
-            &format!(
-                "umc: TLS with {peer} is refused: a node has no TLS. Set tls no; to protect the connection, lead it through a tunnel of the host."
-            ),
-        );
-    }
+    kprintln!(
+        Level::Err,
+        "umc: TLS with {peer} is refused: a node has no TLS. Set tls no; to protect the connection, lead it through a tunnel of the host."
+    );
     Errno::EOPNOTSUPP.neg()
 }
 

@@ -467,3 +467,109 @@ fn accept_waits_and_is_interrupted() {
     // SAFETY: a live socket.
     assert_eq!(unsafe { kernel_accept(listener.0, &raw mut new, 0) }, -libc::EAGAIN);
 }
+
+/// What an actor of [`tcp_read_sock`] was shown, and how much of it it may take.
+struct Reader {
+    seen: Vec<u8>,
+    at_most: usize,
+}
+
+unsafe extern "C" fn actor(
+    desc: *mut sys::read_descriptor_t,
+    skb: *mut sys::sk_buff,
+    offset: std::ffi::c_uint,
+    len: usize,
+) -> c_int {
+    // SAFETY: the test's own descriptor and the buffer it is shown.
+    unsafe {
+        let reader = &mut *(*desc).arg.data.cast::<Reader>();
+        let take = len.min(reader.at_most);
+        let mut state = sys::skb_seq_state::default();
+        let end = offset + take as std::ffi::c_uint;
+        skbuff::skb_prepare_seq_read(skb, offset, end, &raw mut state);
+        let (mut consumed, mut data) = (0, ptr::null());
+        loop {
+            match skbuff::skb_seq_read(consumed, &raw mut data, &raw mut state) {
+                0 => break,
+                len => {
+                    reader.seen.extend(std::slice::from_raw_parts(data, len as usize));
+                    consumed += len;
+                }
+            }
+        }
+        assert_eq!(consumed as usize, take);
+        take as c_int
+    }
+}
+
+fn read_sock(socket: &Owned, reader: &mut Reader) -> c_int {
+    let mut desc = sys::read_descriptor_t { count: 1, ..Default::default() };
+    desc.arg.data = ptr::from_mut(reader).cast();
+    // SAFETY: a live socket and descriptor.
+    unsafe { tcp_read::tcp_read_sock((*socket.0).sk, &raw mut desc, Some(actor)) }
+}
+
+#[test]
+fn an_actor_takes_what_it_wants() {
+    boot();
+    let (client, server) = pair();
+    let mut reader = Reader { seen: Vec::new(), at_most: 3 };
+    assert_eq!(read_sock(&server, &mut reader), 0, "nothing there, and no wait");
+    assert_eq!(client.send(b"0123456789", 0), 10);
+    while server.recv(&mut [0; 10], libc::MSG_PEEK | WAITALL) != 10 {}
+    // Less than it was offered: the rest stays, for it and for others.
+    assert_eq!(read_sock(&server, &mut reader), 3);
+    assert_eq!(reader.seen, b"012");
+    // SAFETY: alive; the members are those of Linux.
+    let tcp = unsafe { &*(*server.0).sk.cast::<sys::tcp_sock>() };
+    assert_eq!((tcp.copied_seq, tcp.rcv_nxt.wrapping_sub(tcp.copied_seq)), (3, 7));
+    let mut two = [0; 2];
+    assert_eq!(server.recv(&mut two, 0), 2);
+    assert_eq!(&two, b"34");
+    reader.at_most = 0;
+    assert_eq!(read_sock(&server, &mut reader), 0);
+    reader.at_most = usize::MAX;
+    assert_eq!(read_sock(&server, &mut reader), 5);
+    assert_eq!(reader.seen, b"01256789");
+    // The end of the stream is none of the actor's business.
+    // SAFETY: a live socket.
+    assert_eq!(unsafe { kernel_sock_shutdown(client.0, sys::SHUT_WR) }, 0);
+    while server.recv(&mut two, 0) != 0 {}
+    assert_eq!(read_sock(&server, &mut reader), 0);
+    assert_ne!(server.sk().sk_shutdown & sys::RCV_SHUTDOWN as u8, 0);
+}
+
+#[test]
+fn a_listener_is_not_read() {
+    boot();
+    let listener = Owned::tcp();
+    listener.listen();
+    let mut reader = Reader { seen: Vec::new(), at_most: 1 };
+    assert_eq!(read_sock(&listener, &mut reader), Errno::ENOTCONN.neg());
+}
+
+#[test]
+fn a_file_owns_its_socket() {
+    boot();
+    let (client, server) = pair();
+    let socket = client.0;
+    std::mem::forget(client);
+    // SAFETY: the socket's only user; the file has it from here on.
+    unsafe {
+        let file = sock_file::sock_alloc_file(socket, libc::O_NONBLOCK, ptr::null());
+        assert_eq!((*socket).file, file);
+        crate::fs::fput(file);
+    }
+    assert_eq!(server.recv(&mut [0; 1], 0), 0, "the socket went with its file");
+}
+
+#[test]
+fn encryption_is_refused_and_said() {
+    let kernel = boot();
+    let peer = c"beta";
+    let args = sys::tls_handshake_args { ta_peername: peer.as_ptr(), ..Default::default() };
+    // SAFETY: live arguments; none of them is used but the name.
+    let ret = unsafe { handshake::tls_client_hello_x509(&raw const args, 0) };
+    assert_eq!(ret, Errno::EOPNOTSUPP.neg());
+    assert!(kernel.log_records(0).iter().any(|record| record.text.contains("TLS with beta")));
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Several builds of one module side by side, and modules that drivers request.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use cluster::{Start, bin_dir, text};
+
+/// A cache and a runtime directory of the test's own.
+struct Host(PathBuf);
+
+impl Host {
+    fn umc(&self, args: &[&str]) -> Output {
+        Command::new(bin_dir().join("umc"))
+            .args(args)
+            .env("UMC_CACHE_DIR", self.0.join("cache"))
+            .env("UMC_RUNTIME_DIR", self.0.join("run"))
+            .env_remove("UMC_FS_ROOT")
+            .run()
+            .unwrap()
+    }
+
+    fn umc_ok(&self, args: &[&str]) -> String {
+        let output = self.umc(args);
+        assert!(output.status.success(), "umc {}: {}", args.join(" "), text(&output));
+        text(&output)
+    }
+
+    /// A copy of the source, as that version.
+    fn source(&self, version: &str) -> String {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/asker");
+        let dir = self.0.join(version);
+        fs::create_dir(&dir).unwrap();
+        for name in ["Makefile", "asker.c", "asked-one.c"] {
+            fs::copy(from.join(name), dir.join(name)).unwrap();
+        }
+        fs::write(dir.join("version.h"), format!("#define ASKER_VERSION \"{version}\"\n")).unwrap();
+        dir.display().to_string()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.umc(&["stop", "sets-a"]);
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn each_build_has_its_own_and_finds_what_it_requests() {
+    let dir = std::env::temp_dir().join(format!("umc-test-sets-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let host = Host(dir);
+    for version in ["1", "2"] {
+        let source = host.source(version);
+        host.umc_ok(&["build", "--as", &format!("asker-{version}"), &source]);
+        let info = host.umc_ok(&["modinfo", &format!("asker-{version}")]);
+        assert!(info.lines().any(|line| line == format!("version:         {version}")), "{info}");
+    }
+
+    host.umc_ok(&["start", "sets-a", "--modprobe", "asker-1"]);
+    let log = host.umc_ok(&["dmesg", "sets-a"]);
+    assert!(log.contains("asked one of 1") && !log.contains("asked one of 2"), "{log}");
+    // Found, there already, found by its alias; nobody has the last.
+    assert!(log.contains("asker 1: 0 0 0 -2"), "{log}");
+    assert!(host.umc_ok(&["lsmod", "-n", "sets-a"]).contains("asked_one"));
+    // One name is loaded once, of whichever build.
+    let output = host.umc(&["insmod", "-n", "sets-a", "asker-2"]);
+    assert!(
+        !output.status.success() && text(&output).contains("loaded already"),
+        "{}",
+        text(&output)
+    );
+    host.umc_ok(&["rmmod", "-n", "sets-a", "asker"]);
+    host.umc_ok(&["rmmod", "-n", "sets-a", "asked-one"]);
+    host.umc_ok(&["insmod", "-n", "sets-a", "asker-2"]);
+    assert!(host.umc_ok(&["dmesg", "sets-a"]).contains("asked one of 2"));
+    // What is beside a loaded module is found by kmod's own names.
+    host.umc_ok(&["rmmod", "-n", "sets-a", "asked_one"]);
+    host.umc_ok(&["run", "sets-a", "--", "modprobe", "asked-one"]);
+    assert!(host.umc_ok(&["lsmod", "-n", "sets-a"]).contains("asked_one"));
+
+    let source = host.0.join("1").display().to_string();
+    for (name, reason) in [
+        ("other-1", "begins with the name of a module of it: "),
+        ("asker/1", "made of letters"),
+        ("asker 1", "made of letters"),
+    ] {
+        let output = host.umc(&["build", "--as", name, &source]);
+        assert!(!output.status.success() && text(&output).contains(reason), "{}", text(&output));
+    }
+    let output = host.umc(&["build", "--as", "drbd-8", "drbd"]);
+    assert!(
+        !output.status.success() && text(&output).contains("keeps its name"),
+        "{}",
+        text(&output)
+    );
+    let output = host.umc(&["insmod", "-n", "sets-a", "asker-3"]);
+    assert!(text(&output).contains("no such module file"), "{}", text(&output));
+}
