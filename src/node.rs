@@ -2,7 +2,7 @@
 //! A node, as everything works on it that serves it: its kernel, disks, tree and modules.
 
 use std::path::Path;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use anyhow::{Context, Result};
 use umc::{Kernel, module};
