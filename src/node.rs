@@ -115,7 +115,15 @@ impl Node {
         let find = |name: &str, asked_by: Option<&Path>| {
             let beside = asked_by.and_then(Path::parent).map(Path::to_path_buf);
             let path = cdrivers::modules::find_from(beside.as_slice(), name);
-            path.and_then(|path| cdrivers::modules::load_order(&path)).unwrap_or_default()
+            match path.and_then(|path| cdrivers::modules::load_order(&path)) {
+                Ok(files) => files,
+                // The driver is told, and need not take it for a failure.
+                Err(cdrivers::Error::NotBuilt { .. }) => Vec::new(),
+                Err(error) => {
+                    tracing::warn!("a driver requests module {name}: {error}");
+                    Vec::new()
+                }
+            }
         };
         module::request::set_finder(self.kernel, Arc::new(find));
     }
