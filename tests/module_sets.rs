@@ -65,6 +65,9 @@ fn each_build_has_its_own_and_finds_what_it_requests() {
     // Found, there already, found by its alias; nobody has the last.
     assert!(log.contains("asker 1: 0 0 0 -2"), "{log}");
     assert!(host.umc_ok(&["lsmod", "-n", "sets-a"]).contains("asked_one"));
+    // What modinfo tells on the node is of the build that it has loaded.
+    let told = host.umc_ok(&["run", "sets-a", "--", "modinfo", "-F", "version", "asker"]);
+    assert!(told.lines().any(|line| line == "1"), "{told}");
     // One name is loaded once, of whichever build.
     let output = host.umc(&["insmod", "-n", "sets-a", "asker-2"]);
     assert!(

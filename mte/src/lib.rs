@@ -5,7 +5,7 @@
 //! [`Ops`]: time, random numbers, threads, parking, timers, deferred work, readiness of file descriptors and sockets.
 //! [`engine`] is the provider that uses the host as it is.
 //!
-//! A thread knows its provider: [`current`]. Threads started through a provider inherit it; any other thread gets
+//! A thread knows its provider: [`current()`]. Threads started through a provider inherit it; any other thread gets
 //! the process-wide [`engine`].
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told

@@ -156,6 +156,20 @@ fn applet_rmmod(arguments: &[String]) -> Result<()> {
     names.iter().try_for_each(|name| rmmod(None, name))
 }
 
+/// The file that a name means on the node: that of the loaded module, one beside it, or what `umc build` made.
+fn installed(name: &str) -> Result<PathBuf> {
+    let loaded = match client(None) {
+        Ok(client) => client.request::<Vec<Module>>(&Request::Lsmod {})?,
+        // Nothing is loaded where there is no node.
+        Err(_) => Vec::new(),
+    };
+    let is_it = |module: &&Module| module.name == name.replace('-', "_") && !module.path.is_empty();
+    match loaded.iter().find(is_it) {
+        Some(module) => Ok(module.path.clone().into()),
+        None => Ok(modules::find_from(&dirs(&loaded), name)?),
+    }
+}
+
 /// `modinfo [-F FIELD] NAME`.
 fn modinfo(arguments: &[String]) -> Result<()> {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
@@ -166,8 +180,9 @@ fn modinfo(arguments: &[String]) -> Result<()> {
             "modinfo: only \"modinfo [-F FIELD] NAME\" is supported here (this is umc's modinfo)."
         ),
     };
-    let Some(field) = field else { return crate::build_cmd::modinfo(name) };
-    for (key, value) in symbols::modinfo(&modules::find(name)?)? {
+    let file = installed(name)?;
+    let Some(field) = field else { return crate::build_cmd::modinfo(&file.display().to_string()) };
+    for (key, value) in symbols::modinfo(&file)? {
         if key == field {
             println!("{value}");
         }

@@ -558,7 +558,7 @@ fn a_file_owns_its_socket() {
     unsafe {
         let file = sock_file::sock_alloc_file(socket, libc::O_NONBLOCK, ptr::null());
         assert_eq!((*socket).file, file);
-        crate::fs::fput(file);
+        crate::fs::file::fput(file);
     }
     assert_eq!(server.recv(&mut [0; 1], 0), 0, "the socket went with its file");
 }
