@@ -2,8 +2,8 @@
 //! Reading a stream from its callback.
 //!
 //! C header: `include/net/tcp.h` (API of 6.12).
-//! Guarantees kept: it never blocks; the actor sees each byte that it did not take again; what it took counts into
-//! `copied_seq` at once; one that takes less than it was offered, or sets `desc->count` to 0, ends the call.
+//! Guarantees kept: it never blocks; the actor sees each byte that it did not take again; what it is offered counts into
+//! `rcv_nxt`, and what it took into `copied_seq`, at once; one that takes less than it was offered, or sets `desc->count` to 0, ends the call.
 //! Differs from Linux: what the actor is shown is a copy in a buffer of ours, up to 64 KiB at a time, instead of the
 //! packets as they came.
 //! Used by DRBD for: the control stream of its TCP transports (9 only), from `sk_data_ready`.
@@ -64,12 +64,17 @@ pub unsafe extern "C" fn tcp_read_sock(
         };
         // SAFETY: the buffer is fresh, and has that much room behind its data.
         let room = unsafe { (*skb.as_ptr()).data };
+        let received = sock.received();
         let offered = match receive(sock, room, CHUNK_LEN, libc::MSG_PEEK) {
             Ok(0) => {
                 sock.note_end();
                 break taken;
             }
-            Ok(offered) => offered,
+            Ok(offered) => {
+                // Counted from before the look: never too many, whoever else receives.
+                sock.note_arrived(received.wrapping_add(offered as u32));
+                offered
+            }
             Err(Errno::EAGAIN) => break taken,
             // The next operation that waits for data says it.
             Err(error) => {
