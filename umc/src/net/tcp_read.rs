@@ -3,7 +3,8 @@
 //!
 //! C header: `include/net/tcp.h` (API of 6.12).
 //! Guarantees kept: it never blocks; the actor sees each byte that it did not take again; what it is offered counts into
-//! `rcv_nxt`, and what it took into `copied_seq`, at once; one that takes less than it was offered, or sets `desc->count` to 0, ends the call.
+//! `rcv_nxt`, and what it took into `copied_seq`, at once; one that takes less than it was offered, or sets `desc->count`
+//! to 0, ends the call.
 //! Differs from Linux: what the actor is shown is a copy in a buffer of ours, up to 64 KiB at a time, instead of the
 //! packets as they came.
 //! Used by DRBD for: the control stream of its TCP transports (9 only), from `sk_data_ready`.
