@@ -114,16 +114,16 @@ impl Node {
     pub fn answer_module_requests(&self) {
         let find = |name: &str, asked_by: Option<&Path>| {
             let beside = asked_by.and_then(Path::parent).map(Path::to_path_buf);
-            let path = cdrivers::modules::find_from(beside.as_slice(), name);
-            match path.and_then(|path| cdrivers::modules::load_order(&path)) {
-                Ok(files) => files,
+            let path = cdrivers::modules::named(beside.as_slice(), name);
+            let files = path.and_then(|path| match path {
+                Some(path) => cdrivers::modules::load_order(&path),
                 // The driver is told, and need not take it for a failure.
-                Err(cdrivers::Error::NotBuilt { .. }) => Vec::new(),
-                Err(error) => {
-                    tracing::warn!("a driver requests module {name}: {error}");
-                    Vec::new()
-                }
-            }
+                None => Ok(Vec::new()),
+            });
+            files.unwrap_or_else(|error| {
+                tracing::warn!("a driver requests module {name}: {error}");
+                Vec::new()
+            })
         };
         module::request::set_finder(self.kernel, Arc::new(find));
     }

@@ -16,7 +16,7 @@ fn lines_for_the_kernel_log_land_in_the_nodes() {
         text(&output)
     };
     on(&format!("echo '<3>{token} by a shell' > /dev/kmsg; echo {token} again | tee /dev/kmsg"));
-    for log in [cluster.umc_ok(&["dmesg", a]), on("dmesg"), on("cat /dev/kmsg")] {
+    for log in [cluster.umc_ok(&["dmesg", a]), on("dmesg"), on("timeout 30 cat /dev/kmsg")] {
         assert!(log.contains(&format!("{token} by a shell")), "{log}");
         assert!(log.contains(&format!("{token} again")), "{log}");
         assert!(log.contains("drbd: initialized"), "{log}");

@@ -5,17 +5,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use cluster::{Start, bin_dir, text};
+use cluster::{Guard, Start, bin_dir, text};
 
 /// A cache and a runtime directory of the test's own.
-struct Host(PathBuf);
+struct Host {
+    dir: PathBuf,
+    /// Clears up if this program is killed.
+    _guard: Guard,
+}
 
 impl Host {
     fn umc(&self, args: &[&str]) -> Output {
         Command::new(bin_dir().join("umc"))
             .args(args)
-            .env("UMC_CACHE_DIR", self.0.join("cache"))
-            .env("UMC_RUNTIME_DIR", self.0.join("run"))
+            .env("UMC_CACHE_DIR", self.dir.join("cache"))
+            .env("UMC_RUNTIME_DIR", self.dir.join("run"))
             .env_remove("UMC_FS_ROOT")
             .run()
             .unwrap()
@@ -30,7 +34,7 @@ impl Host {
     /// A copy of the source, as that version.
     fn source(&self, version: &str) -> String {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/asker");
-        let dir = self.0.join(version);
+        let dir = self.dir.join(version);
         fs::create_dir(&dir).unwrap();
         for name in ["Makefile", "asker.c", "asked-one.c"] {
             fs::copy(from.join(name), dir.join(name)).unwrap();
@@ -43,7 +47,7 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         let _ = self.umc(&["stop", "sets-a"]);
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -51,7 +55,8 @@ impl Drop for Host {
 fn each_build_has_its_own_and_finds_what_it_requests() {
     let dir = std::env::temp_dir().join(format!("umc-test-sets-{}", std::process::id()));
     fs::create_dir_all(&dir).unwrap();
-    let host = Host(dir);
+    let guard = Guard::start(&dir);
+    let host = Host { dir, _guard: guard };
     for version in ["1", "2"] {
         let source = host.source(version);
         host.umc_ok(&["build", "--as", &format!("asker-{version}"), &source]);
@@ -62,8 +67,8 @@ fn each_build_has_its_own_and_finds_what_it_requests() {
     host.umc_ok(&["start", "sets-a", "--modprobe", "asker-1"]);
     let log = host.umc_ok(&["dmesg", "sets-a"]);
     assert!(log.contains("asked one of 1") && !log.contains("asked one of 2"), "{log}");
-    // Found, there already, found by its alias; nobody has the last.
-    assert!(log.contains("asker 1: 0 0 0 -2"), "{log}");
+    // Found, there already, found by its alias; nobody has the next, a path is no name, and the last is too long for one.
+    assert!(log.contains("asker 1: 0 0 0 -2 -2 -36"), "{log}");
     assert!(host.umc_ok(&["lsmod", "-n", "sets-a"]).contains("asked_one"));
     // What modinfo tells on the node is of the build that it has loaded.
     let told = host.umc_ok(&["run", "sets-a", "--", "modinfo", "-F", "version", "asker"]);
@@ -84,7 +89,7 @@ fn each_build_has_its_own_and_finds_what_it_requests() {
     host.umc_ok(&["run", "sets-a", "--", "modprobe", "asked-one"]);
     assert!(host.umc_ok(&["lsmod", "-n", "sets-a"]).contains("asked_one"));
 
-    let source = host.0.join("1").display().to_string();
+    let source = host.dir.join("1").display().to_string();
     for (name, reason) in [
         ("other-1", "begins with the name of a module of it: "),
         ("asker/1", "made of letters"),
@@ -99,6 +104,12 @@ fn each_build_has_its_own_and_finds_what_it_requests() {
         "{}",
         text(&output)
     );
+    // A file that is not there is not another one of that name.
+    for file in ["./asker.so", "../modules/asker-2/none.ko", "asker.ko"] {
+        let output = host.umc(&["insmod", "-n", "sets-a", file]);
+        assert!(text(&output).contains("no such module file"), "{file}: {}", text(&output));
+    }
+    host.umc_ok(&["run", "sets-a", "--", "modprobe", "asker-2"]);
     let output = host.umc(&["insmod", "-n", "sets-a", "asker-3"]);
     assert!(text(&output).contains("no such module file"), "{}", text(&output));
 }

@@ -120,17 +120,20 @@ fn drbd_stands_on_brd() {
     }
 }
 
-/// Each load, and each node of a process, begins with what DEFINE_PER_CPU says.
+/// Each load begins with what DEFINE_PER_CPU says.
 #[test]
 fn variables_of_each_cpu_begin_as_the_source_says() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/percpu");
     let cluster = Cluster::new("percpu", Layout { disk_mib: 16, ..Layout::default() });
+    // Beside the trees of the nodes, not above them.
+    let dir = cluster.dir.join("percpu");
+    fs::create_dir(&dir).unwrap();
     for name in ["Kbuild", "percpu.c"] {
-        fs::copy(source.join(name), cluster.dir.join(name)).unwrap();
+        fs::copy(source.join(name), dir.join(name)).unwrap();
     }
-    let output = Command::new(bin_dir().join("umc")).arg("build").arg(&cluster.dir).run().unwrap();
+    let output = Command::new(bin_dir().join("umc")).arg("build").arg(&dir).run().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    let module = cluster.dir.join("percpu.so").display().to_string();
+    let module = dir.join("percpu.so").display().to_string();
     let node = cluster.a();
     for _ in 0..2 {
         cluster.umc_ok(&["insmod", "--node", node, &module]);

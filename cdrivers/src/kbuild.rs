@@ -134,7 +134,8 @@ pub fn build_dir(umcd: &Path, dir: &Path, set: Option<&str>) -> Result<(Vec<Buil
         let so = match &place {
             None => ko.with_extension("so"),
             Some(place) => {
-                for extension in ["ko", "json", "so"] {
+                // The record last: it is not to speak for another file.
+                for extension in ["ko", "so", "json"] {
                     let from = ko.with_extension(extension);
                     install(&from, &place.join(from.file_name().unwrap_or_default()))?;
                 }
@@ -146,12 +147,13 @@ pub fn build_dir(umcd: &Path, dir: &Path, set: Option<&str>) -> Result<(Vec<Buil
     Ok((built, output))
 }
 
-/// The directory that a set goes to, empty.
+/// The directory that a set goes to, without the modules of an earlier build that this one has not.
 fn place_of(set: &str, modules: &[PathBuf]) -> Result<PathBuf> {
     let fails = |reason: String| Error::BadSet { name: set.into(), reason };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if set.is_empty() || set.starts_with('.') || !set.chars().all(is_plain) {
-        return Err(fails("it is made of letters, digits, dots, dashes and underscores".into()));
+    let is_file = modules::is_object(Path::new(set));
+    if set.is_empty() || set.starts_with('.') || is_file || !set.chars().all(is_plain) {
+        return Err(fails("it is made of letters, digits, dots, dashes and underscores, and does not end as a file of a module".into()));
     }
     let names: Vec<String> = modules
         .iter()
@@ -168,7 +170,6 @@ fn place_of(set: &str, modules: &[PathBuf]) -> Result<PathBuf> {
     }
     let place = crate::module_dir().join(set);
     fs::create_dir_all(&place).map_err(io("create", &place))?;
-    // What an earlier build had and this one has not.
     for entry in fs::read_dir(&place).map_err(io("read", &place))? {
         let old = entry.map_err(io("read", &place))?.path();
         if !names.iter().any(|name| old.file_stem().is_some_and(|stem| stem == name.as_str())) {

@@ -6,7 +6,7 @@
 //! is looked for in its own directory first. As for kmod, `-` and `_` are one in the name of a module.
 
 use std::ffi::CString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::manifest::Manifest;
 use crate::{Error, Result, io, module_dir, symbols};
@@ -16,6 +16,11 @@ fn spelled(name: &str) -> String {
     name.replace('-', "_")
 }
 
+/// Whether a path says that it is a module's file.
+pub fn is_object(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "ko" || extension == "so")
+}
+
 fn stem(file: &Path) -> String {
     spelled(&file.file_stem().unwrap_or_default().to_string_lossy())
 }
@@ -23,22 +28,20 @@ fn stem(file: &Path) -> String {
 /// `NAME`, the name of a set, `SET/NAME`, or the path of a `.ko` or `.so`, to the shared object that is loaded.
 pub fn find(what: &str) -> Result<PathBuf> {
     let path = Path::new(what);
+    let is_file = what.contains('/') || is_object(path);
+    let names_only = path.components().all(|part| matches!(part, Component::Normal(_)));
     let found = match path.parent().filter(|dir| *dir != Path::new("")) {
-        Some(dir) if !path.exists() && path.is_relative() => {
-            in_dir(&module_dir().join(dir), &stem(path))?
-        }
-        _ if what.contains('/') => Some(path.with_extension("so")),
-        _ if path.extension().is_some_and(|ext| ext == "ko" || ext == "so") => {
+        _ if is_object(path) || path.with_extension("so").exists() && is_file => {
             Some(path.with_extension("so"))
         }
+        Some(set) if names_only => in_dir(&module_dir().join(set), &stem(path))?,
+        _ if is_file => Some(path.with_extension("so")),
         _ if module_dir().join(what).is_dir() => Some(main_module(what)?),
         _ => in_dir(&module_dir(), what)?,
     };
     match found.filter(|path| path.exists()) {
         Some(path) => path.canonicalize().map_err(io("open", &path)),
-        None if what.contains('/') || path.extension().is_some_and(|ext| ext == "ko") => {
-            Err(Error::NoSuchFile { path: path.with_extension("so") })
-        }
+        None if is_file => Err(Error::NoSuchFile { path: path.with_extension("so") }),
         None => Err(Error::NotBuilt {
             path: module_dir().join(spelled(what)).with_extension("so"),
             name: what.into(),
@@ -80,7 +83,8 @@ fn in_dir(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
 fn by_alias(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
     let Ok(wanted) = CString::new(spelled(name)) else { return Ok(None) };
     for file in files(dir, "so")? {
-        let is_it = symbols::modinfo(&file)?.iter().any(|(key, pattern)| {
+        // One that cannot be read has no alias; it does not stand in the way of the others.
+        let is_it = symbols::modinfo(&file).unwrap_or_default().iter().any(|(key, pattern)| {
             let Ok(pattern) = CString::new(spelled(pattern)) else { return false };
             // SAFETY: two C strings.
             key == "alias" && unsafe { libc::fnmatch(pattern.as_ptr(), wanted.as_ptr(), 0) } == 0
@@ -92,22 +96,22 @@ fn by_alias(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// The module that has a name or an alias: in one of the directories `first`, or where `umc build` puts modules.
-pub fn find_from(first: &[PathBuf], what: &str) -> Result<PathBuf> {
-    let everywhere = || first.iter().cloned().chain([module_dir()]).filter(|dir| dir.is_dir());
-    if !what.contains('/') {
-        for dir in everywhere() {
-            if let Some(path) = in_dir(&dir, what)? {
-                return Ok(path);
-            }
-        }
-        for dir in everywhere() {
-            if let Some(path) = by_alias(&dir, what)? {
-                return Ok(path);
+/// The module that has a name or an alias: in one of the directories `first`, or where `umc build` puts modules. Never a
+/// path: who asks is a driver, perhaps with words of its user.
+pub fn named(first: &[PathBuf], name: &str) -> Result<Option<PathBuf>> {
+    for dir in first.iter().cloned().chain([module_dir()]).filter(|dir| dir.is_dir()) {
+        for look in [in_dir, by_alias] {
+            if let Some(path) = look(&dir, name)? {
+                return Ok(Some(path));
             }
         }
     }
-    find(what)
+    Ok(None)
+}
+
+/// As [`named`], or else as [`find`].
+pub fn find_from(first: &[PathBuf], what: &str) -> Result<PathBuf> {
+    named(first, what)?.map_or_else(|| find(what), Ok)
 }
 
 fn files(dir: &Path, extension: &str) -> Result<Vec<PathBuf>> {
@@ -146,7 +150,11 @@ pub fn load_order(module: &Path) -> Result<Vec<PathBuf>> {
         manifest.check_headers(module)?;
         let dir = module.parent().map(Path::to_path_buf);
         for name in manifest.depends {
-            visit(&find_from(dir.as_slice(), &name)?, order)?;
+            let path = named(dir.as_slice(), &name)?.ok_or_else(|| Error::NotBuilt {
+                path: module.with_file_name(&name).with_extension("so"),
+                name,
+            })?;
+            visit(&path, order)?;
         }
         order.push(module.to_owned());
         Ok(())

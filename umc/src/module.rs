@@ -16,7 +16,7 @@ pub mod umh;
 
 use std::ffi::{c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::kernel::Kernel;
@@ -105,6 +105,16 @@ impl Module {
     fn refcnt(&self) -> &AtomicI32 {
         // SAFETY: `refcnt` is an atomic_t inside the mapped image, and every access to it is atomic.
         unsafe { AtomicI32::from_ptr(&raw mut (*self.image.this_module()).refcnt.counter) }
+    }
+
+    fn state(&self) -> &AtomicU32 {
+        // SAFETY: `state` is a word inside the mapped image; whoever reads it here or writes it does so atomically.
+        unsafe { AtomicU32::from_ptr((&raw mut (*self.image.this_module()).state).cast()) }
+    }
+
+    /// Whether its init function has returned, and its exit function was not called.
+    fn is_live(&self) -> bool {
+        self.state().load(Ordering::Acquire) == sys::MODULE_STATE_LIVE
     }
 
     /// Whether its exit function ran, or its init function failed: what is left of it is its code.
@@ -264,8 +274,7 @@ pub fn insert(kernel: &'static Kernel, path: &Path, params: &[String]) -> Result
         let _ = forget(kernel, &module);
         return Err(Error::Init { name, errno: crate::Errno::new(ret) });
     }
-    // SAFETY: the image is mapped.
-    unsafe { (*this).state = sys::MODULE_STATE_LIVE };
+    module.state().store(sys::MODULE_STATE_LIVE, Ordering::Release);
     Ok(())
 }
 
@@ -306,9 +315,9 @@ pub fn remove(kernel: &'static Kernel, name: &str) -> Result<(), Error> {
         let used_by = info.map(|info| info.used_by).unwrap_or_default();
         return Err(Error::InUse { name, refs: refs.into(), used_by });
     }
+    module.state().store(sys::MODULE_STATE_GOING, Ordering::Release);
     // SAFETY: the image is mapped; `exit` is called once, and no new user can come.
     unsafe {
-        (*this).state = sys::MODULE_STATE_GOING;
         if let Some(exit) = exit {
             exit();
         }

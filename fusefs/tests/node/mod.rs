@@ -85,8 +85,9 @@ impl Disk for RamDisk {
 pub struct Node {
     pub kernel: &'static Kernel,
     pub disk: Arc<RamDisk>,
-    pub dir: tempfile::TempDir,
+    /// Taken away before its directory.
     pub mount: Option<Mount>,
+    pub dir: tempfile::TempDir,
 }
 
 pub fn limits() -> DiskLimits {

@@ -2,12 +2,12 @@
 //! Links of the host that lead to names of the node.
 //!
 //! The kernel follows a link by its own `/dev`. So a name that is the host's as it stands is looked at once more: if it is
-//! a link, a block device, or not there, a link on its way may lead to the node. For every other name that is one
-//! question to the kernel. As elsewhere `..` is taken off textually.
+//! a link, a device, not there, or on no disk, as all of `/dev`, `/proc` and `/sys` is, a link on its way may lead to the
+//! node. For every other name that is one question to the kernel. As elsewhere `..` is taken off textually.
 
 use core::ffi::{CStr, c_int};
 
-use libc::{S_IFBLK, S_IFLNK, S_IFMT};
+use libc::{S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT};
 
 use crate::map::{self, Target};
 use crate::raw;
@@ -19,8 +19,13 @@ const LINKS_MAX: usize = 40;
 /// Whether a link may be on the way of a name that the kernel does not find, or finds to be this.
 fn is_suspect(dir: c_int, path: &CStr) -> bool {
     match raw::fstatat(dir, path.as_ptr(), libc::AT_SYMLINK_NOFOLLOW) {
-        Ok(st) => matches!(st.st_mode & S_IFMT, S_IFLNK | S_IFBLK),
-        Err(error) => error == libc::ENOENT,
+        // A link before the last slash is followed by this question, too.
+        Ok(st) => {
+            matches!(st.st_mode & S_IFMT, S_IFLNK | S_IFBLK | S_IFCHR)
+                || libc::major(st.st_dev) == 0
+                || path.to_bytes().ends_with(b"/")
+        }
+        Err(error) => matches!(error, libc::ENOENT | libc::EACCES | libc::ENOTDIR),
     }
 }
 
@@ -29,9 +34,16 @@ fn is_of_kernel(name: &[u8]) -> bool {
     map::is_below(name, b"/proc") || map::is_below(name, b"/sys")
 }
 
-/// Writes the absolute name into `out` to which links lead from `path`, if that may be the node's; its length.
+/// Writes the absolute name into `out` to which links lead from `path`, if that may be the node's; its length. Without
+/// `last` the last part of the name stands for itself, be it a link or not.
 #[inline(never)]
-pub fn follow(dir: c_int, path: &CStr, root: &[u8], out: &mut [u8; PATH_MAX]) -> Option<usize> {
+pub fn follow(
+    dir: c_int,
+    path: &CStr,
+    last: bool,
+    root: &[u8],
+    out: &mut [u8; PATH_MAX],
+) -> Option<usize> {
     if is_of_kernel(path.to_bytes()) || !is_suspect(dir, path) {
         return None;
     }
@@ -44,7 +56,7 @@ pub fn follow(dir: c_int, path: &CStr, root: &[u8], out: &mut [u8; PATH_MAX]) ->
     // Room for the NUL behind every part of the name.
     let mut len = map::normalise(&link[..start], path.to_bytes(), &mut out[..PATH_MAX - 1])?;
     for _ in 0..LINKS_MAX {
-        let (end, target) = first_link(out, len, &mut link)?;
+        let (end, target) = first_link(out, len, last, &mut link)?;
         let directory = out[..end].iter().rposition(|&b| b == b'/').unwrap_or(0);
         let mut next = [0; PATH_MAX];
         let rest = &out[end..len];
@@ -67,13 +79,14 @@ pub fn follow(dir: c_int, path: &CStr, root: &[u8], out: &mut [u8; PATH_MAX]) ->
 fn first_link(
     name: &mut [u8; PATH_MAX],
     len: usize,
+    last: bool,
     link: &mut [u8; PATH_MAX],
 ) -> Option<(usize, usize)> {
     let mut end = 0;
     while end < len {
         end += 1;
         end = name[end..len].iter().position(|&b| b == b'/').map_or(len, |at| end + at);
-        if is_of_kernel(&name[..end]) {
+        if is_of_kernel(&name[..end]) || (end >= len && !last) {
             return None;
         }
         let after = core::mem::replace(&mut name[end], 0);

@@ -187,7 +187,7 @@ unsafe fn decide<'a>(
     let name = unsafe { CStr::from_ptr(path) };
     let (start, place) =
         keeping_errno(|| match lead_name(room, root, dir, name.to_bytes(), way)? {
-            (_, Place::Host) if way.follows() => lead_link(room, root, dir, name, way),
+            (_, Place::Host) => lead_link(room, root, dir, name, way),
             led => Ok(led),
         })?;
     let path = match place {
@@ -206,7 +206,7 @@ type Led = Result<(usize, Place), c_int>;
 #[inline(never)]
 fn lead_link(room: &mut Room, root: &'static Root, dir: c_int, path: &CStr, way: Way) -> Led {
     let mut target = [0; PATH_MAX];
-    match links::follow(dir, path, root.path(), &mut target) {
+    match links::follow(dir, path, way.follows(), root.path(), &mut target) {
         Some(len) => lead_name(room, root, AT_FDCWD, &target[..len], way),
         None => Ok(HOST),
     }

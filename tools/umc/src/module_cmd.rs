@@ -131,11 +131,15 @@ fn modprobe(arguments: &[String]) -> Result<()> {
     let params: Vec<_> = params.iter().map(|param| param.to_string()).collect();
     let names = if several { &rest[..] } else { &[*name] };
     for name in names {
-        if !is_loaded(name) {
-            let path = modules::find_from(&dirs(&loaded), name)?;
-            load(&client, &path, if several { &[] } else { &params })?;
-        } else if first_time {
-            bail!("modprobe: module {name} is loaded already.");
+        // A set or an alias is another name of a module that may be there.
+        let path = match is_loaded(name) {
+            true => None,
+            false => Some(modules::find_from(&dirs(&loaded), name)?),
+        };
+        match path.filter(|path| !is_loaded(&module_name(path))) {
+            Some(path) => load(&client, &path, if several { &[] } else { &params })?,
+            None if first_time => bail!("modprobe: module {name} is loaded already."),
+            None => {}
         }
     }
     Ok(())

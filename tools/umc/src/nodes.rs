@@ -81,11 +81,15 @@ pub fn pick(name: Option<&str>) -> Result<NodeRecord> {
             None => bail!("Node {name} is not running. Start it: umc start {name}"),
         };
     }
+    let root = env::var_os("UMC_FS_ROOT").filter(|root| !root.is_empty());
+    // The tree itself says whose it is, also to who has no runtime directory.
+    if let Some(found) = root.as_ref().and_then(|root| shown_at(Path::new(root))) {
+        return Ok(found);
+    }
     let mut alive = all()?.nodes;
     alive.retain(NodeRecord::is_alive);
-    if let Some(root) = env::var_os("UMC_FS_ROOT").filter(|root| !root.is_empty()) {
+    if let Some(root) = root {
         let found = alive.into_iter().find(|record| is_same(&record.root, Path::new(&root)));
-        let found = found.or_else(|| shown_at(Path::new(&root)));
         return found.with_context(|| {
             format!(
                 "No running node has the root {}, which UMC_FS_ROOT names. \

@@ -5,14 +5,15 @@
 //! Guarantees kept: when `request_module` says 0, the module is loaded and its init function has returned; `init` may
 //! request further modules.
 //! Differs from Linux: the program that the kernel is part of finds the files ([`set_finder`]), instead of modprobe; a
-//! module that is asked for again while its own `init` runs is refused instead of waited for.
+//! module that requests itself in its own `init` is told that it is there. One that is not live is waited for under the lock
+//! of loads and unloads, so what an `init` or `exit` waits for must not request one.
 //! Used by DRBD for: its transports (9 only).
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Error, insert};
+use super::{Change, Error, Module, insert};
 use crate::context::might_sleep;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
@@ -41,10 +42,16 @@ pub fn request(
     name: &str,
     asked_by: Option<&Path>,
 ) -> Result<bool, Error> {
-    let is_loaded = |name: &str| {
+    let is = |name: &str, what: fn(&Module) -> bool| {
         let name = name.replace('-', "_");
-        kernel.modules.loaded.read().iter().any(|m| m.name() == name && !m.is_going())
+        kernel.modules.loaded.read().iter().any(|module| module.name() == name && what(module))
     };
+    // For one that is there nobody is waited for; for one that is being loaded, whoever does it.
+    if is(name, Module::is_live) {
+        return Ok(true);
+    }
+    let _change = Change::begin(kernel);
+    let is_loaded = |name: &str| is(name, |module| !module.is_going());
     if is_loaded(name) {
         return Ok(true);
     }
@@ -52,10 +59,8 @@ pub fn request(
     let files = finder(name, asked_by);
     for file in &files {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        match insert(kernel, file, &[]) {
-            // Somebody else was faster.
-            Err(Error::Loaded { .. }) if is_loaded(&stem) => {}
-            other => other?,
+        if !is_loaded(&stem) {
+            insert(kernel, file, &[])?;
         }
     }
     Ok(!files.is_empty())

@@ -20,6 +20,9 @@ use crate::sys;
 /// Offered to the actor in one buffer.
 const CHUNK_LEN: usize = 64 * 1024;
 
+/// A call ends behind so many bytes, however fast the peer sends: the callback that it is part of is rung again.
+const TAKEN_MAX: c_int = 1 << 20;
+
 /// One receive that does not wait: what there is at `to`, 0 at the end of the stream.
 fn receive(sock: &Sock, to: *mut u8, len: usize, flags: c_int) -> Result<usize, Errno> {
     let mut iov = libc::iovec { iov_base: to.cast(), iov_len: len };
@@ -43,7 +46,8 @@ fn receive(sock: &Sock, to: *mut u8, len: usize, flags: c_int) -> Result<usize, 
 /// # Errors
 /// `-ENOTCONN` for a listener, `-ENOMEM`.
 /// # Safety
-/// `sk` is a TCP socket of ours that is alive; `desc` is what `recv_actor` expects.
+/// `sk` is a TCP socket of ours that is alive, and nobody else receives from it meanwhile (in Linux the caller has it
+/// locked); `desc` is what `recv_actor` expects.
 /// # Context
 /// Any; the actor runs in the caller's.
 #[unsafe(no_mangle)]
@@ -104,7 +108,7 @@ pub unsafe extern "C" fn tcp_read_sock(
         sock.note_received(used - left);
         taken += (used - left) as c_int;
         // SAFETY: the caller's contract.
-        if used < offered || left > 0 || unsafe { (*desc).count } == 0 {
+        if used < offered || left > 0 || taken >= TAKEN_MAX || unsafe { (*desc).count } == 0 {
             break taken;
         }
     };

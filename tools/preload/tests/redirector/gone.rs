@@ -186,6 +186,8 @@ fn a_name_that_nobody_knows_may_be_the_hosts() {
 fn nothing_is_made_or_removed_in_the_hosts_dev() {
     let root = FakeRoot::new();
     let name = format!("/dev/umc-test-{}", std::process::id());
+    // Something that could be renamed into it.
+    let _other = HostFile::new("other");
     for attempt in [
         "os.mkdir(n)",
         "os.mknod(n)",

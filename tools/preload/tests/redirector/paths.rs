@@ -85,6 +85,23 @@ fn links_of_the_host_lead_to_the_nodes_names() {
         assert_eq!(run(&format!("cat {name}")), text, "{name}");
         assert_eq!(run(&format!("cat {dir}/{name}")), text, "{name}");
     }
+    // Names that the host has too, as files of its own or in a directory of the kernel's.
+    for (name, text) in [("proc/sysrq-trigger", "keys"), ("dev/mapper/control", "maps")] {
+        let file = root.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    assert_eq!(
+        run("ln -s /proc kernel; cat kernel/sysrq-trigger devices/mapper/control; rm kernel"),
+        "keysmaps"
+    );
+    // A link that stands for a directory is followed, whatever is done with the name in it.
+    assert_eq!(run("stat -c %F devices/drbd0"), "regular file\n");
+    let entry = format!("dev/umc-test-{}", std::process::id());
+    assert_eq!(run(&format!("ln -s nowhere {dir}/devices/{}", &entry[4..])), "");
+    assert!(root.path().join(&entry).is_symlink() && !Path::new("/").join(&entry).is_symlink());
+    assert_eq!(run(&format!("rm devices/{}", &entry[4..])), "");
+    assert!(!root.path().join(&entry).is_symlink());
     // What is asked of the link itself.
     assert_eq!(
         run("readlink block; stat -c %F block; stat -L -c '%F %s' block"),

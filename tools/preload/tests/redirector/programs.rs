@@ -60,10 +60,10 @@ fn umc_knows_its_node_without_an_environment() {
 for program in ('/sbin/reboot', 'halt'):
     for spawn in (True, False):
         subprocess._USE_POSIX_SPAWN = subprocess._USE_VFORK = spawn
-        subprocess.run([program, '-f'], env={'A': '1', 'PATH': '/sbin'}, close_fds=not spawn)
-os.execve('/sbin/poweroff', ['poweroff'], {'UMC_FS_ROOT': '', 'A': '2'})";
+        subprocess.run([program, '--help'], env={'A': '1', 'PATH': '/sbin'}, close_fds=not spawn)
+os.execve('/sbin/poweroff', ['poweroff', '--help'], {'UMC_FS_ROOT': '', 'A': '2'})";
     let want = root.path().display().to_string();
-    let output = command(&root, "env").args(["-i", "A=0", "reboot", "-f"]).output().unwrap();
+    let output = command(&root, "env").args(["-i", "A=0", "reboot", "--help"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{want} 0\n"), "{}", both(&output));
     let output = command(&root, "python3").args(["-c", python]).output().unwrap();
     let all = format!("{want} 1\n").repeat(4) + &format!("{want} 2\n");
