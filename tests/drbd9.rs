@@ -72,6 +72,7 @@ fn several_streams_balance_the_load() {
             "--ioengine=libaio",
             "--direct=1",
             "--verify=crc32c",
+            "--verify_state_save=0",
             "--output-format=terse",
         ],
     );
