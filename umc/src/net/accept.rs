@@ -132,11 +132,14 @@ impl Sock {
             found = self.take_unaccepted();
             found != Err(Errno::EAGAIN)
         });
-        match waited {
+        let child = match waited {
             Ok(()) => found,
             Err(Errno::EAGAIN) => self.accept_what_is_there(),
             Err(error) => Err(error),
-        }
+        }?;
+        // SAFETY: it was in the queue, and is the caller's from now on, who releases it later.
+        unsafe { &*child }.start_stream();
+        Ok(child)
     }
 
     /// The connection that is there already, although it may not have been announced, or EAGAIN.

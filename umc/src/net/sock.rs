@@ -201,6 +201,26 @@ impl Sock {
             .store(state as u8, Ordering::Release);
     }
 
+    /// The state of the host's stream, which says what the peer did; None when the host does not tell.
+    pub(crate) fn host_state(&self) -> Option<u32> {
+        let mut info = [0u8; 8];
+        let mut len = info.len() as u32;
+        let ops = self.kernel.ops;
+        // SAFETY: the buffer lives through the call.
+        let ret = unsafe {
+            (ops.getsockopt)(
+                ops.ctx,
+                self.fd,
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                info.as_mut_ptr().cast(),
+                &raw mut len,
+            )
+        };
+        // The first byte of the host's TCP information is the state.
+        (ret >= 0).then_some(u32::from(info[0]))
+    }
+
     /// Remembers an error for the next call that has nothing better to report.
     pub(crate) fn set_error(&self, error: Errno) {
         // SAFETY: one int, shared with C.

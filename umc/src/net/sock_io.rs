@@ -247,7 +247,11 @@ unsafe fn recv_stream(
         match unsafe { recv_once(sock, msg, left, host_flags) } {
             Ok((0, _)) if left > 0 => {
                 sock.note_end();
-                break Ok(done);
+                // The watch may have found first that it broke.
+                match sock.take_error() {
+                    Some(error) => break part_or(sock, done, error),
+                    None => break Ok(done),
+                }
             }
             Ok((got, seen)) => {
                 done += got;
@@ -278,26 +282,8 @@ unsafe fn recv_stream(
 
 /// Whether the peer ended the stream, so that no more than what is there will come.
 fn at_end(sock: &Sock) -> bool {
-    let mut info = [0u8; 8];
-    let mut len = info.len() as u32;
-    let ops = sock.kernel.ops;
-    // SAFETY: the buffer lives through the call.
-    let ret = unsafe {
-        (ops.getsockopt)(
-            ops.ctx,
-            sock.fd,
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &raw mut len,
-        )
-    };
-    // The first byte of the host's TCP information is the state.
-    ret < 0
-        || !matches!(
-            u32::from(info[0]),
-            sys::TCP_ESTABLISHED | sys::TCP_FIN_WAIT1 | sys::TCP_FIN_WAIT2
-        )
+    let open = [sys::TCP_ESTABLISHED, sys::TCP_FIN_WAIT1, sys::TCP_FIN_WAIT2];
+    sock.host_state().is_none_or(|state| !open.contains(&state))
 }
 
 /// SO_RCVLOWAT for the time of one wait: without it, a peek for more than there is would be woken without end.

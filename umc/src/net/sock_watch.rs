@@ -5,10 +5,13 @@
 //! Guarantees kept: the callbacks of one socket run one at a time, and never after its release; no operation on a socket
 //! waits for them but the release; data that came is announced by `sk_data_ready`, at the latest once the driver has read
 //! what came before, and `tcp_sock.rcv_nxt` covers it by then; a connect that goes on by itself ends in
-//! `sk_state_change`.
+//! `sk_state_change`; `sk_state` follows the peer also while data is unread: TCP_CLOSE_WAIT when it ended the stream,
+//! TCP_CLOSE when it broke, and an accept finds it so.
 //! Differs from Linux: callbacks run on a provider's thread, attached to the kernel, and may block for short. Replaced
-//! callbacks of a connected socket are noticed at the next operation on it.
-//! Used by DRBD for: waking the receiver that waits for the peer (`drbd_incoming_connection`).
+//! callbacks of a connected socket are noticed at the next operation on it. What happens to a connection that nobody
+//! accepted yet calls nothing back. An error behind unread data is in `sk_err` only when the data was read.
+//! Used by DRBD for: waking the receiver that waits for the peer (`drbd_incoming_connection`), and telling a connection
+//! that its peer gave up already from a live one (`dtt_socket_ok_or_free`).
 //!
 //! A socket has one watch from the first time it needs one until its release. What it waits for is changed under the lock
 //! of the socket, which never waits for a callback; only the release ends it.
@@ -26,6 +29,9 @@ use crate::sock::{
 };
 use crate::wait::WaitQueue;
 use crate::{sched, sys};
+
+/// The peer ended the stream, or it broke. The host reports the latter two unasked.
+const HUNG_UP: FdEvents = (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) as FdEvents;
 
 /// The watch of one socket, and what it is for.
 #[derive(Default)]
@@ -48,7 +54,9 @@ pub(crate) struct State {
     pub(crate) incoming: Option<Incoming>,
     /// So many bytes of the stream were announced to the driver, modulo 2^32.
     announced: u32,
-    /// The stream ended or broke, or the socket is being released: nothing more to call back about.
+    /// The stream ended or broke: nothing more comes.
+    hung_up: bool,
+    /// The socket is being released: nothing more to call back about.
     ended: bool,
 }
 
@@ -97,6 +105,25 @@ impl Sock {
         }
     }
 
+    /// Makes the state what the host says of a connected stream: what the peer did.
+    fn follow_host(&self) {
+        match self.host_state() {
+            Some(sys::TCP_CLOSE_WAIT) => self.note_end(),
+            Some(sys::TCP_CLOSE) => {
+                // SAFETY: a plain member.
+                unsafe { (*self.sk()).sk_shutdown = sys::SHUTDOWN_MASK as u8 };
+                self.set_state(sys::TCP_CLOSE);
+            }
+            _ => {}
+        }
+    }
+
+    /// A driver is about to see this connection, which has been there for some time.
+    pub(crate) fn start_stream(&'static self) {
+        self.follow_host();
+        self.watch_stream(&mut self.watches.state.lock());
+    }
+
     /// Watches a connected socket whose callbacks a driver replaced. Cheap when none was.
     pub(crate) fn sync_watches(&'static self) {
         let (reads, writes) = self.replaced();
@@ -135,13 +162,16 @@ impl Sock {
         }
         let (reads, writes) = self.replaced();
         let mut events = 0;
-        if reads {
+        if self.is_stream() && !state.hung_up {
+            events |= libc::POLLRDHUP as FdEvents;
+        }
+        if reads && !state.hung_up {
             // What was announced is not announced again. What came after that is, at the latest once the driver has
             // read.
             let (end, is_unread) = self.end_of_stream();
             let is_new = self.is_stream() && end.wrapping_sub(state.announced).cast_signed() > 0;
             if is_new || !is_unread {
-                events |= (libc::POLLIN | libc::POLLRDHUP) as FdEvents;
+                events |= libc::POLLIN as FdEvents;
             }
         }
         if writes && self.lacks_room() {
@@ -175,15 +205,24 @@ impl Sock {
             self.set_nospace(false);
             self.call(sk.sk_write_space);
         }
-        if seen & !(libc::POLLOUT as FdEvents) != 0 {
-            let (end, is_unread) = self.end_of_stream();
-            if is_unread {
-                self.watches.state.lock().announced = end;
-                self.call(sk.sk_data_ready);
-            } else {
-                self.call_ended();
-            }
+        if seen & !(libc::POLLOUT as FdEvents) == 0 || self.watches.state.lock().hung_up {
+            return;
         }
+        let (end, is_unread) = self.end_of_stream();
+        if !is_unread && self.replaced().0 {
+            return self.call_ended();
+        }
+        let hung_up = self.is_stream() && seen & HUNG_UP != 0;
+        {
+            let mut state = self.watches.state.lock();
+            (state.announced, state.hung_up) = (end, hung_up);
+        }
+        if hung_up {
+            // The error, if there is one, is left to whoever receives.
+            self.follow_host();
+            self.call(sk.sk_state_change);
+        }
+        self.call(sk.sk_data_ready);
     }
 
     /// Tells the driver what became of an idle stream that is ready to be read: its end, or an error.
@@ -209,7 +248,7 @@ impl Sock {
                 self.call(sk.sk_error_report);
             }
         }
-        self.watches.state.lock().ended = true;
+        self.watches.state.lock().hung_up = true;
         self.call(sk.sk_state_change);
         self.call(sk.sk_data_ready);
     }

@@ -437,6 +437,45 @@ fn replaced_callbacks_are_called() {
 }
 
 #[test]
+fn the_state_follows_the_peer_while_data_is_unread() {
+    let kernel = boot();
+    let state = |socket: &Owned| {
+        // SAFETY: a live socket.
+        unsafe { Sock::from_raw((*socket.0).sk) }.state()
+    };
+    let mut buf = [0; 8];
+    let (a, b) = pair();
+    assert_eq!(b.send(b"abc", 0), 3);
+    drop(b);
+    eventually(kernel, "the end is noticed", || state(&a) == sys::TCP_CLOSE_WAIT);
+    assert_eq!((a.recv(&mut buf, 0), a.recv(&mut buf, 0)), (3, 0));
+
+    let (a, b) = pair();
+    assert_eq!(b.send(b"abc", 0), 3);
+    // SAFETY: a live socket.
+    unsafe { Sock::from_raw((*b.0).sk) }.reset_on_close();
+    drop(b);
+    eventually(kernel, "the reset is noticed", || state(&a) == sys::TCP_CLOSE);
+    assert_eq!((a.recv(&mut buf, 0), a.recv(&mut buf, 0)), (3, -libc::ECONNRESET));
+}
+
+#[test]
+fn an_accepted_connection_says_that_its_peer_has_gone() {
+    let kernel = boot();
+    let (listener, client) = (Owned::tcp(), Owned::tcp());
+    listener.listen();
+    assert_eq!(client.connect(&listener), 0);
+    assert_eq!(client.send(b"abc", 0), 3);
+    drop(client);
+    // It was gone for long when the driver comes to accept it.
+    settle(kernel);
+    let child = listener.accept();
+    assert_eq!(u32::from(child.sk().sk_state), sys::TCP_CLOSE_WAIT);
+    let mut buf = [0; 8];
+    assert_eq!(child.recv(&mut buf, 0), 3);
+}
+
+#[test]
 fn accept_waits_and_is_interrupted() {
     let kernel = boot();
     let listener = Arc::new(Owned::tcp());
