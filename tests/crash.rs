@@ -15,173 +15,12 @@
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node
 
 use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Layout, PATIENCE, Random, assert_same};
+use cluster::versions::{Region, spin, under_load};
+use cluster::{Cluster, Layout, Random, assert_same};
 
-const SECTOR: usize = 512;
-const WRITERS: u64 = 3;
-/// Sectors of the longest write.
-const WRITE_MAX: u64 = 64;
-
-/// What a sector may hold: the version of the last fsync, or one that was written since.
-#[derive(Clone, Default)]
-struct Sector {
-    stable: u32,
-    pending: Vec<u32>,
-}
-
-/// A part of the device with one writer.
-struct Region {
-    first: u64,
-    sectors: Vec<Sector>,
-    /// Sectors that were written since the last fsync.
-    dirty: Vec<usize>,
-    version: u32,
-    random: Random,
-}
-
-/// What version `version` of a sector looks like; version 0 is a disk never written.
-fn stamp(sector: u64, version: u32, buf: &mut [u8]) {
-    if version == 0 {
-        return buf.fill(0);
-    }
-    let mut word = (sector << 32) | u64::from(version);
-    for chunk in buf.chunks_exact_mut(8) {
-        chunk.copy_from_slice(&word.to_le_bytes());
-        word = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (word >> 29);
-    }
-}
-
-impl Region {
-    /// One write of random place and length.
-    fn write(&mut self, file: &File) -> io::Result<()> {
-        let sectors = self.sectors.len() as u64;
-        let len = 1 + self.random.below(WRITE_MAX);
-        let at = self.random.below(sectors - len + 1);
-        self.version += 1;
-        let mut buf = vec![0; len as usize * SECTOR];
-        for (index, chunk) in (at..at + len).zip(buf.chunks_exact_mut(SECTOR)) {
-            stamp(self.first + index, self.version, chunk);
-            self.sectors[index as usize].pending.push(self.version);
-            self.dirty.push(index as usize);
-        }
-        file.write_all_at(&buf, (self.first + at) * SECTOR as u64)
-    }
-
-    /// An fsync: when it succeeds, the last written versions are the ones to be found.
-    fn flush(&mut self, file: &File) -> io::Result<()> {
-        file.sync_all()?;
-        for index in self.dirty.drain(..) {
-            let sector = &mut self.sectors[index];
-            if let Some(last) = sector.pending.last() {
-                sector.stable = *last;
-                sector.pending.clear();
-            }
-        }
-        Ok(())
-    }
-
-    /// Compares the region of `disk` with what it may hold, and goes on from what it does hold.
-    fn check(&mut self, disk: &[u8], what: &str) {
-        let mut wanted = [0; SECTOR];
-        for (index, sector) in self.sectors.iter_mut().enumerate() {
-            let number = self.first + index as u64;
-            let found = &disk[number as usize * SECTOR..][..SECTOR];
-            let candidates = sector.pending.iter().rev().chain([&sector.stable]);
-            let version = candidates.copied().find(|version| {
-                stamp(number, *version, &mut wanted);
-                wanted == *found
-            });
-            let Some(version) = version else {
-                let shown = (0..=self.version).find(|version| {
-                    stamp(number, *version, &mut wanted);
-                    wanted == *found
-                });
-                panic!(
-                    "{what}: sector {number} holds version {shown:?}; flushed was {}, written since {:?}",
-                    sector.stable, sector.pending
-                );
-            };
-            *sector = Sector { stable: version, pending: Vec::new() };
-        }
-        self.dirty.clear();
-    }
-}
-
-/// What the writers tell the one who kills.
-#[derive(Default)]
-struct Progress {
-    writes: Mutex<(u64, usize)>,
-    changed: Condvar,
-    stop: AtomicBool,
-}
-
-impl Progress {
-    fn note(&self, change: impl FnOnce(&mut (u64, usize))) {
-        change(&mut self.writes.lock().unwrap());
-        self.changed.notify_all();
-    }
-
-    /// Waits until so many writes are acknowledged, or every writer has ended.
-    fn await_writes(&self, wanted: u64) {
-        let guard = self.writes.lock().unwrap();
-        let (guard, timeout) = self
-            .changed
-            .wait_timeout_while(guard, PATIENCE, |(writes, ended)| {
-                *writes < wanted && *ended < WRITERS as usize
-            })
-            .unwrap();
-        assert!(
-            !timeout.timed_out(),
-            "{} of {wanted} writes in {PATIENCE:?}: the device hangs",
-            guard.0
-        );
-    }
-}
-
-fn writer(region: &mut Region, file: &File, progress: &Progress) -> io::Result<()> {
-    let run = |region: &mut Region| {
-        while !progress.stop.load(Ordering::Relaxed) {
-            region.write(file)?;
-            if region.random.below(4) == 0 {
-                region.flush(file)?;
-            }
-            progress.note(|(writes, _)| *writes += 1);
-        }
-        Ok(())
-    };
-    let result = run(region);
-    progress.note(|(_, ended)| *ended += 1);
-    result
-}
-
-/// Writes, and calls `disturb` after a random number of writes. Returns the errors that writers met.
-fn under_load(
-    regions: &mut [Region],
-    device: &Path,
-    after: u64,
-    disturb: impl FnOnce(),
-) -> Vec<io::Error> {
-    let file = File::options().read(true).write(true).open(device).expect("the device opens");
-    let progress = Progress::default();
-    std::thread::scope(|scope| {
-        let (file, progress) = (&file, &progress);
-        let writers: Vec<_> = regions
-            .iter_mut()
-            .map(|region| scope.spawn(move || writer(region, file, progress)))
-            .collect();
-        progress.await_writes(after);
-        disturb();
-        progress.stop.store(true, Ordering::Relaxed);
-        writers.into_iter().filter_map(|writer| writer.join().expect("a writer").err()).collect()
-    })
-}
+const WRITERS: usize = 3;
 
 struct Test {
     cluster: Cluster,
@@ -195,6 +34,11 @@ struct Test {
 impl Test {
     fn name(&self, index: usize) -> String {
         self.cluster.nodes[index].clone()
+    }
+
+    fn open(&self, index: usize) -> File {
+        let device = self.cluster.device(&self.name(index), 0);
+        File::options().read(true).write(true).open(device).expect("the device opens")
     }
 
     fn kill(&mut self, index: usize) {
@@ -228,7 +72,8 @@ impl Test {
         self.cluster.await_events(&node, alone, "WFConnection");
         self.promote(index);
         let after = self.random.below(60);
-        let errors = under_load(&mut self.regions, &self.cluster.device(&node, 0), after, || ());
+        let device = self.open(index);
+        let errors = under_load(&mut self.regions, &device, after, || ());
         assert!(errors.is_empty(), "writes to the survivor {node} failed: {errors:?}");
     }
 
@@ -247,16 +92,12 @@ impl Test {
             9..=17 => &[secondary],
             _ => &[primary, secondary],
         };
-        let device = self.cluster.device(&self.name(primary), 0);
         let after = self.random.below(200);
         let delay = Duration::from_micros(self.random.below(3000));
         let mut regions = std::mem::take(&mut self.regions);
-        let errors = under_load(&mut regions, &device, after, || {
+        let errors = under_load(&mut regions, &self.open(primary), after, || {
             // The moment is the point: not when a write has just ended.
-            let end = Instant::now() + delay;
-            while Instant::now() < end {
-                std::hint::spin_loop();
-            }
+            spin(delay);
             victims.iter().for_each(|victim| self.kill(*victim));
         });
         self.regions = regions;
@@ -293,16 +134,8 @@ fn no_flushed_write_is_lost() {
     let mut random = Random::new("crash");
     let cluster = Cluster::in_sync("crash", Layout { disk_mib: 16, ..Layout::default() });
     let device = cluster.device(cluster.a(), 0);
-    let sectors = fs::metadata(&device).expect("the device").len() / SECTOR as u64 / WRITERS;
-    let regions = (0..WRITERS)
-        .map(|number| Region {
-            first: number * sectors,
-            sectors: vec![Sector::default(); sectors as usize],
-            dirty: Vec::new(),
-            version: 0,
-            random: random.fork(),
-        })
-        .collect();
+    let size = fs::metadata(&device).expect("the device").len();
+    let regions = Region::share(size, WRITERS, &mut random);
     let mut test = Test { cluster, regions, random, primary: Some(0), kills: [0; 2] };
     let start = Instant::now();
     for round in 0..rounds {
@@ -336,6 +169,6 @@ fn no_flushed_write_is_lost() {
             .for_each(|region| region.check(disk, &format!("lower disk of {node}")));
     }
     // Behind the device is the metadata, which differs.
-    let size = sectors as usize * WRITERS as usize * SECTOR;
+    let size = test.regions.last().map_or(0, Region::end);
     assert_same(&disks[0][..size], &disks[1][..size], "the two lower disks");
 }

@@ -25,6 +25,7 @@ mod model;
 mod namespace;
 pub mod netlink;
 mod start;
+pub mod versions;
 mod watch;
 
 pub use fleet::Fleet;
@@ -429,7 +430,7 @@ impl Drop for Cluster {
             if std::thread::panicking() {
                 let log = fs::read_to_string(self.dir.join("run").join(node).join("log"))
                     .unwrap_or_default();
-                let tail: Vec<&str> = log.lines().rev().take(25).collect();
+                let tail: Vec<&str> = log.lines().rev().take(40).collect();
                 eprintln!("--- end of the log of {node}");
                 tail.iter().rev().for_each(|line| eprintln!("{line}"));
             }

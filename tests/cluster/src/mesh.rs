@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use crate::{Cluster, Guard, Layout, Namespace, eventually, fresh_dir};
+use crate::{Cluster, Guard, Layout, Namespace, eventually, fresh_dir, text};
 
 /// Directories with the modules of a build of DRBD 9 each: what `umc build --as` made.
 pub fn builds() -> Vec<PathBuf> {
@@ -37,6 +37,15 @@ pub struct MeshLayout {
     pub diskless: usize,
     pub options: String,
     pub net: String,
+    /// More of the `disk` section.
+    pub disk: String,
+    /// What stands in the connection between two nodes, the lower first; nothing about others.
+    pub connections: Vec<(usize, usize, String)>,
+    /// Networks that each node is in, each a path of every connection.
+    pub paths: usize,
+    pub ipv6: bool,
+    /// Two nodes, in the configuration that 8.4 knows.
+    pub older: bool,
     pub disk_mib: u64,
     /// The module of each node; the first build of DRBD 9 for those that it does not say.
     pub drivers: Vec<PathBuf>,
@@ -49,6 +58,11 @@ impl Default for MeshLayout {
             diskless: 0,
             options: String::new(),
             net: String::new(),
+            disk: String::new(),
+            connections: Vec::new(),
+            paths: 1,
+            ipv6: false,
+            older: false,
             disk_mib: 24,
             drivers: Vec::new(),
         }
@@ -59,9 +73,10 @@ impl Default for MeshLayout {
 pub struct Mesh {
     /// Dropped before the networks.
     pub cluster: Cluster,
-    layout: MeshLayout,
+    pub layout: MeshLayout,
     spaces: Vec<Namespace>,
-    switch: Namespace,
+    /// All switches, one a path.
+    switches: Namespace,
 }
 
 impl Mesh {
@@ -75,22 +90,19 @@ impl Mesh {
         let nodes = (1..=layout.nodes).map(|number| format!("{name}-{number}")).collect();
         let lower = Layout { disk_mib: layout.disk_mib, ..Layout::default() };
         let cluster = Cluster { _guard: Guard::start(&dir), dir, layout: lower, nodes };
-        let switch = Namespace::new();
-        switch.ip("link add switch type bridge");
-        switch.ip("link set switch up");
+        let switches = Namespace::new();
+        for path in 0..layout.paths {
+            switches.ip(&format!("link add switch{path} type bridge"));
+            switches.ip(&format!("link set switch{path} up"));
+        }
         let spaces = (0..layout.nodes).map(|_| Namespace::new()).collect();
-        let mesh = Mesh { cluster, layout, spaces, switch };
-        fs::write(mesh.cluster.conf(), mesh.configuration()).expect("drbd.conf");
+        let mesh = Mesh { cluster, layout, spaces, switches };
+        mesh.configure();
         for (index, node) in mesh.cluster.nodes.iter().enumerate() {
-            let space = &mesh.spaces[index];
-            mesh.switch.ip(&format!(
-                "link add port{index} type veth peer name eth0 netns {}",
-                space.pid()
-            ));
-            mesh.switch.ip(&format!("link set port{index} master switch up"));
-            space.ip(&format!("address add 10.77.0.{}/24 dev eth0", index + 1));
-            space.ip("link set lo up");
-            space.ip("link set eth0 up");
+            for path in 0..mesh.layout.paths {
+                mesh.lay_cable(index, path);
+            }
+            mesh.spaces[index].ip("link set lo up");
             if mesh.has_disk(index) {
                 let image = File::create(mesh.cluster.image(node, 0)).expect("image");
                 image.set_len(mesh.layout.disk_mib << 20).expect("image size");
@@ -123,24 +135,77 @@ impl Mesh {
         &self.cluster.nodes[index]
     }
 
+    fn lay_cable(&self, index: usize, path: usize) {
+        let (space, port) = (&self.spaces[index], format!("port{path}-{index}"));
+        let peer = format!("eth{path} netns {}", space.pid());
+        self.switches.ip(&format!("link add {port} type veth peer name {peer}"));
+        self.switches.ip(&format!("link set {port} master switch{path} up"));
+        if self.layout.ipv6 {
+            // Without the wait for another one that has it.
+            let address = self.address(index, path);
+            space.ip(&format!("-6 address add {address}/64 dev eth{path} nodad"));
+        } else {
+            space.ip(&format!("address add {}/24 dev eth{path}", self.address(index, path)));
+        }
+        space.ip(&format!("link set eth{path} up"));
+    }
+
+    /// A node's address in a network.
+    fn address(&self, index: usize, path: usize) -> String {
+        let host = index + 1;
+        if self.layout.ipv6 {
+            format!("fd77:{path}::{host}")
+        } else {
+            format!("10.77.{path}.{host}")
+        }
+    }
+
+    /// The same as `drbd.conf` has it.
+    fn endpoint(&self, index: usize, path: usize) -> String {
+        let address = self.address(index, path);
+        if self.layout.ipv6 {
+            format!("address ipv6 [{address}]:7789")
+        } else {
+            format!("address {address}:7789")
+        }
+    }
+
+    /// Writes `drbd.conf` by the layout as it is now.
+    pub fn configure(&self) {
+        fs::write(self.cluster.conf(), self.configuration()).expect("drbd.conf");
+    }
+
     fn configuration(&self) -> String {
-        let MeshLayout { options, net, .. } = &self.layout;
+        let MeshLayout { options, net, disk, .. } = &self.layout;
         let mut text = format!(
             "global {{ usage-count no; }}\nresource r0 {{\n  options {{ {options} }}\n  net {{ {net} }}\n  \
-             disk {{ c-plan-ahead 0; resync-rate 1G; }}\n"
+             disk {{ c-plan-ahead 0; resync-rate 1G; {disk} }}\n"
         );
         for (index, node) in self.cluster.nodes.iter().enumerate() {
             let disk = if self.has_disk(index) { "/dev/low0" } else { "none" };
+            let id = if self.layout.older { String::new() } else { format!("node-id {index};") };
             let _ = writeln!(
                 text,
-                "  on {node} {{\n    node-id {index};\n    address 10.77.0.{}:7789;\n    volume 0 {{ device /dev/drbd0; \
-                 disk {disk}; meta-disk internal; }}\n  }}",
-                index + 1
+                "  on {node} {{\n    {id}\n    {};\n    volume 0 {{ device /dev/drbd0; disk {disk}; \
+                 meta-disk internal; }}\n  }}",
+                self.endpoint(index, 0)
             );
         }
-        let _ =
-            write!(text, "  connection-mesh {{ hosts {}; }}\n}}\n", self.cluster.nodes.join(" "));
+        for a in (0..self.layout.nodes).filter(|_| !self.layout.older) {
+            (a + 1..self.layout.nodes).for_each(|b| self.connection(&mut text, a, b));
+        }
+        text.push_str("}\n");
         text
+    }
+
+    fn connection(&self, text: &mut String, a: usize, b: usize) {
+        let of_it = self.layout.connections.iter().find(|found| (found.0, found.1) == (a, b));
+        let _ = writeln!(text, "  connection {{ {}", of_it.map_or("", |found| &found.2));
+        for path in 0..self.layout.paths {
+            let host = |index| format!("host {} {};", self.node(index), self.endpoint(index, path));
+            let _ = writeln!(text, "    path {{ {} {} }}", host(a), host(b));
+        }
+        text.push_str("  }\n");
     }
 
     /// Starts a node, with the disk it had.
@@ -157,14 +222,14 @@ impl Mesh {
         self.cluster.umc_ok(&args);
     }
 
-    /// Pulls a node's cable.
+    /// Pulls a node's cable to the first network.
     pub fn pull(&self, index: usize) {
-        self.switch.ip(&format!("link set port{index} down"));
+        self.switches.ip(&format!("link set port0-{index} down"));
     }
 
     /// Puts it back.
     pub fn plug(&self, index: usize) {
-        self.switch.ip(&format!("link set port{index} up"));
+        self.switches.ip(&format!("link set port0-{index} up"));
     }
 
     /// `drbdsetup status --json` of a node.
@@ -188,42 +253,63 @@ impl Mesh {
         }
     }
 
+    /// Does the node say of every disk that it is UpToDate, and that nothing is resynced?
+    pub fn is_up_to_date(&self, index: usize) -> bool {
+        let status = self.status(index);
+        let own = status["devices"][0]["disk-state"].as_str().unwrap_or_default();
+        let peers = status["connections"].as_array().map_or(&[][..], Vec::as_slice);
+        let wanted = |index: usize| if self.has_disk(index) { "UpToDate" } else { "Diskless" };
+        own == wanted(index)
+            && peers.len() == self.layout.nodes - 1
+            && peers.iter().all(|peer| {
+                let id = peer["peer-node-id"].as_u64().unwrap_or(0) as usize;
+                let device = &peer["peer_devices"][0];
+                device["peer-disk-state"] == wanted(id)
+                    && device["replication-state"] == "Established"
+            })
+    }
+
     /// Waits until every node says of every disk that it is UpToDate.
     pub fn await_up_to_date(&self) {
         for index in 0..self.layout.nodes {
-            eventually(&format!("{} sees all disks UpToDate", self.node(index)), || {
-                let status = self.status(index);
-                let own = status["devices"][0]["disk-state"].as_str().unwrap_or_default();
-                let peers = status["connections"].as_array().map_or(&[][..], Vec::as_slice);
-                let wanted =
-                    |index: usize| if self.has_disk(index) { "UpToDate" } else { "Diskless" };
-                own == wanted(index)
-                    && peers.len() == self.layout.nodes - 1
-                    && peers.iter().all(|peer| {
-                        let id = peer["peer-node-id"].as_u64().unwrap_or(0) as usize;
-                        let device = &peer["peer_devices"][0];
-                        device["peer-disk-state"] == wanted(id)
-                            && device["replication-state"] == "Established"
-                    })
-            });
+            let what = format!("{} sees all disks UpToDate", self.node(index));
+            eventually(&what, || self.is_up_to_date(index));
         }
     }
 
-    /// Takes all down, and compares the data of the lower disks byte for byte: all but the metadata at their ends.
-    pub fn down_and_compare(&self) {
+    /// Compares the data of the lower disks byte for byte, all but the metadata at their ends, while nobody writes.
+    /// Returns the image of the first.
+    pub fn compare(&self) -> Vec<u8> {
+        let image =
+            |index: usize| fs::read(self.cluster.image(self.node(index), 0)).expect("image");
+        // Metadata of a few peers takes less at such a size.
+        let data = (self.layout.disk_mib as usize - 1) << 20;
+        let first = image(0);
+        for index in (1..self.layout.nodes).filter(|index| self.has_disk(*index)) {
+            let (other, name) = (image(index), self.node(index));
+            let differs = (0..data).find(|at| first[*at] != other[*at]).map(|at| at / 512);
+            assert_eq!(differs, None, "{name} differs from {} in a sector", self.node(0));
+        }
+        first
+    }
+
+    /// Takes all down, and compares as [`Mesh::compare`] does.
+    pub fn down_and_compare(&self) -> Vec<u8> {
         for node in &self.cluster.nodes {
             self.cluster.adm(node, &["down", "r0"]);
             self.cluster.stop(node);
         }
-        let data = |index: usize| {
-            let mut bytes = fs::read(self.cluster.image(self.node(index), 0)).expect("image");
-            // Metadata of a few peers takes less at such a size.
-            bytes.truncate((self.layout.disk_mib as usize - 1) << 20);
-            bytes
-        };
-        let first = data(0);
-        for index in (1..self.layout.nodes).filter(|index| self.has_disk(*index)) {
-            assert!(data(index) == first, "{} differs from {}", self.node(index), self.node(0));
+        self.compare()
+    }
+}
+
+impl Drop for Mesh {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for node in &self.cluster.nodes {
+                let status = self.cluster.on(node, &["drbdsetup", "status", "--verbose"]);
+                eprintln!("--- status of {node}: {}", text(&status));
+            }
         }
     }
 }

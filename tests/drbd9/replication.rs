@@ -1,31 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! DRBD 9, as its authors release it, on nodes: what it does that 8.4 does not.
-//!
-//! Its source is no part of this project or of Debian's kernel. `UMC_DRBD9` names directories with the modules of a
-//! build each, with colons between them; without it these tests are left out, and say so.
+//! What meshes do with data: replication, quorum, diskless nodes, verify, discards.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
 
-use cluster::{Mesh, MeshLayout, eventually, mesh, text};
+use cluster::{Mesh, MeshLayout, eventually, text};
 
-/// Writes a block, and waits until it is on stable storage.
-fn write(mesh: &Mesh, index: usize, at: u64, byte: u8) -> std::io::Result<()> {
-    let device = File::options().write(true).open(mesh.cluster.device(mesh.node(index), 0))?;
-    device.write_all_at(&[byte; 4096], at)?;
-    device.sync_all()
-}
-
-fn read(mesh: &Mesh, index: usize, at: u64) -> Vec<u8> {
-    let device = File::open(mesh.cluster.device(mesh.node(index), 0)).unwrap();
-    let mut found = vec![0; 4096];
-    device.read_exact_at(&mut found, at).unwrap();
-    found
-}
-
-fn role(mesh: &Mesh, index: usize) -> String {
-    mesh.status(index)["role"].as_str().unwrap_or_default().to_owned()
-}
+use crate::{read, role, write};
 
 #[test]
 fn three_nodes_replicate_fail_over_and_resync() {
@@ -181,64 +162,33 @@ fn verify_and_csums_find_what_differs() {
 }
 
 #[test]
-fn a_resource_grows_and_is_renamed() {
-    let Some(mesh) = Mesh::in_sync("grow9", MeshLayout::default()) else { return };
-    let size = |index: usize| {
-        let output = mesh.cluster.on(mesh.node(index), &["blockdev", "--getsize64", "/dev/drbd0"]);
-        String::from_utf8_lossy(&output.stdout).trim().parse::<u64>().unwrap_or(0)
-    };
-    let before = size(0);
-    for node in &mesh.cluster.nodes {
-        let image = File::options().write(true).open(mesh.cluster.image(node, 0)).unwrap();
-        image.set_len(40 << 20).unwrap();
-        mesh.cluster.umc_ok(&["disk", "resize", "-n", node, "low0"]);
-    }
-    mesh.cluster.adm(mesh.node(0), &["resize", "r0"]);
-    for index in 0..3 {
-        eventually("every node has the new size", || size(index) > before + (15 << 20));
-    }
-    mesh.await_up_to_date();
-    let output = mesh.cluster.on(mesh.node(0), &["drbdsetup", "rename-resource", "r0", "other"]);
-    assert!(output.status.success(), "{}", text(&output));
-    let debugfs = mesh.cluster.root(mesh.node(0)).join("sys/kernel/debug/drbd/resources");
-    assert!(debugfs.join("other").is_dir() && !debugfs.join("r0").exists());
-    let output = mesh.cluster.on(mesh.node(0), &["drbdsetup", "down", "other"]);
-    assert!(output.status.success(), "{}", text(&output));
-}
-
-#[test]
-fn every_file_of_debugfs_can_be_read() {
-    let Some(mesh) = Mesh::in_sync("files", MeshLayout::default()) else { return };
-    write(&mesh, 0, 0, 1).unwrap();
-    let output = mesh.cluster.on(
-        mesh.node(0),
-        &[
-            "sh",
-            "-c",
-            "find /sys/kernel/debug/drbd -type f | sort | tee /dev/stderr | xargs cat >/dev/null",
-        ],
-    );
-    assert!(output.status.success(), "{}", text(&output));
-    assert!(text(&output).lines().count() > 20, "{}", text(&output));
-}
-
-#[test]
-fn releases_replicate_with_each_other() {
-    let builds = mesh::builds();
-    if builds.len() < 2 {
-        return mesh::left_out();
-    }
-    let drivers = builds.iter().cycle().take(3).map(|dir| dir.join("drbd.so")).collect();
-    let Some(mesh) = Mesh::in_sync("mixed", MeshLayout { drivers, ..MeshLayout::default() }) else {
+fn discards_and_zeroes_reach_every_image() {
+    let disk = "rs-discard-granularity 65536;".into();
+    let Some(mesh) = Mesh::in_sync("discard9", MeshLayout { disk, ..MeshLayout::default() }) else {
         return;
     };
-    let version = |index: usize| {
-        std::fs::read_to_string(mesh.cluster.root(mesh.node(index)).join("proc/drbd")).unwrap()
+    let blocks = |index: usize| {
+        fs::metadata(mesh.cluster.image(mesh.node(index), 0)).unwrap().blocks() * 512
     };
-    assert_ne!(version(0), version(1));
+    let program = |words: &[&str]| {
+        let output = mesh.cluster.on(mesh.node(0), words);
+        assert!(output.status.success(), "{words:?}: {}", text(&output));
+    };
+    program(&["dd", "if=/dev/urandom", "of=/dev/drbd0", "bs=1M", "count=8", "oflag=direct"]);
+    let full = [0, 1, 2].map(blocks);
+    assert!(full.iter().all(|full| *full >= 8 << 20), "{full:?}");
+    // A node that is not there is told by the resync.
+    mesh.cluster.adm(mesh.node(2), &["down", "r0"]);
+    program(&["blkdiscard", "--offset", "1M", "--length", "4M", "/dev/drbd0"]);
+    program(&["blkdiscard", "--zeroout", "--offset", "6M", "--length", "1M", "/dev/drbd0"]);
+    mesh.cluster.adm(mesh.node(2), &["up", "r0"]);
+    mesh.await_up_to_date();
     for index in 0..3 {
-        write(&mesh, index, index as u64 * 8192, index as u8 + 1).unwrap();
-        eventually("the writer is Secondary again", || role(&mesh, index) == "Secondary");
+        let freed = full[index].saturating_sub(blocks(index));
+        // The metadata may have grown by some blocks.
+        assert!(freed >= (4 << 20) - (64 << 10), "{}: {freed} bytes freed", mesh.node(index));
     }
+    assert_eq!(read(&mesh, 2, 1 << 20), [0; 4096]);
+    assert_eq!(read(&mesh, 1, 6 << 20), [0; 4096]);
     mesh.down_and_compare();
 }
