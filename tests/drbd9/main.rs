@@ -24,8 +24,14 @@ fn write(mesh: &Mesh, index: usize, at: u64, byte: u8) -> std::io::Result<()> {
     device.sync_all()
 }
 
+/// Reads a block, as soon as no other node is Primary any more: that ends a moment after the last close.
 fn read(mesh: &Mesh, index: usize, at: u64) -> Vec<u8> {
-    let device = File::open(mesh.cluster.device(mesh.node(index), 0)).unwrap();
+    let mut device = None;
+    cluster::eventually("the device opens", || {
+        device = File::open(mesh.cluster.device(mesh.node(index), 0)).ok();
+        device.is_some()
+    });
+    let device = device.unwrap();
     let mut found = vec![0; 4096];
     device.read_exact_at(&mut found, at).unwrap();
     found

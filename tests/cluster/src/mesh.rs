@@ -120,6 +120,11 @@ impl Mesh {
                 mesh.cluster.adm(node, &["create-md", "--force", "r0"]);
             }
             mesh.cluster.adm(node, &["up", "r0"]);
+            // Each connection is a change that all nodes have to agree on, one at a time: many that come at once hold each
+            // other up for minutes.
+            if mesh.layout.nodes > 4 {
+                mesh.await_connections(index, index);
+            }
         }
         mesh.await_connected();
         mesh.cluster.adm(mesh.node(0), &["new-current-uuid", "--clear-bitmap", "r0/0"]);
@@ -241,16 +246,17 @@ impl Mesh {
 
     /// Waits until every node is connected with every other.
     pub fn await_connected(&self) {
-        let wanted = self.layout.nodes - 1;
-        for index in 0..self.layout.nodes {
-            eventually(&format!("{} is connected with all", self.node(index)), || {
-                let status = self.status(index);
-                let peers = status["connections"].as_array().map_or(&[][..], Vec::as_slice);
-                let connected =
-                    peers.iter().filter(|peer| peer["connection-state"] == "Connected").count();
-                connected == wanted
-            });
-        }
+        (0..self.layout.nodes)
+            .for_each(|index| self.await_connections(index, self.layout.nodes - 1));
+    }
+
+    /// Waits until a node is connected with so many others.
+    fn await_connections(&self, index: usize, wanted: usize) {
+        eventually(&format!("{} is connected with {wanted} nodes", self.node(index)), || {
+            let status = self.status(index);
+            let peers = status["connections"].as_array().map_or(&[][..], Vec::as_slice);
+            peers.iter().filter(|peer| peer["connection-state"] == "Connected").count() == wanted
+        });
     }
 
     /// Does the node say of every disk that it is UpToDate, and that nothing is resynced?
