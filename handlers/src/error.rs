@@ -6,7 +6,7 @@ use std::fmt;
 /// What went wrong, to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A handler file could not be read.
+    /// A handler file, or a directory of them, could not be read.
     Unreadable,
     /// A handler file is no shared object for this machine.
     NotElf,

@@ -71,13 +71,13 @@ impl Registry {
     /// The handler of a subtype, loaded if need be.
     ///
     /// # Errors
-    /// When no file in the directories registers it, with what was wrong with those that could not be loaded; and when a
-    /// directory cannot be read, for what is in it comes before what is in the next.
+    /// When no file in the directories registers it, with what was wrong with those that could not be loaded, and with the
+    /// directories that could not be read.
     ///
     /// # Context
     /// May block: runs the handlers' initialisation.
     pub fn find(&self, subtype: &str) -> Result<&'static Handler, Error> {
-        let mut files = self.files()?;
+        let Files { mut files, unread } = self.files();
         let registered_by = |path: &Path| {
             let found = load(path)?.into_iter().find(|found| self::subtype(found) == subtype);
             Ok::<_, Error>(found)
@@ -93,7 +93,7 @@ impl Registry {
         let mut word = subtype.as_bytes().to_vec();
         word.push(0);
         files.sort_by_cached_key(|path| !fs::read(path).is_ok_and(|data| contains(&data, &word)));
-        let mut errors = Vec::new();
+        let mut errors: Vec<String> = unread.iter().map(Error::to_string).collect();
         for path in &files {
             match registered_by(path) {
                 Ok(Some(handler)) => return Ok(handler),
@@ -110,16 +110,13 @@ impl Registry {
         Err(Error::new(Kind::NoSuchHandler, "find handler", subtype, cause, next))
     }
 
-    /// Every handler that can be loaded, and why the others cannot.
+    /// Every handler that can be loaded, and why the others cannot: of a directory that cannot be read that it cannot.
     ///
     /// # Context
     /// May block: loads all of them.
     pub fn list(&self) -> (Vec<Listed>, Vec<Error>) {
-        let (mut listed, mut errors) = (Vec::new(), Vec::new());
-        let files = self.files().unwrap_or_else(|error| {
-            errors.push(error);
-            Vec::new()
-        });
+        let mut listed = Vec::new();
+        let Files { files, unread: mut errors } = self.files();
         for path in files {
             match load(&path) {
                 Ok(handlers) => listed.extend(handlers.iter().map(|handler| Listed {
@@ -146,37 +143,54 @@ impl Registry {
     }
 
     /// The handler files, directory by directory; of several with one name the first counts.
-    fn files(&self) -> Result<Vec<PathBuf>, Error> {
-        let mut files: Vec<PathBuf> = Vec::new();
+    fn files(&self) -> Files {
+        let mut found = Files::default();
         for dir in &self.dirs {
-            let entries = match fs::read_dir(dir) {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => {
-                    let (object, next) = (dir.display().to_string(), "See --handler-dir.");
-                    return Err(Error::new(
-                        Kind::Unreadable,
-                        "look for handlers in",
-                        object,
-                        error.to_string(),
-                        next,
-                    ));
-                }
-            };
-            let mut here: Vec<PathBuf> = entries
-                .filter_map(|entry| fs::canonicalize(entry.ok()?.path()).ok())
-                .filter(|path| stem(path).is_some())
-                .take(FILES_MAX)
-                .collect();
-            here.sort();
-            for path in here {
-                if !files.iter().any(|known| stem(known) == stem(&path)) {
-                    files.push(path);
-                }
+            match files_in(dir) {
+                Ok(here) => here.into_iter().for_each(|path| found.add(path)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // It hides what is in it, and nothing of the others.
+                Err(error) => found.unread.push(Error::new(
+                    Kind::Unreadable,
+                    "look for handlers in",
+                    dir.display(),
+                    error,
+                    "See --handler-dir.",
+                )),
             }
         }
-        Ok(files)
+        found
     }
+}
+
+/// What there is in the directories.
+#[derive(Default)]
+struct Files {
+    files: Vec<PathBuf>,
+    /// Why a directory could not be read.
+    unread: Vec<Error>,
+}
+
+impl Files {
+    fn add(&mut self, path: PathBuf) {
+        if !self.files.iter().any(|known| stem(known) == stem(&path)) {
+            self.files.push(path);
+        }
+    }
+}
+
+/// The handler files of a directory, by name.
+fn files_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries: Vec<fs::DirEntry> = fs::read_dir(dir)?.collect::<Result<_, _>>()?;
+    let mut here: Vec<PathBuf> = entries
+        .iter()
+        // A link to nowhere is no file.
+        .filter_map(|entry| fs::canonicalize(entry.path()).ok())
+        .filter(|path| stem(path).is_some())
+        .take(FILES_MAX)
+        .collect();
+    here.sort();
+    Ok(here)
 }
 
 /// Calls the `destroy` of every loaded handler. For the end of the process, when all disks are deleted.
@@ -353,5 +367,23 @@ mod tests {
             "Cannot find handler foo: no file in /nonexistent registers it. \
              Known handlers: none. See --handler-dir."
         );
+    }
+
+    /// Also for root, whom no permission keeps out.
+    #[test]
+    fn a_directory_that_cannot_be_read_hides_no_other() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let (file, good) = (dir.path().join("file"), dir.path().join("good"));
+        fs::write(&file, "").expect("a file in place of a directory");
+        fs::create_dir(&good).expect("a directory");
+        fs::write(good.join("handler_bad.so"), "no library").expect("a file");
+        let registry = Registry { dirs: vec![file.clone(), good.clone()] };
+        let unread = format!("look for handlers in {}: Not a directory", file.display());
+        let (listed, errors) = registry.list();
+        assert_eq!((listed.len(), errors.len()), (0, 2), "{errors:?}");
+        assert!(errors[0].to_string().contains(&unread), "{}", errors[0]);
+        assert!(errors[1].to_string().contains("handler_bad.so"), "{}", errors[1]);
+        let text = registry.find("foo").err().expect("there is none").to_string();
+        assert!(text.contains(&unread) && text.contains("handler_bad.so"), "{text}");
     }
 }
