@@ -66,8 +66,15 @@ impl MountPoint {
                 return Err(fail(&error.to_string(), next, Some(error)));
             }
         };
-        let dev = mounted_at(&table, &path).map_or(0, |mounted| mounted.dev);
-        Ok((MountPoint { path, dev, table }, fd))
+        let mut point = MountPoint { path, dev: 0, table };
+        match mounted_at(&point.table, &point.path) {
+            Ok(mounted) => point.dev = mounted.map_or(0, |mounted| mounted.dev),
+            Err(error) => {
+                point.detach();
+                return Err(fail(&format!("{TABLE}: {error}"), "Try again.", Some(error)));
+            }
+        }
+        Ok((point, fd))
     }
 
     /// The directory, absolute and without links.
@@ -79,9 +86,10 @@ impl MountPoint {
         self.path.display()
     }
 
-    /// Whether our tree still stands there.
+    /// Whether our tree still stands there: also when the host does not say.
     pub(crate) fn is_ours(&self) -> bool {
-        mounted_at(&self.table, &self.path).is_some_and(|mounted| mounted.dev == self.dev)
+        let mounted = mounted_at(&self.table, &self.path);
+        mounted.map_or(true, |mounted| mounted.is_some_and(|mounted| mounted.dev == self.dev))
     }
 
     /// Unmounts properly; false when somebody uses the tree.
@@ -158,7 +166,9 @@ fn usable(
     let path = absolute
         .canonicalize()
         .map_err(|error| fail(&error.to_string(), "Unmount it by hand.", Some(error)))?;
-    match mounted_at(table, &path) {
+    let mounted = mounted_at(table, &path)
+        .map_err(|error| fail(&format!("{TABLE}: {error}"), "Try again.", Some(error)))?;
+    match mounted {
         Some(mounted) if mounted.fstype == FSTYPE => {
             let node = mounted.source.trim_start_matches("umc:");
             let cause = format!("node {node} is running there");
@@ -183,18 +193,18 @@ fn usable(
 }
 
 /// What is mounted at exactly this path, the topmost.
-fn mounted_at(table: &File, path: &Path) -> Option<Mounted> {
+fn mounted_at(table: &File, path: &Path) -> io::Result<Option<Mounted>> {
     let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
     loop {
         match table.read_at(&mut piece, bytes.len() as u64) {
             Ok(0) => break,
             Ok(len) => bytes.extend_from_slice(&piece[..len]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
+            Err(error) => return Err(error),
         }
     }
     let text = String::from_utf8_lossy(&bytes);
-    text.lines().filter_map(|line| parse_mount(line, path)).next_back()
+    Ok(text.lines().filter_map(|line| parse_mount(line, path)).next_back())
 }
 
 fn parse_mount(line: &str, path: &Path) -> Option<Mounted> {

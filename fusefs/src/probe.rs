@@ -32,6 +32,8 @@ const MARK: u64 = 1 << 63;
 
 /// How long a release is waited for while one that was given up has still not come.
 const AGAIN_NS: u64 = 20_000_000;
+/// When a request is sent again that the host could not send.
+const RETRY_NS: u64 = 1_000_000;
 
 #[derive(Default)]
 struct State {
@@ -179,11 +181,36 @@ fn serve(kernel: &'static Kernel, state: &State, root: &Path) {
         }
         // An open, because that is a call which valgrind lets other threads go on in: one of them has to answer.
         state.sent.store(asked, Ordering::SeqCst);
-        let is_alive = File::open(root).is_ok();
+        let is_alive = match File::open(root) {
+            Ok(_) => true,
+            Err(error) if is_of_the_dead(&error) => false,
+            // It says nothing of the connection. Who waits does so within a limit.
+            Err(_) => {
+                state.wake.wait_event_timeout(RETRY_NS, is_closing);
+                continue;
+            }
+        };
         state.is_alive.store(is_alive, Ordering::SeqCst);
         state.done.store(asked, Ordering::SeqCst);
         state.wake.wake_up_all();
     }
+}
+
+/// Whether an open of the root says that nobody serves it any more, rather than that the host could not ask just now: for
+/// want of memory, or of files, of which the whole host has so many. A connection that was aborted says the first three,
+/// a tree that was taken away the others.
+fn is_of_the_dead(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ENOTCONN
+                | libc::ECONNABORTED
+                | libc::ECONNREFUSED
+                | libc::ENODEV
+                | libc::ENOENT
+                | libc::ENOTDIR
+        )
+    )
 }
 
 /// Has the loop devices that stand on a device look at its size.
@@ -225,5 +252,35 @@ fn own_descriptors() {
     for fd in numbers.filter(|fd| *fd > 2).collect::<Vec<_>>() {
         // SAFETY: no value of this thread owns a descriptor, and other threads have theirs in another table.
         unsafe { libc::close(fd) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const LONG_NS: u64 = 20_000_000_000;
+
+    /// A link to itself stands for a host that cannot open just now: any other error would do.
+    #[test]
+    fn only_a_dead_connection_is_dead() {
+        let kernel = Kernel::boot(umc::Config::default());
+        umc::sched::attach(kernel, "test");
+        let dir = tempfile::tempdir().unwrap();
+        let (root, aside) = (dir.path().join("root"), dir.path().join("aside"));
+        symlink(&root, &root).unwrap();
+        let probe = Probe::start(kernel, root.clone()).unwrap();
+        assert!(probe.round_trip(10_000_000) == Answer::Late);
+        assert!(probe.behind_releases(10_000_000) == Answer::Late);
+        symlink(dir.path(), &aside).unwrap();
+        fs::rename(&aside, &root).unwrap();
+        assert!(probe.round_trip(LONG_NS) == Answer::Came, "asked again, and nobody else has to");
+        fs::remove_file(&root).unwrap();
+        assert!(probe.round_trip(LONG_NS) == Answer::Dead);
+        assert!(probe.behind_releases(LONG_NS) == Answer::Dead);
+        probe.end();
+        assert!(probe.round_trip(LONG_NS) == Answer::Dead);
     }
 }

@@ -81,17 +81,16 @@ impl Shared {
         let deadline_ns = self.kernel.ops.now_ns() + SETTLE_NS;
         let left = || deadline_ns.saturating_sub(self.kernel.ops.now_ns());
         if let Some(probe) = self.probe.get() {
-            match probe.behind_releases(left()) {
+            let mut answer = probe.behind_releases(left());
+            let progress = self.loops.progress();
+            while answer == Answer::Came && !self.loops.is_past(&progress) {
+                answer = if left() == 0 { Answer::Late } else { probe.round_trip(left()) };
+            }
+            match answer {
                 Answer::Came => {}
                 // Nobody has anything open there.
                 Answer::Dead => return true,
                 Answer::Late => return false,
-            }
-            let progress = self.loops.progress();
-            while !self.loops.is_past(&progress) {
-                if left() == 0 || probe.round_trip(left()) != Answer::Came {
-                    return false;
-                }
             }
         }
         self.releases.wait(left())
@@ -133,7 +132,7 @@ impl Shared {
             Ok(devt) if self.claims.is_wanted(devt) => {
                 let shared = self.clone();
                 self.run(Key::Open(devt), move || {
-                    shared.claims.make(devt);
+                    shared.claims.follow(devt);
                     reply.ok();
                 });
             }
