@@ -4,7 +4,8 @@
 //! A file system that the host mounts from a device of the node stands on a loop device, and has the device to itself,
 //! whoever set the loop device up and with whatever flags. Nothing says so when the file is opened; but who sets up a
 //! loop device then closes its own descriptor, and at every close the host's loop devices are looked at. The claim ends
-//! with the last loop device, whose end is a release of the file.
+//! with the last loop device, whose end is a release of the file. Another one may have come by then, and its close have
+//! found the device claimed still, or have ended while the claim was made: so who makes or gives up a claim looks again.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use crate::users;
 pub(crate) struct Claims {
     kernel: &'static Kernel,
     root: PathBuf,
-    /// Only changed by the jobs of the device's lane for opens, or when nobody else is there.
+    /// Changed by whoever opens, closes or is the last to let go of a file of the device: on any thread, several at once.
     held: Mutex<HashMap<Devt, Bdev>>,
 }
 
@@ -54,26 +55,48 @@ impl Claims {
         holder(self.kernel, devt).is_none() && !self.loops(devt).is_empty()
     }
 
-    /// Claims the device if a loop device stands on it. Calls the driver.
-    pub(crate) fn make(&self, devt: Devt) {
-        if !self.is_wanted(devt) {
-            return;
-        }
-        let loops = self.loops(devt).join(", ");
-        match bdev::open(self.kernel, devt, false, Some(&format!("{loops} of the host"))) {
-            Ok(claim) => drop(self.held.lock().insert(devt, claim)),
-            Err(error) => {
-                kprintln!(self.kernel => Level::Warning, "umc: no claim of {loops} of the host: {error}")
+    /// Claims the device if a loop device stands on it, and gives up its claim if none does any more. Calls the driver.
+    pub(crate) fn follow(&self, devt: Devt) {
+        // Until a look finds nothing to change.
+        loop {
+            let loops = self.loops(devt);
+            match (self.is_held(devt), loops.is_empty()) {
+                (true, true) => {
+                    let claim = self.held.lock().remove(&devt);
+                    drop(claim);
+                }
+                (false, false) if holder(self.kernel, devt).is_none() => {
+                    let loops = loops.join(", ");
+                    let name = format!("{loops} of the host");
+                    match bdev::open(self.kernel, devt, false, Some(&name)) {
+                        Ok(claim) => drop(self.insert(devt, claim)),
+                        // Another close came first, or somebody else.
+                        Err(umc::Errno::EBUSY) if holder(self.kernel, devt).is_some() => return,
+                        Err(error) => {
+                            kprintln!(self.kernel => Level::Warning, "umc: no claim of {name}: {error}");
+                            return;
+                        }
+                    }
+                }
+                _ => return,
             }
         }
     }
 
-    /// A file of the device was released: gives the claim up if no loop device is left. Calls the driver.
+    /// A file of the device was released, perhaps that of the last loop device. Calls the driver.
     pub(crate) fn released(&self, devt: Devt) {
-        if self.held.lock().contains_key(&devt) && self.loops(devt).is_empty() {
-            let claim = self.held.lock().remove(&devt);
-            drop(claim);
+        if self.is_held(devt) {
+            self.follow(devt);
         }
+    }
+
+    fn is_held(&self, devt: Devt) -> bool {
+        self.held.lock().contains_key(&devt)
+    }
+
+    /// The former one is to be dropped by the caller, without the lock: that calls the driver.
+    fn insert(&self, devt: Devt, claim: Bdev) -> Option<Bdev> {
+        self.held.lock().insert(devt, claim)
     }
 
     /// Gives up all of them.
