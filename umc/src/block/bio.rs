@@ -98,6 +98,21 @@ pub unsafe fn end(bio: *mut sys::bio, status: u8) {
     unsafe { crate::rust_disk::done(bio, status) }
 }
 
+/// Notes that a bio failed, unless `status` is [`STS_OK`]. What is chained to it may end meanwhile, on other threads and
+/// with errors of its own: the first one stays.
+///
+/// # Safety
+/// `bio` must be valid, and not ended yet.
+pub(crate) unsafe fn fail(bio: *mut sys::bio, status: u8) {
+    if status == STS_OK {
+        return;
+    }
+    // SAFETY: one byte of a valid bio. Whoever may write it while others do comes here; who reads it, or has the bio to
+    // himself, comes behind `__bi_remaining`, which orders that after all of these.
+    let first = unsafe { AtomicU8::from_ptr(&raw mut (*bio).bi_status) };
+    let _ = first.compare_exchange(STS_OK, status, Ordering::Relaxed, Ordering::Relaxed);
+}
+
 /// The status for an error: the inverse of [`status_to_errno`], and [`STS_IOERR`] for what has no status of its own.
 pub fn status_of(result: Result<()>) -> u8 {
     let Err(error) = result else { return STS_OK };
@@ -400,13 +415,7 @@ unsafe fn leave_chain(bio: *mut sys::bio) -> *mut sys::bio {
     // SAFETY: the caller's contract: `bio` was chained, and a parent lives until its last child ended.
     unsafe {
         let parent: *mut sys::bio = (*bio).bi_private.cast();
-        let status = (*bio).bi_status;
-        if status != STS_OK {
-            // Children may end at once on several threads: the first error stays.
-            let of_parent = AtomicU8::from_ptr(&raw mut (*parent).bi_status);
-            let _ =
-                of_parent.compare_exchange(STS_OK, status, Ordering::Relaxed, Ordering::Relaxed);
-        }
+        fail(parent, (*bio).bi_status);
         bio_put(bio);
         parent
     }

@@ -218,7 +218,7 @@ pub unsafe extern "C" fn bio_split_to_limits(bio: *mut sys::bio) -> *mut sys::bi
                 front
             }
             Err(error) => {
-                (*bio).bi_status = crate::bio::status_of(Err(error));
+                crate::bio::fail(bio, crate::bio::status_of(Err(error)));
                 if error == Errno::EAGAIN {
                     set_flag(bio, sys::BIO_QUIET);
                 }

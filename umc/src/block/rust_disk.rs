@@ -134,9 +134,7 @@ unsafe fn finish(bio: *mut sys::bio, status: u8) {
             count(bio, bdev);
         }
         (*bio).umc_state = 0;
-        if status != STS_OK {
-            (*bio).bi_status = status;
-        }
+        bio::fail(bio, status);
         bio_endio(bio);
     }
 }

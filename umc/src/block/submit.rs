@@ -45,7 +45,7 @@ pub unsafe extern "C" fn submit_bio_noacct(bio: *mut sys::bio) {
     // running task alone.
     unsafe {
         if let Err(status) = check(bio) {
-            (*bio).bi_status = status;
+            bio::fail(bio, status);
             return bio_endio(bio);
         }
         let task = sched::current();
@@ -245,7 +245,7 @@ unsafe fn dispatch(bio: *mut sys::bio) {
             }
             gate.leave();
         } else {
-            (*bio).bi_status = STS_IOERR;
+            bio::fail(bio, STS_IOERR);
             bio_endio(bio);
         }
         plug::blk_finish_plug(&raw mut plug);

@@ -138,6 +138,32 @@ fn an_error_reaches_the_parent_once() {
     assert_eq!(run_bio(bio_on(bdev, sys::REQ_OP_READ, 0, &buf)), bio::STS_NOSPC);
 }
 
+/// Whatever becomes of the bio itself once something that was split off it has failed.
+#[test]
+fn the_first_error_of_a_chain_stays() {
+    let kernel = kernel();
+    let (ram, record) = lower(kernel, DiskLimits { sectors: 64, ..DiskLimits::default() });
+    let (none, block) = (PageBuf::new(0).unwrap(), PageBuf::zeroed(512).unwrap());
+    *ram.fails.lock() = bio::STS_RESOURCE;
+    let flush = sys::REQ_OP_WRITE | sys::REQ_PREFLUSH;
+    for (what, opf, sector, buf) in [
+        ("beyond the end", sys::REQ_OP_READ, 64, &block),
+        ("unknown to the device", sys::REQ_OP_FLUSH, 0, &none),
+        ("a flush where there is no cache", flush, 0, &none),
+        ("failed by the disk", sys::REQ_OP_READ, 0, &block),
+    ] {
+        let parent = bio_on(record.bdev(), opf, sector, buf);
+        let child = bio_on(record.bdev(), sys::REQ_OP_READ, 0, &block);
+        // SAFETY: two bios of `bio_on`; the parent has not been submitted yet.
+        unsafe {
+            bio::bio_chain(child, parent);
+            (*child).bi_status = bio::STS_NOSPC;
+            bio_endio(child);
+        }
+        assert_eq!(run_bio(parent), bio::STS_NOSPC, "{what}");
+    }
+}
+
 #[test]
 fn what_is_refused_and_what_ends_at_once() {
     let kernel = kernel();
