@@ -15,9 +15,7 @@ use mte::sim::lock::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
-use crate::kprintln;
-use crate::printk::Level;
-use crate::printk::Record;
+use crate::printk::{self, Level, Record};
 use crate::tree::{OpenFile, TreeFile};
 
 const FILE: &str = "/dev/kmsg";
@@ -81,7 +79,7 @@ impl OpenFile for Reader {
         }
         let text = String::from_utf8_lossy(data);
         let (level, text) = split_level(&text);
-        kprintln!(self.kernel => level, "{text}");
+        printk::emit_record(self.kernel, level, text);
         Ok(data.len())
     }
 }
@@ -133,18 +131,23 @@ mod tests {
     #[test]
     fn what_is_written_is_read_one_record_at_a_time() {
         let file = open();
-        for text in ["plain\n", "<6>info", "<13>user notice\n", "<x>\ttab\\"] {
+        for text in ["plain\n", "<6>info", "<13>user notice\n", "<x>\ttab\\", "two\nlines\n\n"] {
             assert_eq!(file.write(0, text.as_bytes()), Ok(text.len()));
         }
         let mut offset = 0;
-        let want =
-            ["4,0 plain\n", "6,1 info\n", "5,2 user notice\n", "4,3 <x>\\x09tab\\x5c\n", ", "];
-        for want in want {
+        for want in [
+            "4,0 plain\n",
+            "6,1 info\n",
+            "5,2 user notice\n",
+            "4,3 <x>\\x09tab\\x5c\n",
+            "4,4 two\\x0alines\\x0a\n",
+            ", ",
+        ] {
             assert_eq!(next(&*file, &mut offset), want);
         }
         // What comes later is read, too, and the beginning again.
         file.write(0, b"late").unwrap();
-        assert_eq!(next(&*file, &mut offset), "4,4 late\n");
+        assert_eq!(next(&*file, &mut offset), "4,5 late\n");
         assert_eq!(next(&*file, &mut 0), "4,0 plain\n");
     }
 

@@ -31,7 +31,7 @@ pub const CAPACITY: usize = 16384;
 /// How long a line without an end is held back.
 pub const OPEN_LINE_NS: u64 = 100_000_000;
 
-/// One line of the log.
+/// One record of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Number of the record, from zero on.
@@ -44,7 +44,7 @@ pub struct Record {
     pub comm: String,
     /// Number of the task that wrote it; 0 when it was none.
     pub pid: i32,
-    /// The line, without level and newline.
+    /// The line, without level and newline; of [`emit_record`] perhaps several.
     pub text: String,
 }
 
@@ -141,6 +141,12 @@ pub fn emit(kernel: &'static Kernel, level: Level, text: &str) {
     kernel.log.write(kernel, Header::Level(level), text, true);
 }
 
+/// Writes a message to the log of `kernel` as one record, with the newlines inside it. Any context.
+pub(crate) fn emit_record(kernel: &'static Kernel, level: Level, text: &str) {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    kernel.log.write_pieces(kernel, Header::Level(level), std::iter::once(text), true);
+}
+
 /// Writes a formatted line to the log of the calling task's kernel, `kprintln!(Level::Info, "disk {name} is gone")`, or of
 /// the one that is named: `kprintln!(kernel => Level::Info, …)`. Any context.
 #[macro_export]
@@ -165,6 +171,17 @@ pub(crate) fn message(kernel: &'static Kernel, text: &str) {
 
 impl Log {
     fn write(&self, kernel: &'static Kernel, header: Header, text: &str, ended: bool) {
+        self.write_pieces(kernel, header, text.split('\n'), ended);
+    }
+
+    /// A record of each piece; the last one stays open unless it has `ended`.
+    fn write_pieces<'a>(
+        &self,
+        kernel: &'static Kernel,
+        header: Header,
+        pieces: impl Iterator<Item = &'a str>,
+        ended: bool,
+    ) {
         let (comm, pid) = match sched::try_current() {
             Some(task) => (task.comm(), task.pid()),
             None => (String::new(), 0),
@@ -172,7 +189,7 @@ impl Log {
         let time_ns = kernel.ops.now_ns();
         let arm = {
             let mut ring = self.ring.lock();
-            let mut lines = text.split('\n').peekable();
+            let mut lines = pieces.peekable();
             let mut level = match header {
                 Header::Level(level) => level,
                 Header::Continue | Header::Missing => Level::DEFAULT,
