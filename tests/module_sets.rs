@@ -88,6 +88,21 @@ fn each_build_has_its_own_and_finds_what_it_requests() {
     host.umc_ok(&["rmmod", "-n", "sets-a", "asked_one"]);
     host.umc_ok(&["run", "sets-a", "--", "modprobe", "asked-one"]);
     assert!(host.umc_ok(&["lsmod", "-n", "sets-a"]).contains("asked_one"));
+    // What is removed has the same names; the set of another build is not that which is loaded.
+    let lsmod = || host.umc_ok(&["lsmod", "-n", "sets-a"]);
+    host.umc_ok(&["run", "sets-a", "--", "modprobe", "-r", "asked-as-9"]);
+    assert!(!lsmod().contains("asked_one"), "{}", lsmod());
+    host.umc_ok(&["run", "sets-a", "--", "modprobe", "-r", "asker-1"]);
+    assert!(lsmod().contains("asker"), "{}", lsmod());
+    host.umc_ok(&["run", "sets-a", "--", "modprobe", "-r", "asker-2"]);
+    assert!(!lsmod().contains("asker"), "{}", lsmod());
+    for (options, name, reason) in
+        [("-r", "asker-3", "no such module"), ("--first-time", "asker-2", "is not loaded")]
+    {
+        let words = ["run", "sets-a", "--", "modprobe", "-r", options, name];
+        let output = host.umc(&words);
+        assert!(!output.status.success() && text(&output).contains(reason), "{}", text(&output));
+    }
 
     let source = host.dir.join("1").display().to_string();
     for (name, reason) in [

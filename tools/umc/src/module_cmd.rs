@@ -62,6 +62,20 @@ fn module_name(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().replace('-', "_")
 }
 
+/// The loaded module that a name, a set or an alias means; None when what it means is not loaded.
+///
+/// # Errors
+/// It means nothing at all.
+fn loaded_as(loaded: &[Module], what: &str) -> Result<Option<String>> {
+    let name = what.replace('-', "_");
+    if loaded.iter().any(|module| module.name == name) {
+        return Ok(Some(name));
+    }
+    let path = modules::find_from(&dirs(loaded), what)?;
+    let is_it = |module: &&Module| Path::new(&module.path) == path;
+    Ok(loaded.iter().find(is_it).map(|module| module.name.clone()))
+}
+
 /// `umc rmmod NAME`.
 pub fn rmmod(node: Option<&str>, name: &str) -> Result<()> {
     client(node)?.request(&Request::Rmmod { name: name.into() })
@@ -121,8 +135,10 @@ fn modprobe(arguments: &[String]) -> Result<()> {
     let first_time = options.contains(&"--first-time");
     if options.contains(&"-r") || options.contains(&"--remove") {
         for name in &rest {
-            if is_loaded(name) || first_time {
-                client.request::<()>(&Request::Rmmod { name: name.to_string() })?;
+            match loaded_as(&loaded, name)? {
+                Some(name) => client.request::<()>(&Request::Rmmod { name })?,
+                None if first_time => bail!("modprobe: module {name} is not loaded."),
+                None => {}
             }
         }
         return Ok(());
@@ -162,10 +178,10 @@ fn applet_rmmod(arguments: &[String]) -> Result<()> {
 
 /// The file that a name means on the node: that of the loaded module, one beside it, or what `umc build` made.
 fn installed(name: &str) -> Result<PathBuf> {
-    let loaded = match client(None) {
-        Ok(client) => client.request::<Vec<Module>>(&Request::Lsmod {})?,
+    let loaded = match nodes::meant()? {
+        Some(node) => Client::connect(&node)?.request::<Vec<Module>>(&Request::Lsmod {})?,
         // Nothing is loaded where there is no node.
-        Err(_) => Vec::new(),
+        None => Vec::new(),
     };
     let is_it = |module: &&Module| module.name == name.replace('-', "_") && !module.path.is_empty();
     match loaded.iter().find(is_it) {

@@ -81,26 +81,37 @@ pub fn pick(name: Option<&str>) -> Result<NodeRecord> {
             None => bail!("Node {name} is not running. Start it: umc start {name}"),
         };
     }
-    let root = env::var_os("UMC_FS_ROOT").filter(|root| !root.is_empty());
+    meant()?.with_context(|| match fs_root() {
+        Some(root) => format!(
+            "No running node has the root {}, which UMC_FS_ROOT names. \
+             Name a node (umc ls lists them), or unset UMC_FS_ROOT",
+            root.display()
+        ),
+        None => "No node is running. Start one: umc start NODE".to_owned(),
+    })
+}
+
+fn fs_root() -> Option<PathBuf> {
+    env::var_os("UMC_FS_ROOT").filter(|root| !root.is_empty()).map(PathBuf::from)
+}
+
+/// The running node that is meant where none is named: that of UMC_FS_ROOT, else the only one. None when it does not run.
+///
+/// # Errors
+/// There are several, or the runtime directory cannot be read.
+pub fn meant() -> Result<Option<NodeRecord>> {
+    let root = fs_root();
     // The tree itself says whose it is, also to who has no runtime directory.
-    if let Some(found) = root.as_ref().and_then(|root| shown_at(Path::new(root))) {
-        return Ok(found);
+    if let Some(found) = root.as_deref().and_then(shown_at) {
+        return Ok(Some(found));
     }
     let mut alive = all()?.nodes;
     alive.retain(NodeRecord::is_alive);
     if let Some(root) = root {
-        let found = alive.into_iter().find(|record| is_same(&record.root, Path::new(&root)));
-        return found.with_context(|| {
-            format!(
-                "No running node has the root {}, which UMC_FS_ROOT names. \
-                 Name a node (umc ls lists them), or unset UMC_FS_ROOT",
-                Path::new(&root).display()
-            )
-        });
+        return Ok(alive.into_iter().find(|record| is_same(&record.root, &root)));
     }
     match alive.len() {
-        1 => Ok(alive.remove(0)),
-        0 => bail!("No node is running. Start one: umc start NODE"),
+        0 | 1 => Ok(alive.pop()),
         _ => {
             let names: Vec<_> = alive.iter().map(|record| record.name.as_str()).collect();
             bail!(
