@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Where a module came from: `NAME.json` beside `NAME.ko` and `NAME.so`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, io};
+use crate::{Error, Result};
 
 /// The record of one build.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl Manifest {
     pub fn write(&self, module: &Path) -> Result<()> {
         let path = Manifest::path(module);
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        fs::write(&path, text).map_err(io("write", &path))
+        fs::write(&path, text).map_err(crate::io("write", &path))
     }
 
     /// Whether a node of this program may load the module. Structs have other members with other headers.
@@ -56,18 +56,57 @@ impl Manifest {
     }
 
     /// Reads the record of the module file `module`.
+    ///
+    /// # Errors
+    /// [`Error::NoManifest`], also when there is none.
     pub fn read(module: &Path) -> Result<Manifest> {
-        let record = Manifest::path(module);
-        fs::read_to_string(&record)
-            .map_err(|error| error.to_string())
-            .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()))
-            .map_err(|cause| Error::NoManifest { path: module.into(), record, cause })
+        Manifest::read_from(&Manifest::path(module)).map_err(|error| no_manifest(module, error))
+    }
+
+    /// The same, or None when there is none.
+    ///
+    /// # Errors
+    /// [`Error::NoManifest`].
+    pub fn find(module: &Path) -> Result<Option<Manifest>> {
+        match Manifest::read_from(&Manifest::path(module)) {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(no_manifest(module, error)),
+        }
+    }
+
+    fn read_from(record: &Path) -> io::Result<Manifest> {
+        Ok(serde_json::from_str(&fs::read_to_string(record)?)?)
+    }
+}
+
+fn no_manifest(module: &Path, error: io::Error) -> Error {
+    Error::NoManifest {
+        path: module.into(),
+        record: Manifest::path(module),
+        cause: error.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let module = dir.path().join("x.so");
+        let check = || crate::modules::check_headers(&module);
+        check().unwrap();
+        for text in ["", "{", r#"{"name":"x"}"#, "\u{1}"] {
+            fs::write(dir.path().join("x.json"), text).unwrap();
+            let error = check().unwrap_err().to_string();
+            assert!(error.contains("x.json: "), "{text:?}: {error}");
+        }
+        fs::remove_file(dir.path().join("x.json")).unwrap();
+        fs::create_dir(dir.path().join("x.json")).unwrap();
+        assert!(check().unwrap_err().to_string().contains("Is a directory"));
+    }
 
     #[test]
     fn a_module_for_other_headers_is_refused() {

@@ -16,6 +16,16 @@ fn spelled(name: &str) -> String {
     name.replace('-', "_")
 }
 
+/// An alias, or its pattern, as kmod spells it: what stands in brackets is a set of characters, and left alone.
+fn spelled_alias(alias: &str) -> String {
+    let mut is_set = false;
+    let spell = |c: char| {
+        is_set = c != ']' && (is_set || c == '[');
+        if c == '-' && !is_set { '_' } else { c }
+    };
+    alias.chars().map(spell).collect()
+}
+
 /// Whether a path says that it is a module's file.
 pub fn is_object(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "ko" || extension == "so")
@@ -81,11 +91,11 @@ fn in_dir(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
 
 /// The module of a directory that has an alias of that name.
 fn by_alias(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
-    let Ok(wanted) = CString::new(spelled(name)) else { return Ok(None) };
+    let Ok(wanted) = CString::new(spelled_alias(name)) else { return Ok(None) };
     for file in files(dir, "so")? {
         // One that cannot be read has no alias; it does not stand in the way of the others.
         let is_it = symbols::modinfo(&file).unwrap_or_default().iter().any(|(key, pattern)| {
-            let Ok(pattern) = CString::new(spelled(pattern)) else { return false };
+            let Ok(pattern) = CString::new(spelled_alias(pattern)) else { return false };
             // SAFETY: two C strings.
             key == "alias" && unsafe { libc::fnmatch(pattern.as_ptr(), wanted.as_ptr(), 0) } == 0
         });
@@ -135,9 +145,9 @@ pub fn beside(module: &Path) -> Result<Vec<PathBuf>> {
 /// Refuses a module that its record says was built for another umc. One without a record may be.
 ///
 /// # Errors
-/// [`Error::OtherHeaders`].
+/// [`Error::OtherHeaders`], or [`Error::NoManifest`] where there is a record that cannot be read.
 pub fn check_headers(module: &Path) -> Result<()> {
-    Manifest::read(module).map_or(Ok(()), |manifest| manifest.check_headers(module))
+    Manifest::find(module)?.map_or(Ok(()), |manifest| manifest.check_headers(module))
 }
 
 /// The module with everything it depends on, in load order. One that was built for another umc is refused.
@@ -166,7 +176,18 @@ pub fn load_order(module: &Path) -> Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::named_after;
+    use super::{named_after, spelled_alias};
+
+    #[test]
+    fn sets_of_characters_are_left_alone() {
+        for (alias, spelled) in [
+            ("block-major-7-*", "block_major_7_*"),
+            ("drive-[0-9]-[a-f-]x-y", "drive_[0-9]_[a-f-]x_y"),
+            ("a-[b-c", "a_[b-c"),
+        ] {
+            assert_eq!(spelled_alias(alias), spelled);
+        }
+    }
 
     #[test]
     fn a_set_is_named_after_one_of_its_modules() {
