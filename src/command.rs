@@ -55,6 +55,7 @@ pub fn run(kernel: &'static Kernel, words: &[String], cancel: &AtomicU32) -> Res
         .stdout(output.try_clone()?)
         .stderr(output.try_clone()?)
         .spawn()?;
+    umc::umh::limit_descriptors(kernel, &child);
     let end = wait(&child, cancel);
     if !matches!(end, End::Ended) {
         // SAFETY: plain values; the child is not reaped yet, so the group is its own.

@@ -99,24 +99,26 @@ fn helper_env(root: &Path) -> Result<Vec<(String, String)>> {
 }
 
 /// Takes as many descriptors as the host allows: every connection, image and kernel thread has one, and the usual soft
-/// limit is for programs that use select(2). What is refused is not needed yet.
-fn raise_descriptor_limit() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
+/// limit is for programs that use select(2). What is refused is not needed yet. Returns the limit as it was, soft and hard:
+/// that of programs which the node runs.
+fn raise_descriptor_limit() -> Option<(u64, u64)> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    Some((soft, hard))
 }
 
 /// Runs a node until it is told to stop. `prepared` is what came of the preparation for a host without memory.
 pub fn run(args: Args, log: &Log, prepared: std::io::Result<()>) -> Result<()> {
     // Before any thread is started.
     let stop = Stop::new()?;
-    raise_descriptor_limit();
+    let helper_descriptors = raise_descriptor_limit();
     mte::engine::start().context("Cannot start the event threads")?;
     let dirs = directories(&args, log)?;
     let kernel = Kernel::boot(Config {
         name: args.name.clone(),
         fs_root: dirs.root.display().to_string(),
         helper_env: helper_env(&dirs.root)?,
+        helper_descriptors,
         debug_checks: std::env::var_os("UMC_DEBUG_CHECKS").is_some(),
     });
     sched::attach(kernel, "umcd");

@@ -16,6 +16,8 @@ pub struct Config {
     pub fs_root: String,
     /// Environment that is added to every usermode helper, so that stock tools it calls reach this very node.
     pub helper_env: Vec<(String, String)>,
+    /// How many descriptors a usermode helper may have, soft and hard, where that is not as many as this process.
+    pub helper_descriptors: Option<(u64, u64)>,
     /// Report what Linux only reports when it was built for debugging: calls in atomic context of what may sleep but does
     /// not have to, unlocks by who does not hold the lock. On by default.
     pub debug_checks: bool,
@@ -23,8 +25,8 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        let (name, fs_root, helper_env) = Default::default();
-        Config { name, fs_root, helper_env, debug_checks: true }
+        let (name, fs_root, helper_env, helper_descriptors) = Default::default();
+        Config { name, fs_root, helper_env, helper_descriptors, debug_checks: true }
     }
 }
 

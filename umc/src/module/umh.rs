@@ -8,7 +8,7 @@
 //! its error.
 //!
 //! Differs from Linux: `helper_env` of the configuration is added to the environment, so that the tools which a
-//! helper calls reach this node; what it prints goes to the kernel log; `UMH_KILLABLE` waits like the others, and
+//! helper calls reach this node, and `helper_descriptors` is its limit; what it prints goes to the kernel log; `UMH_KILLABLE` waits like the others, and
 //! ends when the kernel shuts down. In a simulation there are no programs: [`intercept`] answers, or it is `ENOENT`.
 //!
 //! Used by DRBD for: the handlers of drbd.conf, through `drbdadm` (`drbd_khelper`, `conn_khelper`).
@@ -33,6 +33,7 @@ use crate::printk::Level;
 use crate::slab;
 use crate::sys;
 use process::Process;
+pub use process::limit_descriptors;
 
 const WAIT_EXEC: c_int = sys::UMH_WAIT_EXEC as c_int;
 const WAIT_PROC: c_int = sys::UMH_WAIT_PROC as c_int;

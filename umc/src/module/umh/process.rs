@@ -64,7 +64,22 @@ fn spawn(
     let flags = libc::CLOSE_RANGE_CLOEXEC as c_int;
     // SAFETY: only a flag of this process's descriptors is set, which none of them needs otherwise.
     unsafe { libc::close_range(3, libc::c_uint::MAX, flags) };
-    command.spawn()
+    let child = command.spawn()?;
+    limit_descriptors(kernel, &child);
+    Ok(child)
+}
+
+/// Gives a program that was just started the limit of descriptors that the configuration has for helpers.
+///
+/// It may have begun by then, with more than it will have: nothing that was open is closed by that. Before its start the
+/// limit could only be set in a copy of this process, whose libraries and locked memory are not made to be copied.
+pub fn limit_descriptors(kernel: &Kernel, child: &Child) {
+    let Some((soft, hard)) = kernel.config.helper_descriptors else { return };
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    let pid = child.id() as libc::pid_t;
+    // SAFETY: the limit lives through the call, and the child is not reaped yet: the number is its own. One that may not
+    // be told, because it has become another user, keeps ours.
+    unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
 }
 
 impl Process {

@@ -8,7 +8,8 @@ use crate::kernel::Config;
 
 fn boot() -> &'static Kernel {
     let helper_env = vec![("UMC_FS_ROOT".to_string(), "/node".to_string())];
-    let kernel = Kernel::boot(Config { helper_env, ..Config::default() });
+    let helper_descriptors = Some((77, 99));
+    let kernel = Kernel::boot(Config { helper_env, helper_descriptors, ..Config::default() });
     crate::sched::attach(kernel, "umh");
     kernel
 }
@@ -56,6 +57,15 @@ fn environment_directory_and_output() {
         }
         assert!(log_has(kernel, line), "{line}");
     }
+}
+
+/// However many descriptors the process of the node may have.
+#[test]
+fn descriptors_are_limited() {
+    boot();
+    // The limit comes a moment after the program.
+    let script = c"n=0; until [ $(ulimit -S -n) = 77 ] || [ $n = 5000 ]; do n=$((n + 1)); done; exit $(ulimit -H -n)";
+    assert_eq!(shell(script, sys::UMH_WAIT_PROC), 99 << 8);
 }
 
 #[test]
