@@ -263,11 +263,12 @@ pub unsafe extern "C" fn get_option(str: *mut *mut c_char, pint: *mut c_int) -> 
     }
 }
 
-/// Parses a list of numbers and ranges into `ints[1..]`, as far as there is room, and their count
-/// into `ints[0]`; gives where it stopped.
+/// Parses a list of numbers and ranges into `ints[1..]`, and their count into `ints[0]`; gives where it stopped: behind the
+/// list, or where there was no more room. A range that has begun counts as a whole. With `nints` 0 the whole list is
+/// counted, and nothing else is stored.
 ///
 /// # Safety
-/// `str` is a valid string, `ints` has room for `nints` numbers, the first of which becomes their count.
+/// `str` is a valid string, `ints` has room for `nints` numbers, the first of which becomes their count, and for that one.
 /// # Context
 /// Any.
 #[unsafe(no_mangle)]
@@ -276,33 +277,33 @@ pub unsafe extern "C" fn get_options(
     nints: c_int,
     ints: *mut c_int,
 ) -> *mut c_char {
-    let (mut at, mut count) = (str.cast_mut(), 0);
-    let mut put = |value: c_int| {
-        count += 1;
-        if count < nints {
-            // SAFETY: `ints` has room for `nints` numbers, and `count` is below that.
-            unsafe { *ints.add(count as usize) = value };
-        }
-        count + 1 < nints
-    };
-    loop {
+    let (mut at, mut count): (_, c_int) = (str.cast_mut(), 0);
+    while nints == 0 || count < nints.saturating_sub(1) {
         let mut value = 0;
         // SAFETY: `at` is within the string.
         let ret = unsafe { get_option(&raw mut at, &raw mut value) };
-        if ret == 0 || !put(value) && ret != 3 {
+        // The last number of a range is left for the next round.
+        let end = match ret {
+            0 => break,
+            3 => {
+                // SAFETY: a hyphen is not the end of the string.
+                at = unsafe { at.add(1) };
+                // SAFETY: `at` is within the string.
+                i64::from(unsafe { simple_strtoll(at, std::ptr::null_mut(), 0) } as c_int)
+            }
+            _ => i64::from(value) + 1,
+        };
+        let numbers = i64::from(value)..end;
+        if numbers.start > numbers.end {
             break;
         }
-        if ret == 3 {
-            let mut last = 0;
-            // SAFETY: a hyphen is not the end of the string.
-            let ret = unsafe {
-                at = at.add(1);
-                get_option(&raw mut at, &raw mut last)
-            };
-            if ret == 0 || !(value + 1..=last).all(&mut put) || ret == 1 {
-                break;
-            }
-        } else if ret == 1 {
+        let len = c_int::try_from(numbers.end - numbers.start).unwrap_or(c_int::MAX);
+        for (index, number) in (count.saturating_add(1)..nints).zip(numbers) {
+            // SAFETY: `ints` has room for `nints` numbers, and `index` is below that.
+            unsafe { *ints.add(index as usize) = number as c_int };
+        }
+        count = count.saturating_add(len);
+        if ret == 1 {
             break;
         }
     }
@@ -526,6 +527,21 @@ mod tests {
             end = get_options(c"4,7-9,2 rest".as_ptr(), 8, ints.as_mut_ptr());
             assert_eq!(ints[..6], [5, 4, 7, 8, 9, 2]);
             assert_eq!(rest(end), b" rest");
+            // No room at all, and not enough: of the numbers, and inside a range.
+            for (nints, want, left) in [
+                (0, [5, 0, 0, 0], &b" rest"[..]),
+                (3, [3, 4, 7, 0], b"9,2 rest"),
+                (4, [3, 4, 7, 8], b"9,2 rest"),
+                (2, [1, 4, 0, 0], b"7-9,2 rest"),
+                (1, [0, 0, 0, 0], b"4,7-9,2 rest"),
+            ] {
+                let mut ints = [0; 4];
+                end = get_options(c"4,7-9,2 rest".as_ptr(), nints, ints.as_mut_ptr());
+                assert_eq!((ints, rest(end)), (want, left), "{nints}");
+            }
+            // A range that goes down ends the list.
+            end = get_options(c"1,9-7,3".as_ptr(), 8, ints.as_mut_ptr());
+            assert_eq!((ints[0], rest(end)), (1, &b"7,3"[..]));
             assert!(parse_option_str(c"a,bc".as_ptr(), c"bc".as_ptr()));
             assert!(!parse_option_str(c"a,bc".as_ptr(), c"b".as_ptr()));
         }
