@@ -65,9 +65,11 @@ fn find_kbuild() -> Result<Kbuild> {
 /// `CONFIG_X=y|m|value` lines for make, from the C macros of `generated/autoconf.h`.
 fn auto_conf(autoconf: &str) -> String {
     let mut text = String::from(
-        "CONFIG_MODULES=y\nCONFIG_FRAME_POINTER=y\nCONFIG_FRAME_WARN=2048\nCONFIG_FUNCTION_ALIGNMENT=16\n",
+        "CONFIG_MODULES=y\nCONFIG_FRAME_POINTER=y\nCONFIG_FRAME_WARN=2048\nCONFIG_FUNCTION_ALIGNMENT=16\n\
+         CONFIG_CC_OPTIMIZE_FOR_PERFORMANCE=y\n",
     );
-    // Frame pointers lead through a jump to nowhere, where unwind tables do not.
+    // Frame pointers lead through a jump to nowhere, where unwind tables do not. Without the optimizer, checks at compile
+    // time (BUILD_BUG_ON) are none.
     for line in autoconf.lines() {
         let mut words = line.split_whitespace();
         if words.next() != Some("#define") {
