@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 use mte::Wake;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use umc::Kernel;
 
 /// What the search path of a command is, besides that of umcd.
@@ -58,8 +61,8 @@ pub fn run(kernel: &'static Kernel, words: &[String], cancel: &AtomicU32) -> Res
     umc::umh::limit_descriptors(kernel, &child);
     let end = wait(&child, cancel);
     if !matches!(end, End::Ended) {
-        // SAFETY: plain values; the child is not reaped yet, so the group is its own.
-        unsafe { libc::kill(-(child.id() as libc::pid_t), libc::SIGKILL) };
+        // The child is not reaped yet, so the group is its own.
+        let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
     }
     let status = child.wait()?;
     let mut text = Vec::new();
@@ -78,13 +81,8 @@ pub fn run(kernel: &'static Kernel, words: &[String], cancel: &AtomicU32) -> Res
 
 /// A file without a name: a command never waits for somebody to read it.
 fn memory_file() -> Result<File> {
-    // SAFETY: a literal, and plain values.
-    let fd = unsafe { libc::memfd_create(c"umcd-output".as_ptr(), libc::MFD_CLOEXEC) };
-    if fd < 0 {
-        return Err(std::io::Error::last_os_error()).context("make a file for its output");
-    }
-    // SAFETY: the descriptor is fresh and ours.
-    Ok(unsafe { File::from_raw_fd(fd) })
+    let file = memfd_create("umcd-output", MFdFlags::MFD_CLOEXEC);
+    Ok(file.context("make a file for its output")?.into())
 }
 
 /// Waits for the end of a child, within bounds. Without a pidfd it is waited for as long as it takes.

@@ -6,19 +6,17 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-#[cfg(test)]
-use std::os::fd::AsRawFd;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use nix::unistd::{dup2_stderr, dup2_stdout};
+use nix::errno::Errno;
+use nix::unistd::{dup2_stderr, dup2_stdout, write};
 use umc::Kernel;
 use umc::printk::Level;
 
 /// A log file that is longer goes on anew; the old one stays beside it.
 const FILE_BYTES_MAX: u64 = 4 << 20;
-const STDERR: RawFd = 2;
 
 /// The log, shared by the kernel's console and by what `umcd` itself has to say. Writes never fail.
 #[derive(Clone)]
@@ -118,7 +116,7 @@ impl State {
         let newline = if text.ends_with('\n') { "" } else { "\n" };
         let torn = if self.is_torn { "\n" } else { "" };
         let line = format!("{torn}{text}{newline}");
-        match write_all(self.output.fd(), line.as_bytes()) {
+        match self.output.write_all(line.as_bytes()) {
             Ok(()) => {
                 self.is_torn = false;
                 let missing = std::mem::take(&mut self.missing);
@@ -136,11 +134,12 @@ impl State {
 }
 
 impl Output {
-    fn fd(&self) -> RawFd {
+    /// An error says how much was written before.
+    fn write_all(&self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         match self {
-            Output::Stderr | Output::File { .. } => STDERR,
+            Output::Stderr | Output::File { .. } => write_all(io::stderr(), bytes),
             #[cfg(test)]
-            Output::Fd(fd) => fd.as_raw_fd(),
+            Output::Fd(fd) => write_all(fd, bytes),
         }
     }
 
@@ -178,18 +177,15 @@ fn begin_file(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// An error says how much was written before.
-fn write_all(fd: RawFd, mut bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+/// As [`Output::write_all`].
+fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<(), (usize, io::Error)> {
     let len = bytes.len();
     while !bytes.is_empty() {
-        // SAFETY: the slice is valid.
-        match unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } {
-            written @ 1.. => bytes = &bytes[written.unsigned_abs()..],
-            0 => return Err((len - bytes.len(), io::ErrorKind::WriteZero.into())),
-            _ => match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::Interrupted => {}
-                error => return Err((len - bytes.len(), error)),
-            },
+        match write(&fd, bytes) {
+            Ok(0) => return Err((len - bytes.len(), io::ErrorKind::WriteZero.into())),
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err((len - bytes.len(), error.into())),
         }
     }
     Ok(())

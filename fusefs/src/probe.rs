@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use fuser::FileHandle;
+use nix::sched::{CloneFlags, unshare};
 use parking_lot::Mutex;
 use umc::Kernel;
 use umc::kprintln;
@@ -241,8 +242,7 @@ fn set_capacity(device: &File) -> io::Result<()> {
 /// Gives the calling thread a table of descriptors of its own and closes all but the standard ones. Where the host does
 /// not allow it, a kill in the middle of a request leaves a process that only `umount -f` ends.
 fn own_descriptors() {
-    // SAFETY: changes this thread only.
-    if unsafe { libc::unshare(libc::CLONE_FILES) } != 0 {
+    if unshare(CloneFlags::CLONE_FILES).is_err() {
         return;
     }
     let Ok(open) = fs::read_dir("/proc/thread-self/fd") else { return };
@@ -250,8 +250,8 @@ fn own_descriptors() {
         open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
     // Collected first: the directory that is read is among them.
     for fd in numbers.filter(|fd| *fd > 2).collect::<Vec<_>>() {
-        // SAFETY: no value of this thread owns a descriptor, and other threads have theirs in another table.
-        unsafe { libc::close(fd) };
+        // No value of this thread owns a descriptor, and other threads have theirs in another table.
+        let _ = nix::unistd::close(fd);
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! They behave as those of libtcmu 1.5.4: `tests/libtcmu.rs` compares them with the real library.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::null_mut;
 use std::slice;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
@@ -425,10 +425,11 @@ pub unsafe extern "C" fn tcmu_set_thread_name(prefix: *const c_char, dev: *mut a
         name.push(b'-');
         name.extend_from_slice(device.name.as_bytes());
     }
+    // The kernel keeps that many.
     name.truncate(15);
-    name.push(0);
-    // SAFETY: a string of at most 16 bytes with its NUL.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    if let Ok(name) = CString::new(name) {
+        let _ = nix::sys::prctl::set_name(&name);
+    }
 }
 
 /// Ends a thread of the handler and waits for it.

@@ -7,6 +7,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
 use crate::abi::BLKGETSIZE64;
 
 /// Bytes of a qcow header that are read: magic, version, …, size at 24.
@@ -80,36 +83,28 @@ fn qcow_size(path: &Path) -> io::Result<Option<u64>> {
 /// A claim on an image, so that no other disk of this or another node uses it: an advisory lock on a file, the kernel's
 /// own claim on a block device, which also keeps it from being mounted.
 #[derive(Debug)]
-pub(crate) struct Claim(File);
+pub(crate) enum Claim {
+    /// Ends with the last copy of the descriptor; programs that are being started close theirs at their exec.
+    Device { _file: File },
+    /// Unlocked at its end: a program that is just being started has a copy of the descriptor, and would keep the lock for
+    /// a moment.
+    File { _lock: Flock<File> },
+}
 
 impl Claim {
     /// # Errors
     /// `ResourceBusy` when it is in use.
     pub(crate) fn new(path: &Path) -> io::Result<Claim> {
         if fs::metadata(path)?.file_type().is_block_device() {
-            // Ends with the last copy of the descriptor; programs that are being started close theirs at their exec.
             let file = OpenOptions::new().read(true).custom_flags(libc::O_EXCL).open(path)?;
-            return Ok(Claim(file));
+            return Ok(Claim::Device { _file: file });
         }
         let file = OpenOptions::new().read(true).open(path)?;
-        // SAFETY: an open descriptor.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } < 0 {
-            return Err(match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::WouldBlock => {
-                    io::ErrorKind::ResourceBusy.into()
-                }
-                error => error,
-            });
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Claim::File { _lock: lock }),
+            Err((_, Errno::EWOULDBLOCK)) => Err(io::ErrorKind::ResourceBusy.into()),
+            Err((_, error)) => Err(error.into()),
         }
-        Ok(Claim(file))
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // A program that is just being started has a copy of the descriptor, and would keep the lock for a moment.
-        // SAFETY: an open descriptor; on a block device there is no lock, and nothing happens.
-        unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
     }
 }
 

@@ -9,6 +9,9 @@ use std::ffi::{c_int, c_void};
 use std::io;
 use std::sync::Once;
 
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::unistd::{getpid, gettid};
+
 unsafe extern "C" {
     fn on_exit(function: extern "C" fn(c_int, *mut c_void), arg: *mut c_void) -> c_int;
 }
@@ -18,13 +21,12 @@ pub(crate) fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         extern "C" fn nothing(_signal: c_int) {}
+        let handler = SigHandler::Handler(nothing);
+        let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
         // SAFETY: both functions are valid for the rest of the process. A write beyond the limit of a file's size fails
         // with EFBIG, too, and that is enough; a function, unlike SIG_IGN, is not inherited by programs.
         unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = nothing as *const () as usize;
-            action.sa_flags = libc::SA_RESTART;
-            libc::sigaction(libc::SIGXFSZ, &raw const action, std::ptr::null_mut());
+            let _ = sigaction(Signal::SIGXFSZ, &action);
             on_exit(exits, std::ptr::null_mut());
         }
     });
@@ -33,9 +35,7 @@ pub(crate) fn prepare() {
 /// The process exits. A node does so by returning from its first thread; other threads, and that one while it calls a
 /// handler, have no reason of ours.
 extern "C" fn exits(status: c_int, _: *mut c_void) {
-    // SAFETY: plain calls.
-    let first = unsafe { libc::gettid() == libc::getpid() };
-    if !first || crate::log::is_keeping() {
+    if gettid() != getpid() || crate::log::is_keeping() {
         panic!("A handler called exit({status})");
     }
 }

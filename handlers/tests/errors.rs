@@ -8,10 +8,12 @@ mod node;
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use node::{Disk, boot};
 use umc::Errno;
 
@@ -74,20 +76,14 @@ fn no_space_is_said() {
 
 #[test]
 fn an_image_that_may_not_be_written_is_said() {
-    // SAFETY: a new descriptor, which becomes the file's.
-    let mut image = unsafe {
-        let fd = libc::memfd_create(c"image".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
-        assert!(fd >= 0);
-        File::from_raw_fd(fd)
-    };
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let mut image = File::from(memfd_create("image", flags).expect("memory"));
     image.write_all(&vec![7; SIZE as usize]).expect("written");
     let path = format!("/proc/self/fd/{}", image.as_raw_fd());
     assert!(fs::metadata(Path::new(&path)).is_ok());
     let disk = Disk::open(boot("a"), "d", &format!("file/{path}"), None);
     disk.write(0, &[1; 4096], true).expect("not sealed yet");
-    // SAFETY: a number.
-    let sealed = unsafe { libc::fcntl(image.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_WRITE) };
-    assert_eq!(sealed, 0);
+    fcntl(&image, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)).expect("sealed");
     assert_eq!(disk.write(0, &[1; 4096], true).err(), Some(Errno::new(libc::EREMOTEIO)));
     logged(&disk, &["write of 4096 bytes at 0 failed: the image is protected from writes"]);
     logged(&disk, &["Operation not permitted"]);

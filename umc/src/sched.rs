@@ -343,9 +343,7 @@ impl Task {
 
     /// The calling thread is this task from now on.
     fn settle_on_thread(&self) {
-        // SAFETY: plain values.
-        let thread = unsafe { libc::syscall(libc::SYS_gettid) };
-        self.thread.store(thread as i32, Ordering::Relaxed);
+        self.thread.store(nix::unistd::gettid().as_raw(), Ordering::Relaxed);
         crate::bug::prepare_thread();
     }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use handler_abi::BLKGETSIZE64;
 use handler_abi::queued::Failed;
+use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 
 use crate::config::Config;
 
@@ -180,8 +181,7 @@ fn open_direct(config: &Config) -> Option<(File, Align)> {
     let file = options(config).custom_flags(flags).open(&config.path).ok()?;
     // Whoever made the image left its pages in the cache. A direct write that meets one cannot be started at once: the
     // kernel hands it to a thread of its own, which takes longer than the write. Advice only.
-    // SAFETY: an open descriptor.
-    unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+    let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     Some((file, align))
 }
 
@@ -217,10 +217,9 @@ fn block_geometry(file: &File) -> io::Result<(u64, u32)> {
 
 /// Can the file have holes? Asked for a range behind its end, where nothing changes.
 fn punches(file: &File, len: u64) -> bool {
-    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
     let behind = len.next_multiple_of(4096) as i64;
-    // SAFETY: an open descriptor.
-    unsafe { libc::fallocate(file.as_raw_fd(), mode, behind, 4096) == 0 }
+    fallocate(file, mode, behind, 4096).is_ok()
 }
 
 /// Does the block device take discards that read as zeros?

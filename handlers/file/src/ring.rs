@@ -5,15 +5,15 @@
 //! completion, and its end would cancel what it had started; both would happen to threads of the driver above.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use io_uring::{IoUring, Probe, opcode, squeue, types};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::job::{Call, Job};
 
@@ -34,8 +34,7 @@ struct Shared {
     /// The thread is about to wait in the kernel, so a newcomer must wake it.
     sleeps: AtomicBool,
     stop: AtomicBool,
-    /// An eventfd.
-    wake: File,
+    wake: EventFd,
 }
 
 impl Shared {
@@ -47,7 +46,7 @@ impl Shared {
     fn wake(&self) {
         if self.sleeps.swap(false, SeqCst) {
             // Fails only when 2^64 - 2 wake-ups are pending: then it is awake.
-            let _ = (&self.wake).write(&1_u64.to_ne_bytes());
+            let _ = self.wake.write(1);
         }
     }
 }
@@ -56,17 +55,11 @@ impl Ring {
     /// # Errors
     /// Where the kernel has no io_uring, or forbids it.
     pub(crate) fn start() -> io::Result<Ring> {
-        // SAFETY: a new descriptor.
-        let wake = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-        if wake < 0 {
-            return Err(io::Error::last_os_error());
-        }
         let shared = Arc::new(Shared {
             waiting: Mutex::default(),
             sleeps: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            // SAFETY: ours alone.
-            wake: unsafe { File::from_raw_fd(wake) },
+            wake: EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?,
         });
         // The ring must be made by the thread that uses it.
         let (ready, result) = mpsc::channel();
@@ -195,7 +188,7 @@ impl Owner {
     fn listen(&mut self) {
         if !self.listens {
             self.listens = true;
-            let fd = types::Fd(self.shared.wake.as_raw_fd());
+            let fd = types::Fd(self.shared.wake.as_fd().as_raw_fd());
             let into: *mut u64 = &raw mut *self.woken;
             self.push(&opcode::Read::new(fd, into.cast(), 8).build().user_data(WAKE));
         }
@@ -204,7 +197,7 @@ impl Owner {
     /// Ends the pending read of the eventfd, so that the kernel no longer has the address of `woken`.
     fn end_listening(&mut self) {
         while self.listens {
-            let _ = (&self.shared.wake).write(&1_u64.to_ne_bytes());
+            let _ = self.shared.wake.write(1);
             let _ = self.ring.submit_and_wait(1);
             self.reap();
         }

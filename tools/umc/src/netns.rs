@@ -3,10 +3,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nix::sched::{CloneFlags, setns};
 use umc_protocol::node::NodeRecord;
 
 /// Where ip-netns(8) keeps namespaces that have a name.
@@ -52,11 +52,7 @@ impl NetNs {
 
     /// Takes the calling thread, and what it starts, there. Async-signal-safe.
     pub fn enter(&self) -> io::Result<()> {
-        // SAFETY: the descriptor is open.
-        match unsafe { libc::setns(self.0.as_raw_fd(), libc::CLONE_NEWNET) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
+        Ok(setns(&self.0, CloneFlags::CLONE_NEWNET)?)
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use dlopen2::raw::Library;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 
 use super::Error;
@@ -230,13 +231,7 @@ fn is_mapped(path: &Path) -> bool {
 /// A copy in memory: nothing that has to be removed again, however the process ends.
 fn private_copy(path: &Path) -> std::io::Result<fs::File> {
     let stem = path.file_stem().unwrap_or_default().as_encoded_bytes();
-    // SAFETY: the name is a C string.
-    let fd = unsafe { libc::memfd_create(CString::new(stem)?.as_ptr(), libc::MFD_CLOEXEC) };
-    if fd < 0 {
-        return Err(std::io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new, and ours.
-    let mut copy = unsafe { fs::File::from_raw_fd(fd) };
+    let mut copy = fs::File::from(memfd_create(stem, MFdFlags::MFD_CLOEXEC)?);
     std::io::copy(&mut fs::File::open(path)?, &mut copy)?;
     Ok(copy)
 }

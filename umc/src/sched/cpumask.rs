@@ -16,6 +16,9 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
+
 use crate::sched::Task;
 use crate::{Kernel, context, sched, sys};
 
@@ -35,13 +38,9 @@ pub struct State {
 fn host_cpus() -> u32 {
     static HOST: OnceLock<u32> = OnceLock::new();
     *HOST.get_or_init(|| {
-        let mut set = std::mem::MaybeUninit::<libc::cpu_set_t>::zeroed();
-        // SAFETY: the set is as large as stated, and zeroed is a valid one.
-        let count = unsafe {
-            libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr());
-            libc::CPU_COUNT(&set.assume_init())
-        };
-        (count as u32).clamp(1, CPUS_MAX)
+        let set = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
+        let allowed = (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true));
+        (allowed.count() as u32).clamp(1, CPUS_MAX)
     })
 }
 

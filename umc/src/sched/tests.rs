@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
 
 use super::*;
 use crate::completion::Completion;
@@ -128,10 +132,8 @@ fn a_signal_ends_interruptible_sleeps() {
 #[test]
 fn a_socket_sleep_ends_by_data_signal_and_time() {
     let kernel = boot();
-    let mut fds = [0; 2];
-    // SAFETY: the array has room for two.
-    assert_eq!(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_NONBLOCK) }, 0);
-    let [reader, writer] = fds;
+    let (reader_end, writer_end) = pipe2(OFlag::O_NONBLOCK).expect("a pipe");
+    let (reader, writer) = (reader_end.as_raw_fd(), writer_end.as_raw_fd());
     let pollin = libc::POLLIN as u32;
     assert_eq!(sleep_on_fd(reader, pollin, 1), Err(Errno::EAGAIN));
     assert_eq!(sleep_on_fd(writer, libc::POLLOUT as u32, FOREVER), Ok(()));
@@ -154,11 +156,8 @@ fn a_socket_sleep_ends_by_data_signal_and_time() {
     until_asleep(kernel, &thread, sys::TASK_INTERRUPTIBLE);
     thread.send_sig(libc::SIGHUP);
     interrupted.wait();
-    // SAFETY: the byte is readable.
-    assert_eq!(unsafe { libc::write(writer, c"x".as_ptr().cast(), 1) }, 1);
+    assert_eq!(nix::unistd::write(&writer_end, b"x"), Ok(1));
     thread.join();
-    kernel.ops.close(reader);
-    kernel.ops.close(writer);
 }
 
 #[test]

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use mte::ops::WatchId;
 use mte::sim::lock::Mutex;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::read;
 
 use crate::kernel::Kernel;
 use crate::kprintln;
@@ -30,8 +33,8 @@ pub(super) struct Output {
 
 impl Output {
     pub fn new(kernel: &'static Kernel, name: String, pipe: OwnedFd) -> Arc<Output> {
-        // SAFETY: a descriptor of ours; plain values.
-        unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+        // Of a descriptor that is open it does not fail.
+        let _ = fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
         Arc::new(Output { kernel, name, pipe, partial: Mutex::default(), watch: Mutex::default() })
     }
 
@@ -56,20 +59,18 @@ impl Output {
         let mut partial = self.partial.lock();
         let mut buf = [0u8; 4096];
         loop {
-            // SAFETY: the buffer is live and has this length; the descriptor does not block.
-            let len =
-                unsafe { libc::read(self.pipe.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) };
-            match len {
-                0 => {
+            // The descriptor does not block.
+            match read(&self.pipe, &mut buf) {
+                Ok(0) => {
                     self.emit(&std::mem::take(&mut *partial));
                     return false;
                 }
-                1.. => {
-                    partial.extend_from_slice(&buf[..len as usize]);
+                Ok(len) => {
+                    partial.extend_from_slice(&buf[..len]);
                     self.emit_lines(&mut partial);
                 }
-                _ if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
-                _ => return true,
+                Err(Errno::EINTR) => {}
+                Err(_) => return true,
             }
         }
     }

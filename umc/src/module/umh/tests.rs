@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::fcntl::{FcntlArg, fcntl};
+
 use super::*;
 use crate::kernel::Config;
 
@@ -71,13 +73,11 @@ fn descriptors_are_limited() {
 #[test]
 fn nothing_of_ours_is_inherited() {
     boot();
-    // SAFETY: a new descriptor, above those that a shell uses itself.
-    let fd = unsafe { libc::fcntl(libc::STDIN_FILENO, libc::F_DUPFD, 200) };
-    assert!(fd >= 200);
+    // Above those that a shell uses itself.
+    let fd = fcntl(std::io::stdin(), FcntlArg::F_DUPFD(200)).expect("a descriptor");
     let script = CString::new(format!("test ! -e /proc/$$/fd/{fd}")).expect("no NUL");
     assert_eq!(shell(&script, sys::UMH_WAIT_PROC), 0, "descriptor {fd} is open in the program");
-    // SAFETY: ours.
-    unsafe { libc::close(fd) };
+    nix::unistd::close(fd).expect("ours");
 }
 
 #[test]

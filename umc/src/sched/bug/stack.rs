@@ -2,10 +2,13 @@
 //! Stacks: of the calling thread, of another one, and of a thread that a signal interrupted.
 
 use std::ffi::{CStr, c_int, c_void};
+use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::{Pid, gettid};
 use parking_lot::Mutex;
 
 /// Frames of a stack that are looked at: a stack that overflowed has many thousands.
@@ -117,14 +120,10 @@ pub(super) fn lines_of(address: usize, exact: bool) -> Vec<String> {
 
 /// Memory that may not be there.
 fn peek(address: usize) -> Option<usize> {
-    let mut word = 0usize;
-    let local = libc::iovec { iov_base: (&raw mut word).cast(), iov_len: size_of::<usize>() };
-    let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: size_of::<usize>() };
-    // SAFETY: the local side is ours, and the remote one is checked by the kernel.
-    let got = unsafe {
-        libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
-    };
-    (got == size_of::<usize>() as isize).then_some(word)
+    let mut word = [0; size_of::<usize>()];
+    let remote = [RemoteIoVec { base: address, len: word.len() }];
+    let got = process_vm_readv(Pid::this(), &mut [IoSliceMut::new(&mut word)], &remote);
+    (got == Ok(word.len())).then_some(usize::from_ne_bytes(word))
 }
 
 /// The registers that lead to a stack.
@@ -207,8 +206,7 @@ fn capture_signal() -> c_int {
 }
 
 pub(super) fn this_thread() -> i32 {
-    // SAFETY: plain values.
-    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
+    gettid().as_raw()
 }
 
 extern "C" fn on_capture(_signal: c_int) {
