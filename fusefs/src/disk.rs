@@ -21,13 +21,9 @@ use crate::ending::AtEnd;
 use crate::lanes::{Key, Lanes};
 use crate::ranges::{Ranges, Ticket};
 
-/// `BLKGETSIZE64` of Linux: the size in bytes.
-pub const IOC_GET_SIZE: u32 = 0x8008_1272;
-/// Discards a range: `_IOW('U', 1, u64[2])`, offset and length in bytes: [`BLKDISCARD`] for who knows this tree.
-pub const IOC_DISCARD: u32 = 0x4010_5501;
-/// Zeroes a range without unmapping: `_IOW('U', 2, u64[2])`, as [`BLKZEROOUT`].
-pub const IOC_ZERO_OUT: u32 = 0x4010_5502;
-/// Of Linux. FUSE does not hand on the argument, two numbers: [`crate::caller`].
+/// The size in bytes.
+pub(crate) const IOC_GET_SIZE: u32 = umc_protocol::tree::BLKGETSIZE64 as u32;
+/// Of Linux, for who does not know this tree. FUSE does not hand on the argument, two numbers: [`crate::caller`].
 pub(crate) const BLKDISCARD: u32 = 0x1277;
 /// As [`BLKDISCARD`].
 pub(crate) const BLKZEROOUT: u32 = 0x127f;

@@ -45,7 +45,6 @@ mod server;
 mod shared;
 mod users;
 
-pub use disk::{IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT};
 pub use mountpoint::clear_stale;
 pub use users::users;
 
@@ -54,15 +53,6 @@ use mountpoint::MountPoint;
 use probe::Probe;
 use server::Server;
 use shared::Shared;
-
-/// The open flag that claims a block device for its opener alone. `O_EXCL`, which does that on Linux, is taken out by the
-/// host before a FUSE server sees the flags; who redirects an open of a device with `O_EXCL` adds this one.
-pub const OPEN_EXCLUSIVE: i32 = libc::O_ASYNC;
-
-/// The open flag of who knows that it opens a block device, which claims protect as they do on Linux: they do not keep
-/// others from writing. An open for writing without it is refused while somebody claims the device, because to a program
-/// of the host the device is a file like any other. The redirector adds it.
-pub const OPEN_REDIRECTED: i32 = libc::O_NOATIME;
 
 /// How long [`Mount::settle`] waits at most.
 const SETTLE_NS: u64 = 2_000_000_000;

@@ -15,10 +15,11 @@ use fuser::{
 };
 use umc::mm::PageBuf;
 use umc::tree::Kind;
+use umc_protocol::tree::{IOC_DISCARD, IOC_ZERO_OUT};
 
 use crate::attr::{TTL, errno, file_type};
 use crate::caller;
-use crate::disk::{BLKDISCARD, BLKZEROOUT, IOC_DISCARD, IOC_GET_SIZE, IOC_ZERO_OUT};
+use crate::disk::{BLKDISCARD, BLKZEROOUT, IOC_GET_SIZE};
 use crate::handles::{Handle, Listing};
 use crate::lanes::Key;
 use crate::shared::Shared;

@@ -12,7 +12,9 @@ use umc::printk::Level;
 use umc::sched::{Comm, with_comm};
 use umc::tree::{Attr, Kind};
 use umc::{Kernel, blkdev};
+use umc_protocol::{OPEN_EXCLUSIVE, OPEN_REDIRECTED};
 
+use crate::SETTLE_NS;
 use crate::attr::{attr_of, errno};
 use crate::claims::{Claims, holder};
 use crate::disk::{Devices, OpenDisk};
@@ -21,7 +23,6 @@ use crate::handles::{Handle, Handles, TextFile};
 use crate::lanes::{Job, Key, Lanes};
 use crate::loops::{Handler, Loops};
 use crate::probe::{Answer, Probe};
-use crate::{OPEN_EXCLUSIVE, OPEN_REDIRECTED, SETTLE_NS};
 
 /// The state of one mount.
 pub(crate) struct Shared {

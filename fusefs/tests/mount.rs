@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use umc::blkdev::{self, DiskLimits};
 use umc::{Config, Errno, Kernel, tree};
+use umc_protocol::tree::{BLKGETSIZE64, IOC_DISCARD};
 
 use node::{RamDisk, SIZE, errno, limits, node};
 
@@ -185,8 +186,7 @@ fn flushes_discards_and_zeroes() {
     allocate(punch, SIZE as i64 - 4096, 8192).unwrap();
     let range = [8192_u64 * 2, 4096];
     // SAFETY: the request takes two numbers.
-    let ret =
-        unsafe { libc::ioctl(direct.as_raw_fd(), u64::from(fusefs::IOC_DISCARD), range.as_ptr()) };
+    let ret = unsafe { libc::ioctl(direct.as_raw_fd(), u64::from(IOC_DISCARD), range.as_ptr()) };
     assert_eq!((ret, node.disk.discards.load(Ordering::SeqCst)), (0, 1));
     // As any program asks, whose argument FUSE does not hand on.
     let raw = |request: u64, range: &[u64; 2]| {
@@ -202,8 +202,7 @@ fn flushes_discards_and_zeroes() {
     assert_eq!(errno(raw(0x1268, &[0, 0])), Some(libc::ENOTTY));
     let mut size = 0_u64;
     // SAFETY: the request fills one number.
-    let ret =
-        unsafe { libc::ioctl(direct.as_raw_fd(), u64::from(fusefs::IOC_GET_SIZE), &raw mut size) };
+    let ret = unsafe { libc::ioctl(direct.as_raw_fd(), BLKGETSIZE64, &raw mut size) };
     assert_eq!((ret, size), (0, SIZE as u64));
     let mut model = vec![0x5a_u8; SIZE];
     for range in [4096..12288, 65536..66048, SIZE - 4096..SIZE, 16384..28672] {

@@ -30,7 +30,7 @@ fn claims_end_with_settle() {
     let open = || {
         OpenOptions::new()
             .read(true)
-            .custom_flags(fusefs::OPEN_EXCLUSIVE)
+            .custom_flags(umc_protocol::OPEN_EXCLUSIVE)
             .open(node.path("dev/ram"))
     };
     for _ in 0..200 {
@@ -48,7 +48,7 @@ fn claims_end_with_settle() {
 fn an_exclusive_open_follows_a_close() {
     let mut node = node("again");
     let open = || {
-        let flags = fusefs::OPEN_EXCLUSIVE;
+        let flags = umc_protocol::OPEN_EXCLUSIVE;
         OpenOptions::new().read(true).write(true).custom_flags(flags).open(node.path("dev/ram"))
     };
     let done = AtomicBool::new(false);

@@ -12,11 +12,12 @@ use core::ptr;
 
 use libc::{AT_FDCWD, mode_t};
 
+use crate::bytes;
 use crate::paths::{open_flags, open_way};
 use crate::raw;
 use crate::real::{self, fail, keeping_errno};
 use crate::redirect::{Redirect, Room, Way};
-use crate::root::{self, Root};
+use crate::root::Root;
 use umc_protocol::programs::acts_on_the_kernel;
 
 type Argv = *const *const c_char;
@@ -50,7 +51,7 @@ impl Environment {
             return envp;
         }
         let root = Root::get().map_or(&b""[..], Root::path);
-        let Some(root) = root::join(b"UMC_FS_ROOT=", &[root], &mut self.root) else { return envp };
+        let Some(root) = bytes::join(b"UMC_FS_ROOT=", &[root], &mut self.root) else { return envp };
         self.list[0] = root.as_ptr();
         // SAFETY: by contract.
         let own = unsafe { strings(envp) }.filter(|entry| !entry.starts_with(b"UMC_FS_ROOT="));
@@ -304,7 +305,7 @@ fn beside_library(room: &mut UmcPath) -> Option<*const c_char> {
     // SAFETY: the loader's name of this library, which stays loaded.
     let library = unsafe { CStr::from_ptr(info.dli_fname) }.to_bytes();
     let dir = &library[..library.iter().rposition(|&b| b == b'/')?];
-    root::join(dir, &[b"/umc"], room).map(CStr::as_ptr)
+    bytes::join(dir, &[b"/umc"], room).map(CStr::as_ptr)
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which file descriptors are generic netlink sockets of the node.
+//! Which file descriptors are generic netlink sockets of the node, and the hooks that say when one is closed or copied.
 //!
 //! A place per descriptor holds the inode number of the socket, so that a descriptor that was closed
 //! and given out again behind the hooks' back (close(2) as a raw system call, inside libc) is not
 //! taken for the socket it once was. Descriptors are copied by dup and its kin, and inherited by
 //! fork; exec forgets them.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_long, c_uint};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::raw;
-use crate::real::keeping_errno;
+use crate::real::{self, keeping_errno};
 
 /// Descriptors from here on cannot be netlink sockets; `socket` then says EMFILE.
 pub const MAX: usize = 4096;
@@ -85,6 +85,46 @@ pub fn copy(from: c_int, to: c_int) {
             place.store(noted, Ordering::Release);
         }
     }
+}
+
+hooks! {
+    fn close(fd: c_int) -> c_int {
+        remove(fd);
+        real::close(fd)
+    }
+    fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+        // With CLOSE_RANGE_CLOEXEC they stay open until exec, which forgets them anyhow.
+        if flags & libc::CLOSE_RANGE_CLOEXEC as c_int == 0 {
+            remove_range(first, last);
+        }
+        real::close_range(first, last, flags)
+    }
+    fn dup(fd: c_int) -> c_int {
+        copied(fd, real::dup(fd))
+    }
+    fn dup2(fd: c_int, to: c_int) -> c_int {
+        copied(fd, real::dup2(fd, to))
+    }
+    fn dup3(fd: c_int, to: c_int, flags: c_int) -> c_int {
+        copied(fd, real::dup3(fd, to, flags))
+    }
+    fn fcntl(fd: c_int, command: c_int, arg: c_long) -> c_int {
+        let result = real::fcntl(fd, command, arg);
+        if is_dup(command) { copied(fd, result) } else { result }
+    }
+    fn fcntl64(fd: c_int, command: c_int, arg: c_long) -> c_int {
+        let result = real::fcntl64(fd, command, arg);
+        if is_dup(command) { copied(fd, result) } else { result }
+    }
+}
+
+fn is_dup(command: c_int) -> bool {
+    matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC)
+}
+
+fn copied(from: c_int, to: c_int) -> c_int {
+    copy(from, to);
+    to
 }
 
 #[cfg(test)]

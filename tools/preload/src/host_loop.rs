@@ -7,9 +7,11 @@
 
 use core::ffi::CStr;
 
+use crate::bytes::{decimal, join};
+use crate::device::device_of;
 use crate::map;
-use crate::root::{Root, join};
-use crate::{ioctl, raw, stat};
+use crate::raw;
+use crate::root::Root;
 
 /// Loop devices have this major number.
 const MAJOR: u32 = 7;
@@ -40,10 +42,10 @@ pub fn device_number(root: &Root, number: libc::dev_t) -> Option<(u32, u32)> {
         return None;
     }
     let mut digits = [0; 10];
-    let minor = ioctl::decimal(libc::minor(number), &mut digits);
+    let minor = decimal(libc::minor(number), &mut digits);
     let mut file = [0; 4096];
     let file = behind(root, &[b"dev/block/7:", minor, b"/loop/backing_file"], &mut file)?;
-    stat::device_of(&raw::fstatat(libc::AT_FDCWD, file.as_ptr(), 0).ok()?)
+    device_of(&raw::fstatat(libc::AT_FDCWD, file.as_ptr(), 0).ok()?)
 }
 
 /// Whether `name` is that of a loop device of the host whose file lies in the node's tree.

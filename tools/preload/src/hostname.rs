@@ -5,6 +5,7 @@ use core::ffi::{c_char, c_int};
 use core::slice;
 
 use libc::size_t;
+use umc_protocol::tree;
 
 use crate::raw;
 use crate::real::{self, fail, keeping_errno};
@@ -18,7 +19,7 @@ fn name(room: &mut [u8; NAME_MAX + 1]) -> Option<&[u8]> {
     let root = Root::get()?;
     let read = keeping_errno(|| {
         let mut path = [0; 4096];
-        raw::read_file(root.join(&[b"/proc/sys/kernel/hostname"], &mut path)?, room).ok()
+        raw::read_file(root.join(&[b"/", tree::HOSTNAME.as_bytes()], &mut path)?, room).ok()
     })?;
     let line = read.split(|&b| b == b'\n' || b == 0).next()?;
     (!line.is_empty() && line.len() <= NAME_MAX).then_some(line)

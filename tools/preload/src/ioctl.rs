@@ -9,11 +9,13 @@ use core::ffi::{c_int, c_long, c_uint, c_ulong, c_ushort, c_void};
 use core::ptr;
 
 use libc::Ioctl;
+use umc_protocol::tree::{self, BLKGETSIZE64};
 
+use crate::bytes::decimal;
+use crate::device::device_of;
 use crate::raw;
 use crate::real::{self, fail, keeping_errno};
 use crate::root::Root;
-use crate::stat::device_of;
 
 const fn io(number: Ioctl) -> Ioctl {
     0x12 << 8 | number
@@ -33,8 +35,6 @@ const BLKSSZGET: Ioctl = io(104);
 const BLKBSZGET: Ioctl = 2 << 30 | 8 << 16 | io(112);
 /// `_IOW(0x12, 113, size_t)`.
 const BLKBSZSET: Ioctl = 1 << 30 | 8 << 16 | io(113);
-/// `_IOR(0x12, 114, size_t)`.
-const BLKGETSIZE64: Ioctl = 2 << 30 | 8 << 16 | io(114);
 const BLKDISCARD: Ioctl = io(119);
 const BLKIOMIN: Ioctl = io(120);
 const BLKIOOPT: Ioctl = io(121);
@@ -49,10 +49,6 @@ const BLKGETZONESZ: Ioctl = 2 << 30 | 4 << 16 | io(132);
 /// `_IOR(0x12, 133, u32)`.
 const BLKGETNRZONES: Ioctl = 2 << 30 | 4 << 16 | io(133);
 const HDIO_GETGEO: Ioctl = 0x0301;
-/// `IOC_DISCARD` of the tree: `_IOW('U', 1, u64[2])`.
-const NODE_DISCARD: Ioctl = 0x4010_5501;
-/// `IOC_ZERO_OUT` of the tree: `_IOW('U', 2, u64[2])`.
-const NODE_ZERO_OUT: Ioctl = 0x4010_5502;
 /// The type byte of CDROM ioctls, which partition and label probing tries on every disk.
 const CDROM: Ioctl = 0x53;
 
@@ -130,8 +126,8 @@ impl Disk {
                 BLKBSZGET => put(arg, self.soft_block_size() as c_int),
                 BLKBSZSET => self.set_soft_block_size(arg),
                 BLKFLSBUF => libc::fsync(self.fd),
-                BLKZEROOUT => self.range(NODE_ZERO_OUT, arg),
-                BLKDISCARD => self.range(NODE_DISCARD, arg),
+                BLKZEROOUT => self.range(tree::IOC_ZERO_OUT.into(), arg),
+                BLKDISCARD => self.range(tree::IOC_DISCARD.into(), arg),
                 BLKSECDISCARD => fail(libc::EOPNOTSUPP),
                 BLKDISCARDZEROES | BLKGETZONESZ | BLKGETNRZONES => put::<c_uint>(arg, 0),
                 BLKRRPART => fail(libc::EINVAL),
@@ -227,20 +223,6 @@ unsafe fn put<T>(arg: *mut c_void, value: T) -> c_int {
     0
 }
 
-/// `number` in decimal, at the end of `room`.
-pub fn decimal(number: u32, room: &mut [u8; 10]) -> &[u8] {
-    let mut rest = number;
-    let mut at = room.len();
-    loop {
-        at -= 1;
-        room[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            return &room[at..];
-        }
-    }
-}
-
 /// `prefix` + `name` in `room`; both are short constants of this file.
 fn with_prefix<'a>(prefix: &str, name: &str, room: &'a mut [u8; 64]) -> &'a str {
     let end = prefix.len() + name.len();
@@ -255,7 +237,6 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_the_kernel_headers() {
-        assert_eq!(BLKGETSIZE64, 0x8008_1272);
         assert_eq!(BLKBSZGET, 0x8008_1270);
         assert_eq!(BLKBSZSET, 0x4008_1271);
         assert_eq!(BLKSSZGET, 0x1268);
@@ -266,12 +247,5 @@ mod tests {
                 && !is_block_ioctl(libc::TCGETS)
                 && !is_block_ioctl(libc::FIONREAD)
         );
-    }
-
-    #[test]
-    fn decimal_writes_every_digit() {
-        assert_eq!(decimal(0, &mut [0; 10]), b"0");
-        assert_eq!(decimal(147, &mut [0; 10]), b"147");
-        assert_eq!(decimal(u32::MAX, &mut [0; 10]), b"4294967295");
     }
 }

@@ -51,6 +51,8 @@ compile_error!("the redirector is written for 64-bit x86-64 and aarch64 Linux wi
 #[macro_use]
 mod real;
 
+mod bytes;
+mod device;
 mod exec;
 mod fds;
 mod host_loop;

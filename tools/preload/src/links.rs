@@ -10,8 +10,7 @@ use core::ffi::{CStr, c_int};
 use libc::{S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT};
 
 use crate::map::{self, Target};
-use crate::raw;
-use crate::redirect::PATH_MAX;
+use crate::raw::{self, PATH_MAX};
 
 /// How many links are followed, as the kernel does.
 const LINKS_MAX: usize = 40;

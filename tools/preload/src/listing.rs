@@ -13,13 +13,13 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use libc::{AT_FDCWD, DIR, O_CLOEXEC, O_DIRECTORY, O_RDONLY, dirent64};
 
+use crate::device::device;
 use crate::map;
 use crate::names::{self, Owner};
 use crate::raw;
 use crate::real::{self, errno, fail, keeping_errno, set_errno};
 use crate::redirect::{Room, lead};
 use crate::root::Root;
-use crate::stat::device;
 
 const _: () = assert!(size_of::<libc::dirent>() == size_of::<dirent64>());
 

@@ -11,10 +11,14 @@ use core::sync::atomic::{AtomicI32, Ordering};
 
 use libc::{AT_FDCWD, MS_BIND, MS_MOVE, MS_PRIVATE, MS_RDONLY, MS_REMOUNT, MS_SHARED, MS_SLAVE};
 
+use umc_protocol::OPEN_EXCLUSIVE;
+
+use crate::bytes::{decimal, join};
+use crate::device::device_of;
 use crate::real::{self, fail, keeping_errno};
 use crate::redirect::{Room, lead};
-use crate::root::{Root, join};
-use crate::{ioctl, raw, stat};
+use crate::root::Root;
+use crate::{ioctl, raw};
 
 /// Flags of mount(2) with which the source is no device.
 const NO_DEVICE: c_ulong = MS_BIND | MS_MOVE | MS_REMOUNT | MS_SHARED | MS_PRIVATE | MS_SLAVE;
@@ -54,14 +58,14 @@ impl Loop {
     /// Puts a loop device before the node's block device `path`. None: it is no such thing.
     fn before(path: *const c_char, read_only: bool) -> Result<Option<Loop>, c_int> {
         let Ok(st) = raw::fstatat(AT_FDCWD, path, 0) else { return Ok(None) };
-        if stat::device_of(&st).is_none() {
+        if device_of(&st).is_none() {
             return Ok(None);
         }
         // SAFETY: the caller's C string.
         let path = unsafe { core::ffi::CStr::from_ptr(path) };
         let access = if read_only { libc::O_RDONLY } else { libc::O_RDWR };
         // As `paths::open_flags` conveys a claim.
-        let file = raw::open(path, access | libc::O_ASYNC)?;
+        let file = raw::open(path, access | OPEN_EXCLUSIVE)?;
         let made = Loop::over(file, access);
         // The loop device has it open.
         raw::close(file);
@@ -87,7 +91,7 @@ impl Loop {
         let number = unsafe { raw::ioctl(control, LOOP_CTL_GET_FREE, ptr::null_mut()) }?;
         let mut digits = [0; 10];
         let mut name = [0; 32];
-        let number = ioctl::decimal(number as u32, &mut digits);
+        let number = decimal(number as u32, &mut digits);
         let path = join(b"/dev/loop", &[number], &mut name).ok_or(libc::ENAMETOOLONG)?;
         let fd = raw::open(path, access)?;
         let mut config = LoopConfig {

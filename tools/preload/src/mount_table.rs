@@ -11,7 +11,8 @@ use core::ffi::{CStr, c_char, c_int};
 
 use libc::c_uint;
 
-use crate::root::{Root, join};
+use crate::bytes::{decimal, join};
+use crate::root::Root;
 use crate::{host_loop, raw};
 
 const LOOP: &[u8] = b"/dev/loop";
@@ -47,7 +48,7 @@ impl Table {
         let fd = raw::memory_file(c"mounts").ok()?;
         let mut table = Table { fd, name: [0; 32] };
         let mut digits = [0; 10];
-        let number = crate::ioctl::decimal(fd as c_uint, &mut digits);
+        let number = decimal(fd as c_uint, &mut digits);
         let is_named = join(b"/proc/self/fd/", &[number], &mut table.name).is_some();
         (is_named && raw::write_all(fd, text)).then_some(table)
     }

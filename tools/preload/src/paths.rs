@@ -7,11 +7,13 @@ use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use core::ptr;
 
 use libc::{
-    AT_FDCWD, FILE, O_ACCMODE, O_ASYNC, O_CREAT, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY,
-    O_TRUNC, dev_t, gid_t, mode_t, off_t, size_t, ssize_t, uid_t,
+    AT_FDCWD, FILE, O_ACCMODE, O_CREAT, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC, dev_t,
+    gid_t, mode_t, off_t, size_t, ssize_t, uid_t,
 };
 
 use crate::map;
+use umc_protocol::{OPEN_EXCLUSIVE, OPEN_REDIRECTED};
+
 use crate::mount_table::Table;
 use crate::real::{self, fail};
 use crate::redirect::{Redirect, Room, Way, forget_working_directory, lead};
@@ -21,14 +23,16 @@ use crate::root::Root;
 ///
 /// An open of a block device with O_EXCL (without O_CREAT) claims it. The kernel takes O_EXCL out of
 /// FUSE_OPEN (`fuse_send_open`), but passes O_ASYNC, which has no meaning at open(2) nor for a file
-/// without a fasync method: it carries the claim. O_TRUNC does nothing to a block device, nor to a
+/// without a fasync method: it carries the claim ([`OPEN_EXCLUSIVE`]). O_TRUNC does nothing to a block device, nor to a
 /// file of /proc or /sys, while for a regular FUSE file it would become a truncation. O_NOATIME, which
 /// is allowed to a file's owner and means nothing in the tree, says of an open for writing that it is
 /// made by who sees a block device.
 pub fn open_flags(flags: c_int) -> c_int {
     let claim = flags & (O_EXCL | O_CREAT) == O_EXCL;
     let write = flags & O_ACCMODE != O_RDONLY && flags & O_PATH == 0;
-    (flags & !O_TRUNC) | if claim { O_ASYNC } else { 0 } | if write { O_NOATIME } else { 0 }
+    (flags & !O_TRUNC)
+        | if claim { OPEN_EXCLUSIVE } else { 0 }
+        | if write { OPEN_REDIRECTED } else { 0 }
 }
 
 /// What an open with these flags does with the name.

@@ -7,8 +7,10 @@ use core::mem::MaybeUninit;
 
 use libc::AT_FDCWD;
 
-use crate::ioctl::decimal;
-use crate::root::join;
+use crate::bytes::{decimal, join};
+
+/// Bytes of the longest path that the kernel takes, its NUL among them.
+pub const PATH_MAX: usize = libc::PATH_MAX as usize;
 
 /// A system call by its number, not by libc's `syscall`, which is hooked. errno stays as it is.
 ///

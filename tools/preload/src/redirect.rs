@@ -14,11 +14,10 @@ use core::{ptr, slice};
 use libc::AT_FDCWD;
 
 use crate::map::{self, Target};
+use crate::raw::PATH_MAX;
 use crate::real::keeping_errno;
 use crate::root::Root;
 use crate::{host_loop, links, raw};
-
-pub const PATH_MAX: usize = libc::PATH_MAX as usize;
 
 /// Where a path leads.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,9 @@ use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+use umc_protocol::tree;
+
+use crate::bytes::join;
 use crate::map;
 use crate::raw;
 use crate::real::keeping_errno;
@@ -177,7 +180,8 @@ impl Root {
     #[cold]
     fn read_state(&self) -> Result<&'static [u8], c_int> {
         let mut link = [0; 4096];
-        let link = self.join(&[b"/.umc/state"], &mut link).ok_or(libc::ENAMETOOLONG)?;
+        let link =
+            self.join(&[b"/", tree::STATE.as_bytes()], &mut link).ok_or(libc::ENAMETOOLONG)?;
         let mut target = [0; 4096];
         let len = raw::readlink(link, &mut target)?;
         let base = [self.path(), b"/.umc"].concat();
@@ -194,26 +198,9 @@ impl Root {
     }
 }
 
-/// `first` + `parts` + NUL in `out`.
-pub fn join<'a>(first: &[u8], parts: &[&[u8]], out: &'a mut [u8]) -> Option<&'a CStr> {
-    let mut len = 0;
-    for part in core::iter::once(&first).chain(parts).chain([&&b"\0"[..]]) {
-        out.get_mut(len..len + part.len())?.copy_from_slice(part);
-        len += part.len();
-    }
-    CStr::from_bytes_with_nul(&out[..len]).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parts_are_joined_or_refused() {
-        let mut out = [0; 8];
-        assert_eq!(join(b"/a", &[b"/b", b"/c"], &mut out), Some(c"/a/b/c"));
-        assert_eq!(join(b"/a", &[b"/bcde", b"f"], &mut out), None);
-    }
 
     #[test]
     fn without_the_variable_there_is_no_root() {

@@ -2,7 +2,7 @@
 //! The block-device face: what stat(2) and its kin say.
 //!
 //! A block special file would lead open(2) into the host's block layer, so the tree holds regular
-//! files. Each carries its device number in its inode number ([`device`]), and a regular file on
+//! files. Each carries its device number in its inode number ([`crate::device`]), and a regular file on
 //! the tree's mount with such a number is shown as a block special file: mode, `st_rdev`, size 0 as
 //! for every block device (BLKGETSIZE64 has the size). A file on a file system that is mounted from a
 //! device has the device's number, not that of the loop device between.
@@ -11,29 +11,13 @@ use core::ffi::{CStr, c_char, c_int, c_uint};
 
 use libc::{AT_FDCWD, S_IFBLK, S_IFMT, S_IFREG};
 
+use crate::device::{device, device_of};
 use crate::host_loop;
 use crate::map;
 use crate::raw;
 use crate::real::{self, keeping_errno};
 use crate::redirect::{Room, Way, lead};
 use crate::root::Root;
-
-/// "BL" in the top 16 bits of the inode number, 32 bits of device number below.
-const MARK: u64 = 0x424c << 48;
-
-/// Major and minor number when `inode` is that of a block device of a node.
-pub fn device(inode: u64) -> Option<(u32, u32)> {
-    let number = inode.checked_sub(MARK)?;
-    // u32: the bits between are zero.
-    let number = u32::try_from(number).ok()?;
-    Some((number >> 20, number & 0xf_ffff))
-}
-
-/// The same for the file `st` describes.
-pub fn device_of(st: &libc::stat) -> Option<(u32, u32)> {
-    let number = device(st.st_ino).filter(|_| st.st_mode & S_IFMT == S_IFREG)?;
-    Root::get()?.is_on_tree(st.st_dev).then_some(number)
-}
 
 /// Put the face on what a successful call wrote.
 ///
@@ -214,19 +198,5 @@ fn statx_shown(root: &Root, stx: &mut libc::statx) {
         stx.stx_rdev_minor = minor;
         stx.stx_size = 0;
         stx.stx_blocks = 0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn inode_numbers_of_devices_are_told_from_others() {
-        assert_eq!(device(0x424c << 48 | 147 << 20 | 1), Some((147, 1)));
-        assert_eq!(device(0x424c << 48 | 0xfff << 20 | 0xf_ffff), Some((0xfff, 0xf_ffff)));
-        assert_eq!(device(0x424c << 48 | 1 << 32), None);
-        assert_eq!(device(0x424d << 48), None);
-        assert_eq!(device(147 << 20 | 1), None);
     }
 }

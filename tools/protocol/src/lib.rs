@@ -58,17 +58,18 @@ pub mod genl {
     pub const OVERRUN: u16 = 0x0fff;
 }
 
-/// The flag of FUSE_OPEN that says "this open claims the device" (O_EXCL). The kernel takes O_EXCL
-/// out of FUSE_OPEN and passes O_ASYNC, which means nothing at open(2): the redirector adds it to each
-/// exclusive open of a name in the tree, and the tree opens the block device exclusively for it.
+/// The flag of FUSE_OPEN that claims a block device for its opener alone. The host takes O_EXCL, which does that on
+/// Linux, out before a FUSE server sees the flags, and passes O_ASYNC, which means nothing at open(2): the redirector adds
+/// it to each exclusive open of a name in the tree.
 pub const OPEN_EXCLUSIVE: i32 = 0o20000;
 
-/// The flag (O_NOATIME) that the redirector adds to each other open of a name in the tree for writing.
-/// Who opens the tree without it, the host's kernel for a loop device for example, may not write to a
-/// device that somebody claims.
+/// The flag (O_NOATIME) of who knows that it opens a block device, which claims protect as they do on Linux: they do not
+/// keep others from writing. The redirector adds it to each open of a name in the tree for writing. Without it such an
+/// open is refused while somebody claims the device: to a program of the host, or to its loop device, the device is a file
+/// like any other.
 pub const OPEN_REDIRECTED: i32 = 0o1000000;
 
-/// Names in the node's FUSE tree, relative to `UMC_FS_ROOT`.
+/// Names in the node's FUSE tree, relative to `UMC_FS_ROOT`, and ioctls of the block devices there.
 pub mod tree {
     /// Symlink to the control socket.
     pub const CONTROL: &str = ".umc/control";
@@ -76,4 +77,12 @@ pub mod tree {
     pub const STATE: &str = ".umc/state";
     /// The node's host name, what `uname -n` says under `umc run`.
     pub const HOSTNAME: &str = "proc/sys/kernel/hostname";
+
+    /// What the file of a block device is asked for its size in bytes with, an u64, as the device itself is on Linux.
+    pub use handler_abi::BLKGETSIZE64;
+    /// Discards a range of a block device: `_IOW('U', 1, u64[2])`, offset and length in bytes. FUSE does not hand on the
+    /// argument of Linux's BLKDISCARD.
+    pub const IOC_DISCARD: u32 = 0x4010_5501;
+    /// Zeroes a range without unmapping: `_IOW('U', 2, u64[2])`, as [`IOC_DISCARD`].
+    pub const IOC_ZERO_OUT: u32 = 0x4010_5502;
 }

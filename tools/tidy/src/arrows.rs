@@ -38,7 +38,7 @@ const CRATES: [(&str, &[&str]); 8] = [
     ("handlers/abi", &[]),
     ("handlers/ram", &["handler_abi"]),
     ("handlers/file", &["handler_abi"]),
-    ("fusefs", &["umc", "mte"]),
+    ("fusefs", &["umc", "mte", "umc-protocol"]),
 ];
 
 /// The crates that the table above speaks of, by the names they have for each other.
