@@ -154,24 +154,40 @@ const STATUSES: &[(u32, c_int, &std::ffi::CStr)] = &[
     (sys::BLK_STS_INVAL, libc::EINVAL, c"invalid"),
 ];
 
+/// Does the bio have this flag?
+///
+/// # Safety
+/// `bio` is valid.
 #[inline]
 pub(crate) unsafe fn flagged(bio: *const sys::bio, bit: u32) -> bool {
     // SAFETY: the caller's contract: a valid bio.
     unsafe { (*bio).bi_flags & (1 << bit) != 0 }
 }
 
+/// Gives the bio a flag.
+///
+/// # Safety
+/// `bio` is valid, and nobody else changes its flags meanwhile.
 #[inline]
 pub(crate) unsafe fn set_flag(bio: *mut sys::bio, bit: u32) {
     // SAFETY: the caller's contract: a valid bio, whose flags only its owner changes.
     unsafe { (*bio).bi_flags |= 1 << bit }
 }
 
+/// Takes a flag from the bio.
+///
+/// # Safety
+/// As [`set_flag`].
 #[inline]
 pub(crate) unsafe fn clear_flag(bio: *mut sys::bio, bit: u32) {
     // SAFETY: as `set_flag`.
     unsafe { (*bio).bi_flags &= !(1 << bit) }
 }
 
+/// A counter of a bio.
+///
+/// # Safety
+/// `counter` is part of a bio that is valid for `'a`, and is changed by atomic operations alone.
 #[inline]
 unsafe fn atomic<'a>(counter: *mut sys::atomic_t) -> &'a AtomicI32 {
     // SAFETY: the caller's contract: part of a valid bio; an atomic_t is one aligned int.
@@ -275,6 +291,9 @@ pub unsafe extern "C" fn bio_init_clone(
 }
 
 /// What a clone takes over from its source besides the vector table.
+///
+/// # Safety
+/// Both are valid; `bio` is the caller's, not in flight.
 pub(crate) unsafe fn copy_for_clone(bio: *mut sys::bio, src: *const sys::bio) {
     // SAFETY: the caller's contract: both are valid, `bio` is not in flight.
     unsafe {
@@ -411,6 +430,9 @@ pub unsafe extern "C" fn bio_chain(bio: *mut sys::bio, parent: *mut sys::bio) {
 }
 
 /// Ends a chained bio: hands its error to the parent, which is returned.
+///
+/// # Safety
+/// `bio` was chained, and is ended by nobody else. Its parent lives until the last child has left.
 unsafe fn leave_chain(bio: *mut sys::bio) -> *mut sys::bio {
     // SAFETY: the caller's contract: `bio` was chained, and a parent lives until its last child ended.
     unsafe {
@@ -436,6 +458,9 @@ pub unsafe extern "C" fn umc_bio_chain_endio(bio: *mut sys::bio) {
 }
 
 /// True when nothing chained to the bio is left.
+///
+/// # Safety
+/// `bio` is valid, and this is one of the ends that it waits for.
 unsafe fn remaining_done(bio: *mut sys::bio) -> bool {
     // SAFETY: the caller's contract: a valid bio.
     unsafe {

@@ -107,6 +107,9 @@ fn add_vec(
 }
 
 /// Where a read or a write must be cut to have at most `max_bytes` and fit the limits; also the segments up to there.
+///
+/// # Safety
+/// `bio` is valid, with a vector table behind its iterator.
 unsafe fn cut_of_data(
     bio: *const sys::bio,
     lim: &sys::queue_limits,
@@ -168,6 +171,10 @@ fn cut_of_discard(sector: u64, sectors: u32, most: u32, lim: &sys::queue_limits)
     Cut::AfterSectors(if most > over { most - over } else { most })
 }
 
+/// Where a bio must be cut to fit the limits.
+///
+/// # Safety
+/// `bio` is valid; a read or a write has a vector table behind its iterator.
 unsafe fn cut_of(bio: *const sys::bio, lim: &sys::queue_limits) -> Result<Cut> {
     // SAFETY: the caller's contract: a valid bio.
     let (opf, iter) = unsafe { ((*bio).bi_opf, (*bio).bi_iter) };

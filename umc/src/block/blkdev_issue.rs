@@ -25,6 +25,10 @@ fn bio_sectors_max(unit: u32) -> u64 {
     u64::from((u32::MAX - u32::MAX % unit.max(SECTOR)) / SECTOR)
 }
 
+/// A bio for a device; NULL when there is no memory and `gfp` does not wait.
+///
+/// # Safety
+/// `bdev` is open.
 unsafe fn alloc(bdev: *mut sys::block_device, vecs: u16, opf: u32, gfp: u32) -> *mut sys::bio {
     // SAFETY: the caller's contract: an open device.
     unsafe {
@@ -37,12 +41,19 @@ unsafe fn alloc(bdev: *mut sys::block_device, vecs: u16, opf: u32, gfp: u32) -> 
 struct Chain(*mut sys::bio);
 
 impl Chain {
+    /// Makes `bio` the last one: the one before hangs on it, and is submitted.
+    ///
+    /// # Safety
+    /// `bio` is ready to be submitted, and the chain's from now on.
     unsafe fn add(&mut self, bio: *mut sys::bio) {
         // SAFETY: the caller's contract: a bio that is ready to be submitted, as the one before is.
         self.0 = unsafe { bio_chain_and_submit(self.0, bio) };
     }
 
     /// Submits the last one and waits for all. `complete`: were all of them sent?
+    ///
+    /// # Safety
+    /// The devices of its bios are open.
     unsafe fn wait(self, complete: bool) -> c_int {
         let missing = if complete { 0 } else { Errno::ENOMEM.neg() };
         if self.0.is_null() {
@@ -197,6 +208,9 @@ fn check_write(
 }
 
 /// Sends bios without data, of at most `most` sectors each. False when memory for one was missing.
+///
+/// # Safety
+/// `bdev` is open.
 unsafe fn send_bare(
     chain: &mut Chain,
     bdev: *mut sys::block_device,
@@ -225,6 +239,9 @@ unsafe fn send_bare(
 }
 
 /// Sends writes of zeroes. False when memory for one was missing.
+///
+/// # Safety
+/// `bdev` is open.
 unsafe fn send_zero_pages(
     chain: &mut Chain,
     bdev: *mut sys::block_device,

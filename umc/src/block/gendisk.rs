@@ -425,6 +425,10 @@ static NO_OPS: Shared<sys::block_device_operations> = Shared(sys::block_device_o
     pr_ops: std::ptr::null(),
 });
 
+/// What follows for the bdi of a disk from its limits.
+///
+/// # Safety
+/// `bdi` is a live disk's, and nobody else writes to it meanwhile.
 unsafe fn apply_bdi(bdi: *mut sys::backing_dev_info, lim: &sys::queue_limits) {
     // SAFETY: the caller's contract: the bdi of a disk.
     unsafe {

@@ -49,6 +49,9 @@ fn group(op: sys::req_op) -> usize {
 }
 
 /// Adds the time since the last stamp, if the disk was busy. Sampled by tick, as Linux does.
+///
+/// # Safety
+/// `bdev` is open.
 unsafe fn update_ticks(bdev: *mut sys::block_device, now: u64, busy: bool) {
     // SAFETY: the caller's contract: an open device.
     let (stamp, stats) = unsafe { (counter(&raw mut (*bdev).bd_stamp), (*bdev).bd_stats) };
@@ -65,6 +68,9 @@ unsafe fn update_ticks(bdev: *mut sys::block_device, now: u64, busy: bool) {
 }
 
 /// Bios in flight: reads, writes.
+///
+/// # Safety
+/// `bdev` is open.
 unsafe fn in_flight(bdev: *const sys::block_device) -> [u64; 2] {
     let mut sum = [0_i64; 2];
     for index in 0..SHARDS {
@@ -78,6 +84,9 @@ unsafe fn in_flight(bdev: *const sys::block_device) -> [u64; 2] {
 }
 
 /// The sum over all sets.
+///
+/// # Safety
+/// `bdev` is open.
 unsafe fn total(bdev: *const sys::block_device) -> sys::disk_stats {
     let mut sum = sys::disk_stats::default();
     for index in 0..SHARDS {
@@ -192,6 +201,9 @@ pub unsafe extern "C" fn bdev_end_io_acct(
 }
 
 /// Counts a flush of a disk below, which has no sectors.
+///
+/// # Safety
+/// `bdev` is open, and the flush was counted at its start.
 pub(crate) unsafe fn count_flush(bdev: *mut sys::block_device, start_time: u64) {
     let ticks = jiffies_now().wrapping_sub(start_time);
     let flush = sys::STAT_FLUSH as usize;

@@ -39,12 +39,19 @@ pub(crate) fn flush_plug_from_schedule(task: *mut sys::task_struct) {
     }
 }
 
+/// Does the list have no entry?
+///
+/// # Safety
+/// `head` is an initialized list.
 unsafe fn is_empty(head: *const sys::list_head) -> bool {
     // SAFETY: the caller's contract: an initialized list.
     unsafe { std::ptr::eq((*head).next, head) }
 }
 
 /// Puts `entry` first.
+///
+/// # Safety
+/// `head` is an initialized list that nobody else changes, `entry` valid and in no list.
 unsafe fn push(head: *mut sys::list_head, entry: *mut sys::list_head) {
     // SAFETY: the caller's contract: an initialized list and an entry that is in none.
     unsafe {
@@ -56,6 +63,9 @@ unsafe fn push(head: *mut sys::list_head, entry: *mut sys::list_head) {
 }
 
 /// Takes the first entry out of a list that is not empty.
+///
+/// # Safety
+/// `head` is a list that nobody else changes, and has an entry.
 unsafe fn pop(head: *mut sys::list_head) -> *mut sys::list_head {
     // SAFETY: `head` is a list of the running task's own plug, and has an entry, which nobody else
     // knows.

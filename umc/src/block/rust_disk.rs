@@ -58,6 +58,9 @@ pub(crate) unsafe fn submit(bio: *mut sys::bio) {
 }
 
 /// Sends a flush to the disk of `bio`, on its behalf.
+///
+/// # Safety
+/// A Rust disk was given `bio`, which waits for `then`.
 unsafe fn send_flush(bio: *mut sys::bio, then: unsafe extern "C" fn(*mut sys::bio)) {
     // SAFETY: the caller's contract: a bio that its Rust disk was given. The set is never NULL, waiting never fails.
     unsafe {
@@ -75,6 +78,10 @@ unsafe fn send_flush(bio: *mut sys::bio, then: unsafe extern "C" fn(*mut sys::bi
     }
 }
 
+/// The flush before a bio has ended.
+///
+/// # Safety
+/// `flush` came from `send_flush`; the bio in it waits for this.
 unsafe extern "C" fn preflush_done(flush: *mut sys::bio) {
     // SAFETY: `send_flush` put the bio there, which still waits.
     unsafe {
@@ -88,6 +95,10 @@ unsafe extern "C" fn preflush_done(flush: *mut sys::bio) {
     }
 }
 
+/// The flush behind a bio has ended.
+///
+/// # Safety
+/// As [`preflush_done`].
 unsafe extern "C" fn postflush_done(flush: *mut sys::bio) {
     // SAFETY: as `preflush_done`.
     unsafe {
@@ -116,6 +127,10 @@ pub(crate) unsafe fn done(bio: *mut sys::bio, status: u8) {
     }
 }
 
+/// A bio goes on behind its device, or ends.
+///
+/// # Safety
+/// A Rust disk is done with `bio`.
 unsafe fn finish(bio: *mut sys::bio, status: u8) {
     // SAFETY: the caller's contract: a bio that a Rust disk is done with.
     unsafe {
@@ -139,6 +154,10 @@ unsafe fn finish(bio: *mut sys::bio, status: u8) {
     }
 }
 
+/// Counts the end of a bio.
+///
+/// # Safety
+/// `bio` was counted at its start, for `bdev`, which is open.
 unsafe fn count(bio: *mut sys::bio, bdev: *mut sys::block_device) {
     // SAFETY: the caller's contract: a bio that was counted at its start.
     unsafe {

@@ -59,6 +59,9 @@ pub unsafe extern "C" fn submit_bio_noacct(bio: *mut sys::bio) {
 }
 
 /// Judges a bio: an error is the status with which it ends now.
+///
+/// # Safety
+/// `bio` is valid, and its device open.
 unsafe fn check(bio: *mut sys::bio) -> Result<(), u8> {
     // SAFETY: the caller's contract: a valid bio with an open device.
     unsafe {
@@ -102,6 +105,10 @@ unsafe fn check(bio: *mut sys::bio) -> Result<(), u8> {
     }
 }
 
+/// Does the device have a cache that can be flushed?
+///
+/// # Safety
+/// `limits` are those of an open device.
 unsafe fn has_write_cache(limits: *const sys::queue_limits) -> bool {
     // SAFETY: the caller's contract: the limits of an open device.
     let (features, flags) = unsafe { ((*limits).features, (*limits).flags) };
@@ -140,6 +147,10 @@ fn report_beyond_end(
     );
 }
 
+/// Puts a bio behind the others.
+///
+/// # Safety
+/// `list` is valid, its bios too, and nobody else changes it; `bio` is valid and in no list.
 unsafe fn append(list: *mut sys::bio_list, bio: *mut sys::bio) {
     // SAFETY: the caller's contract: a valid list and a bio in no list.
     unsafe {
@@ -153,6 +164,10 @@ unsafe fn append(list: *mut sys::bio_list, bio: *mut sys::bio) {
     }
 }
 
+/// Takes the first bio; NULL when there is none.
+///
+/// # Safety
+/// `list` is valid, its bios too, and nobody else changes it.
 unsafe fn pop(list: *mut sys::bio_list) -> *mut sys::bio {
     // SAFETY: the caller's contract: a valid list.
     unsafe {
@@ -169,6 +184,9 @@ unsafe fn pop(list: *mut sys::bio_list) -> *mut sys::bio {
 }
 
 /// Puts `more` behind `list`.
+///
+/// # Safety
+/// Both are valid, their bios too, and nobody else changes them.
 unsafe fn merge(list: *mut sys::bio_list, more: sys::bio_list) {
     // SAFETY: the caller's contract: valid lists.
     unsafe {
@@ -188,6 +206,9 @@ unsafe fn merge(list: *mut sys::bio_list, more: sys::bio_list) {
 ///
 /// The first of the two lists, which drivers find in `current->bio_list`, holds what the running `submit_bio` submitted;
 /// the second what was submitted before it and has not been run yet.
+///
+/// # Safety
+/// `task` is the running one, and has no `bio_list`. `first` is valid, with a device that is open.
 unsafe fn run(task: *mut sys::task_struct, first: *mut sys::bio) {
     let mut lists = [sys::bio_list::default(); 2];
     let new: *mut sys::bio_list = (&raw mut lists).cast();
@@ -211,6 +232,9 @@ unsafe fn run(task: *mut sys::task_struct, first: *mut sys::bio) {
 }
 
 /// Lower devices first, then what the driver submitted to itself.
+///
+/// # Safety
+/// `new` is a valid list of valid bios with open devices, and nobody else changes it.
 unsafe fn sort(new: *mut sys::bio_list, queue: *mut sys::request_queue) {
     let (mut lower, mut same) = (sys::bio_list::default(), sys::bio_list::default());
     // SAFETY: the caller's contract: a valid list of valid bios.
@@ -230,6 +254,9 @@ unsafe fn sort(new: *mut sys::bio_list, queue: *mut sys::request_queue) {
 
 /// Gives a bio to its driver or disk. Each one gets a plug, unless the submitter has one, as in Linux: what a driver
 /// holds back runs at the latest when its `submit_bio` has returned.
+///
+/// # Safety
+/// `bio` is valid, and its device open until it has ended.
 unsafe fn dispatch(bio: *mut sys::bio) {
     let mut plug = sys::blk_plug::default();
     // SAFETY: the caller's contract: a valid bio with a device. The disk is not freed while its gate is entered, and the
@@ -252,6 +279,10 @@ unsafe fn dispatch(bio: *mut sys::bio) {
     }
 }
 
+/// The end of a bio that is waited for.
+///
+/// # Safety
+/// The bio's `bi_private` is a completion that is waited for.
 unsafe extern "C" fn wake_waiter(bio: *mut sys::bio) {
     // SAFETY: `submit_bio_wait` put its completion there and waits for it.
     unsafe { (*(*bio).bi_private.cast::<Completion>()).complete() }

@@ -455,6 +455,10 @@ impl Request {
     }
 }
 
+/// A bio of a request has ended.
+///
+/// # Safety
+/// `bio` came from `Request::bio`, and was submitted once.
 unsafe extern "C" fn part_end_io(bio: *mut sys::bio) {
     // SAFETY: `Request::bio` put its reference there; the bio is ours again.
     unsafe {
