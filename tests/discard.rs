@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use cluster::{Cluster, Layout, text};
-use support::{LoopDevice, Mount, compile, refused, run, sparse};
+use cluster::{Cluster, Layout, LoopDevice, text};
+use support::{Mount, compile, refused, run, sparse};
 
 const MIB: u64 = 1 << 20;
 
@@ -209,7 +209,8 @@ fn through_drbd_without_write_same() {
 fn of_a_partition() {
     let cluster = Cluster::new("discard-p", Layout::default());
     let node = cluster.a();
-    let disk = LoopDevice::partitioned(&cluster.dir.join("disk"), 32 * MIB);
+    let image = cluster.dir.join("disk");
+    let disk = LoopDevice::partitioned(&image, 32 * MIB);
     run(Command::new("addpart").arg(&disk.path).args(["1", "2048", "32768"]));
     let name = disk.path.file_name().expect("a name").to_string_lossy();
     let mut part = PathBuf::from(format!("/dev/{name}p1"));
@@ -224,10 +225,10 @@ fn of_a_partition() {
     cluster.umc_ok(&["disk", "--node", node, "add", "p", &format!("file/{}", part.display())]);
     let device = cluster.root(node).join("dev/p");
     fill(&device, 0, 8 * MIB);
-    let full = taken(&disk.image);
+    let full = taken(&image);
     assert!(full >= 8 * MIB, "{full}");
     on(&cluster, node, &["blkdiscard", "/dev/p"]);
-    assert!(taken(&disk.image) <= full - 8 * MIB, "{} of {full}", taken(&disk.image));
+    assert!(taken(&image) <= full - 8 * MIB, "{} of {full}", taken(&image));
     assert!(is_filled(&device, 0, 8 * MIB, 0));
     cluster.umc_ok(&["disk", "--node", node, "del", "p"]);
     cluster.nodes.iter().for_each(|node| cluster.stop(node));

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use cluster::{Cluster, Layout, MetaDisk, Start, text};
+use cluster::{Cluster, Layout, LoopDevice, MetaDisk, Start, text};
 use support::{compile, sparse};
 
 /// Writes to a device in each way, to a place of its own, and says after each whether the image has it.
@@ -151,29 +151,17 @@ fn of_a_replicated_disk() {
     }
 }
 
-/// A loop device of the host, taken away at the end.
-struct Loop(String);
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").args(["--detach", &self.0]).run_shown();
-    }
-}
-
 /// The page cache that a device can have: what was synchronised through it outlives the node.
 #[test]
 fn through_the_cache_of_a_loop_device() {
     let (cluster, _dir) = cluster("durable-l", Layout::default());
     let node = cluster.a();
-    let mut attach = Command::new("losetup");
-    attach.args(["--find", "--show", "--direct-io=on"]).arg(cluster.root(node).join("dev/low0"));
-    let output = attach.run().expect("losetup");
-    assert!(output.status.success(), "{}", text(&output));
-    let device = Loop(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let low = cluster.root(node).join("dev/low0");
+    let device = LoopDevice::over(&low, &["--direct-io=on"]).expect("a loop device");
     let image = cluster.image(node, 0);
     let ways = ["O_DSYNC", "odd O_SYNC", "fsync", "odd fsync", "fdatasync", "plain"];
     let mut command = Command::new("python3");
-    command.args(["-c", SCRIPT, &device.0]).arg(&image).args(ways);
+    command.args(["-c", SCRIPT]).args([&device.path, &image]).args(ways);
     let output = command.run().expect("python3");
     // Judged behind each write, since the next flush is one of all that was written before.
     let told = String::from_utf8_lossy(&output.stdout).replace('\n', " ");

@@ -4,9 +4,8 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
 
-use cluster::{Cluster, Layout, Start, text};
+use cluster::{Cluster, Layout, LoopDevice, text};
 
 /// Opens each `PATH FLAGS` on a node, and says how each went: `ok`, or the name of the error.
 fn opens(cluster: &Cluster, node: &str, what: &[(&str, &str)]) -> Vec<String> {
@@ -130,26 +129,9 @@ fn a_mount_is_a_claim() {
     cluster.down();
 }
 
-/// A loop device of the host that was set up without the redirector. Gone when dropped.
-struct Loop(String);
-
-impl Loop {
-    fn try_on(file: &Path) -> Result<Loop, String> {
-        let output = Command::new("losetup").args(["--find", "--show"]).arg(file).run();
-        let output = output.expect("losetup runs");
-        let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if output.status.success() { Ok(Loop(name)) } else { Err(text(&output)) }
-    }
-
-    fn on(file: &Path) -> Loop {
-        Loop::try_on(file).expect("a loop device")
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").args(["--detach", &self.0]).run();
-    }
+/// A loop device of the host over this file.
+fn over(file: &Path) -> Result<LoopDevice, String> {
+    LoopDevice::over(file, &[])
 }
 
 /// Who does not see a block device cannot know that somebody has it.
@@ -163,27 +145,27 @@ fn a_claim_holds_without_the_redirector() {
     };
     assert_eq!(write(&low), Some(libc::EBUSY));
     File::open(&low).expect("a reader");
-    let refused = Loop::try_on(&low).err().expect("DRBD has it");
+    let refused = over(&low).err().expect("DRBD has it");
     assert!(refused.contains("busy"), "{refused}");
     assert!(cluster.umc_ok(&["dmesg", node]).contains("may not write to a device of"));
 
     // Nobody has this one. Then a loop device has it for itself.
     assert_eq!(write(&device), None);
-    let over = Loop::on(&device);
-    let name = over.0.trim_start_matches("/dev/").to_owned();
+    let taker = over(&device).expect("a loop device");
+    let name = taker.path.file_name().expect("a name").to_string_lossy();
     assert_eq!(all_ways(&cluster, node, "/dev/drbd0"), ["ok", "ok", "EBUSY", "EBUSY"]);
     assert_eq!(write(&device), Some(libc::EBUSY));
-    assert!(Loop::try_on(&device).is_err());
+    assert!(over(&device).is_err());
     refused_by(&cluster, node, &name);
-    drop(over);
+    drop(taker);
     assert_eq!(all_ways(&cluster, node, "/dev/drbd0"), ["ok"; 4]);
 
     // Nor does the driver take what a loop device has.
     cluster.adm(node, &["detach", "r0"]);
-    let over = Loop::on(&low);
+    let taker = over(&low).expect("a loop device");
     let attached = cluster.try_adm(node, &["attach", "r0"]);
     assert!(!attached.status.success(), "{}", text(&attached));
-    drop(over);
+    drop(taker);
     cluster.adm(node, &["attach", "r0"]);
     cluster.await_dstate("UpToDate/UpToDate");
     cluster.down();

@@ -9,8 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use cluster::{Cluster, Layout, Start, text};
-use support::{LoopDevice, compile, refused, run, sparse};
+use cluster::{Cluster, Layout, LoopDevice, Start, text};
+use support::{compile, refused, run, sparse};
 
 const MIB: u64 = 1 << 20;
 

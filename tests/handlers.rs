@@ -17,8 +17,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cluster::{Cluster, Layout, PATIENCE, Random, assert_same, text};
-use support::{LoopDevice, Mount, refused, run, sparse};
+use cluster::{Cluster, Layout, LoopDevice, PATIENCE, Random, assert_same, text};
+use support::{Mount, refused, run, sparse};
 
 const MIB: u64 = 32;
 
@@ -142,7 +142,8 @@ fn drbd_on_conventional_zones() {
 #[test]
 fn drbd_on_file_over_a_loop_device() {
     let dir = tempfile::tempdir().expect("a directory");
-    let devices = ["a", "b"].map(|side| LoopDevice::new(&dir.path().join(side), MIB << 20));
+    let images = ["a", "b"].map(|side| dir.path().join(side));
+    let devices = images.each_ref().map(|image| LoopDevice::new(image, MIB << 20));
     let paths = devices.each_ref().map(|device| device.path.clone());
     let lower = move |lower: &cluster::Lower| {
         let path = &paths[usize::from(lower.node.ends_with("-b"))];
@@ -156,10 +157,10 @@ fn drbd_on_file_over_a_loop_device() {
         &["twice", "in use"],
     );
     let content = ext4_and_failover("loop", &cluster);
-    for device in &devices {
+    for (image, device) in images.iter().zip(&devices) {
         run(Command::new("sync").arg(&device.path));
-        let found = fs::read(&device.image).expect("the image below the loop device");
-        assert_same(&found, &content, &device.image.display().to_string());
+        let found = fs::read(image).expect("the image below the loop device");
+        assert_same(&found, &content, &image.display().to_string());
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What tests of handlers need of the machine: images, loop devices, mounts, a C compiler.
+//! What tests of handlers need of the machine: images, mounts, a C compiler.
 
 #![allow(dead_code)]
 
@@ -27,44 +27,6 @@ pub fn refused(output: &Output, says: &[&str]) {
 
 pub fn sparse(path: &Path, len: u64) {
     File::create(path).and_then(|file| file.set_len(len)).expect("an image");
-}
-
-/// A loop device over a new image; both are gone when it is dropped.
-pub struct LoopDevice {
-    pub path: PathBuf,
-    pub image: PathBuf,
-}
-
-impl LoopDevice {
-    /// One that takes writes, also if somebody left the loop device read-only.
-    pub fn new(image: &Path, len: u64) -> LoopDevice {
-        let device = LoopDevice::with(&["--find", "--show"], image, len);
-        run(Command::new("blockdev").arg("--setrw").arg(&device.path));
-        device
-    }
-
-    /// One that refuses them. (`blockdev --setro` would outlive the image, and the test.)
-    pub fn read_only(image: &Path, len: u64) -> LoopDevice {
-        LoopDevice::with(&["--find", "--show", "--read-only"], image, len)
-    }
-
-    /// One whose partitions are devices too.
-    pub fn partitioned(image: &Path, len: u64) -> LoopDevice {
-        LoopDevice::with(&["--find", "--show", "--partscan"], image, len)
-    }
-
-    fn with(options: &[&str], image: &Path, len: u64) -> LoopDevice {
-        sparse(image, len);
-        let path = run(Command::new("losetup").args(options).arg(image)).into();
-        LoopDevice { path, image: image.to_owned() }
-    }
-}
-
-impl Drop for LoopDevice {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").arg("--detach").arg(&self.path).run_shown();
-        let _ = std::fs::remove_file(&self.image);
-    }
 }
 
 /// A file system on a node's device, mounted through a loop device; unmounted when it is dropped.

@@ -41,27 +41,20 @@ impl RamDisk {
         // checks.
         unsafe {
             let mut data = self.data.lock().unwrap();
-            let mut at = bio::sector(bio) as usize * 512;
+            let at = bio::sector(bio) as usize * 512;
+            let place = &mut data[at..at + bio::size(bio) as usize];
             match bio::op(bio) {
-                Op::Read => {
-                    for (to, len) in bio::segments(bio) {
-                        data[at..at + len].as_ptr().copy_to(to, len);
-                        at += len;
-                    }
-                }
+                Op::Read => bio::copy_from(bio, place),
                 Op::Write => {
                     if bio::flags(bio) & sys::REQ_PREFLUSH != 0 {
                         self.flushes.fetch_add(1, Ordering::SeqCst);
                     }
-                    for (from, len) in bio::segments(bio) {
-                        from.copy_to(data[at..at + len].as_mut_ptr(), len);
-                        at += len;
-                    }
+                    bio::copy_to(bio, place);
                 }
                 op => {
                     let counter = if op == Op::Discard { &self.discards } else { &self.zeroes };
                     counter.fetch_add(1, Ordering::SeqCst);
-                    data[at..at + bio::size(bio) as usize].fill(0);
+                    place.fill(0);
                 }
             }
             drop(data);

@@ -15,7 +15,7 @@ use mte::sim::Rng;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use umc::blkdev::{Disk, DiskLimits};
-use umc::{Kernel, bio, bio_iter, sched, sys};
+use umc::{Kernel, bio, sched, sys};
 
 use crate::scenario::bounds;
 
@@ -240,26 +240,6 @@ struct Request {
     work: Option<Work>,
 }
 
-/// Copies between the memory of a bio and `data`; true: into the bio.
-///
-/// # Safety
-/// The bio has not ended, and its segments have `data.len()` bytes in all.
-unsafe fn copy(bio: *mut sys::bio, data: &mut [u8], into_bio: bool) {
-    let mut at = 0;
-    // SAFETY: the caller's contract.
-    for (memory, len) in unsafe { bio_iter::segments(bio) } {
-        let piece = &mut data[at..at + len];
-        if into_bio {
-            // SAFETY: the segment's memory belongs to the bio until it ends.
-            unsafe { memory.copy_from_nonoverlapping(piece.as_ptr(), len) };
-        } else {
-            // SAFETY: as above.
-            unsafe { memory.copy_to_nonoverlapping(piece.as_mut_ptr(), len) };
-        }
-        at += len;
-    }
-}
-
 impl Disk for Plugged {
     #[allow(
         clippy::multiple_unsafe_ops_per_block,
@@ -280,7 +260,7 @@ impl Disk for Plugged {
                 let mut data = vec![0; size];
                 if matches!(op, bio::Op::Write) {
                     // SAFETY: as above; a write carries `size` bytes.
-                    unsafe { copy(bio, &mut data, false) };
+                    unsafe { bio::copy_to(bio, &mut data) };
                 }
                 let number = state.take_number();
                 state.started.push((number, offset, data));
@@ -330,7 +310,7 @@ unsafe extern "C" fn answer(request: *mut c_void) {
             // SAFETY: the bio has not ended.
             let size = unsafe { bio::size(request.bio) } as usize;
             // SAFETY: as above, and it was checked to lie within the disk.
-            unsafe { copy(request.bio, &mut state.seen[offset..offset + size], true) };
+            unsafe { bio::copy_from(request.bio, &state.seen[offset..offset + size]) };
         }
         _ => {}
     }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 use crate::{Errno, Result, sys};
 
-pub use crate::bio_iter::{Segments, segments};
+pub use crate::bio_iter::{Segments, copy_from, copy_to, segments};
 
 /// The status of a bio that succeeded.
 pub const STS_OK: u8 = sys::BLK_STS_OK as u8;

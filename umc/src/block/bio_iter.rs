@@ -44,6 +44,42 @@ pub unsafe fn segments(bio: *const sys::bio) -> Segments {
     }
 }
 
+/// Fills the memory of a bio with `data`, from where it stands.
+///
+/// # Safety
+/// As [`segments`]; the memory is the caller's to write, and `data` no part of it.
+///
+/// # Panics
+/// When `data` is shorter than the bio.
+pub unsafe fn copy_from(bio: *const sys::bio, data: &[u8]) {
+    let mut rest = data;
+    // SAFETY: the caller's contract: a valid bio, whose vectors stand still.
+    for (memory, len) in unsafe { segments(bio) } {
+        let (piece, behind) = rest.split_at(len);
+        // SAFETY: a segment has `len` bytes, which the caller may write; `data` lies elsewhere.
+        unsafe { memory.copy_from_nonoverlapping(piece.as_ptr(), len) };
+        rest = behind;
+    }
+}
+
+/// Copies the memory of a bio to `data`, from where it stands.
+///
+/// # Safety
+/// As [`segments`]; `data` is no part of the memory.
+///
+/// # Panics
+/// When `data` is shorter than the bio.
+pub unsafe fn copy_to(bio: *const sys::bio, data: &mut [u8]) {
+    let mut rest = data;
+    // SAFETY: the caller's contract: a valid bio, whose vectors stand still.
+    for (memory, len) in unsafe { segments(bio) } {
+        let (piece, behind) = rest.split_at_mut(len);
+        // SAFETY: a segment has `len` bytes; `data` lies elsewhere.
+        unsafe { memory.copy_to_nonoverlapping(piece.as_mut_ptr(), len) };
+        rest = behind;
+    }
+}
+
 impl Segments {
     /// The rest of the current vector, without moving on.
     fn peek(&self) -> Option<sys::bio_vec> {

@@ -63,22 +63,12 @@ impl RamDisk {
         unsafe {
             let status = *self.fails.lock();
             if status == bio::STS_OK {
-                let mut at = bio::sector(bio) as usize * 512;
-                let mut data = self.data.lock();
+                let at = bio::sector(bio) as usize * 512;
+                let data = &mut self.data.lock()[at..at + bio::size(bio) as usize];
                 match bio::op(bio) {
-                    Op::Read => {
-                        for (to, len) in bio::segments(bio) {
-                            data[at..at + len].as_ptr().copy_to(to, len);
-                            at += len;
-                        }
-                    }
-                    Op::Write => {
-                        for (from, len) in bio::segments(bio) {
-                            from.copy_to(data[at..at + len].as_mut_ptr(), len);
-                            at += len;
-                        }
-                    }
-                    _ => data[at..at + bio::size(bio) as usize].fill(0),
+                    Op::Read => bio::copy_from(bio, data),
+                    Op::Write => bio::copy_to(bio, data),
+                    _ => data.fill(0),
                 }
             }
             bio::end(bio, status);
