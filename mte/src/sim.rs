@@ -49,6 +49,7 @@
     reason = "one SAFETY line for the addresses of a system call that is played"
 )]
 
+mod call;
 mod callbacks;
 mod hash;
 pub mod lock;
@@ -151,7 +152,7 @@ impl Sim {
 
     /// A simulation. Its table stays for the life of the process (about 1 KB), the rest goes at the end of the run.
     pub fn with_config(seed: u64, config: Config) -> Sim {
-        Sim { core: Core::new(seed, config) }
+        Sim { core: Core::new(seed, config, table::table) }
     }
 
     /// The simulation that the calling thread is a task of.

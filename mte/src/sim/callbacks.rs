@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::ffi::{c_int, c_void};
 
 use super::HostId;
+use super::call::enter;
 use super::state::{Core, Event, Id, Key, State, Status, Wait, code};
-use super::table::enter;
 use super::threads::{Main, Me};
 use crate::ops::{Callback, FdCallback, FdEvents, NEVER, Wake};
 

@@ -7,8 +7,8 @@
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::call::enter;
 use super::state::{Core, Id, State, Status, Wait, code};
-use super::table::enter;
 use crate::ops::{FdEvents, NEVER, Wake};
 
 impl State {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a simulation knows.
+//!
+//! Threads, callbacks and the network each keep their part here, and change what the others keep: a circle of files, and
+//! an honest one, since a simulation is one state machine. The calls of the ops vector (`table`, `park`, `net::calls`) stand
+//! outside of it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -34,7 +38,8 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub fn new(seed: u64, config: Config) -> &'static Core {
+    /// A simulation with this ops vector.
+    pub fn new(seed: u64, config: Config, table: fn(&'static Core) -> Ops) -> &'static Core {
         let core: &'static Core = Box::leak(Box::new(Core {
             seed,
             state: Mutex::new(State::new(seed, &config)),
@@ -44,11 +49,12 @@ impl Core {
             calls: AtomicU64::new(0),
         }));
         core.lock().core = Some(core);
+        core.ops.get_or_init(|| table(core));
         core
     }
 
     pub fn ops(&'static self) -> &'static Ops {
-        self.ops.get_or_init(|| super::table::table(self))
+        self.ops.get().expect("set when the simulation was made")
     }
 
     /// The state. Held for moments only, never while a task waits or foreign code runs.

@@ -3,11 +3,11 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
-use std::sync::atomic::Ordering;
 
+use super::call::enter;
 use super::net::calls;
 use super::state::Core;
-use super::threads::{self, Main, Me};
+use super::threads::{self, Main};
 use super::{callbacks, park};
 use crate::ops::{API_VERSION, Ops, ThreadMain};
 
@@ -47,18 +47,6 @@ pub(super) fn table(core: &'static Core) -> Ops {
         queued: calls::queued,
         shutdown: calls::shutdown,
         close: calls::close,
-    }
-}
-
-/// The simulation and the task of a call of the table.
-pub(super) fn enter(ctx: *mut c_void) -> (&'static Core, &'static Me) {
-    // SAFETY: `ctx` is what `table` put in; a simulation is never freed.
-    let core: &'static Core = unsafe { &*ctx.cast::<Core>() };
-    core.calls.fetch_add(1, Ordering::Relaxed);
-    match threads::me_of(core) {
-        Some(me) if super::panics::is_panicking() => core.end_run(core.lock(), me),
-        Some(me) => (core, me),
-        None => threads::refuse(core, "calls the table of a simulation"),
     }
 }
 

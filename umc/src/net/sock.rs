@@ -6,6 +6,8 @@
 //! falls while nobody sends, so a sender that waits for it to fall makes progress.
 //! Differs from Linux: `sk_wmem_queued` counts unacknowledged bytes, exact above a quarter of the send buffer and a
 //! bound from above below it; `sk_sndbuf` and `sk_rcvbuf` without their lock bit show the host's automatic sizes.
+//! A socket has its watches (`sock_watch`), and these what came for a listening one (`accept`); both act on the socket, so
+//! the three know each other.
 //! Used by DRBD for: its data and meta sockets (buffer sizes, priority, reuse, timeouts, congestion).
 
 use std::cell::UnsafeCell;

@@ -14,6 +14,7 @@
 
 pub(crate) mod abi;
 mod cancel;
+mod item;
 mod queue;
 mod running;
 mod worker;
@@ -21,7 +22,7 @@ mod worker;
 use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use mte::sim::lock::Mutex;
 
@@ -30,20 +31,10 @@ use crate::kprintln;
 use crate::printk::Level;
 use crate::sched::current_task;
 use crate::{Kernel, context, sys};
-use queue::{Inner, Queue};
+use cancel::queue_taken;
+use item::{Work, WorkPtr, data_of, take_pending};
+use queue::{Inner, Queue, Ticket, queue_of};
 pub(crate) use worker::{worker_runs, worker_sleeps};
-
-type Work = sys::work_struct;
-
-/// Bit of `work_struct::data`: the item is queued, or its timer is armed, or a canceller holds it. Whoever sets it
-/// decides what becomes of the item.
-const PENDING: u64 = 1;
-/// A canceller waits for its end; the item cannot be queued meanwhile. Only set by the holder of the pending bit.
-const CANCELLING: u64 = 2;
-/// The item is in the list of the queue whose address the upper bits are. Changes under the lock of that queue.
-const QUEUED: u64 = 4;
-/// Where [`QUEUED`] says which queue.
-const QUEUE: u64 = !(align_of::<Queue>() as u64 - 1);
 
 /// Queues that are destroyed rest for so many others before they are used again: until then an item that is queued on
 /// one is told, not run somewhere else.
@@ -67,42 +58,6 @@ const SYSTEM_QUEUES: [(&str, u32); 6] = [
     ("events_bh", sys::WQ_BH),
     ("events_bh_highpri", sys::WQ_BH | sys::WQ_HIGHPRI),
 ];
-
-#[derive(Clone, Copy, PartialEq)]
-struct WorkPtr(*mut Work);
-
-// SAFETY: queued items are valid and belong to the queue until they run (contract of `queue_work_on`).
-unsafe impl Send for WorkPtr {}
-
-/// One time that an item was queued.
-#[derive(Clone, Copy)]
-struct Ticket {
-    queue: &'static Queue,
-    /// Counts within the queue, and is never used again.
-    number: u64,
-}
-
-impl PartialEq for Ticket {
-    fn eq(&self, other: &Ticket) -> bool {
-        ptr::eq(self.queue, other.queue) && self.number == other.number
-    }
-}
-
-/// `work->data`.
-///
-/// # Safety
-/// `work` is valid for as long as the result is used.
-unsafe fn data_of<'a>(work: *mut Work) -> &'a AtomicU64 {
-    // SAFETY: the caller's contract; both sides access the word atomically.
-    unsafe { AtomicU64::from_ptr((&raw mut (*work).data.counter).cast()) }
-}
-
-/// The queue in whose list an item with this data word is.
-fn queue_of(data: u64) -> Option<&'static Queue> {
-    let queue = ptr::with_exposed_provenance::<Queue>((data & QUEUE) as usize);
-    // SAFETY: written by `push`, and queues are never freed.
-    (data & QUEUED != 0).then(|| unsafe { &*queue })
-}
 
 fn make(kernel: &'static Kernel, inner: Inner) -> &'static Queue {
     let mut ended = kernel.workqueue.ended.lock();
@@ -144,17 +99,6 @@ fn create(
     Ok(queue)
 }
 
-/// Takes the pending bit of an item that nobody holds; false when somebody does. A run that begins later sees what the
-/// caller did before.
-///
-/// # Safety
-/// `work` is initialized.
-unsafe fn take_pending(work: *mut Work) -> bool {
-    current_task().preempt_point();
-    // SAFETY: the caller's contract. The worker clears the bit by a read-modify-write, too, before the run.
-    unsafe { data_of(work) }.fetch_or(PENDING, Ordering::SeqCst) & PENDING == 0
-}
-
 /// Queues an item; false when it was pending already.
 ///
 /// # Safety
@@ -162,38 +106,6 @@ unsafe fn take_pending(work: *mut Work) -> bool {
 unsafe fn queue_work(queue: &'static Queue, work: *mut Work) -> bool {
     // SAFETY: the caller's contract; the bit is ours in the second call.
     unsafe { take_pending(work) && queue_taken(queue, work) }
-}
-
-/// Queues an item whose pending bit is the caller's, unless the queue is being drained.
-///
-/// # Safety
-/// As for [`push_held`].
-unsafe fn queue_taken(queue: &'static Queue, work: *mut Work) -> bool {
-    if queue.lock().drains != 0 && !worker::is_of(queue) {
-        // SAFETY: `work` is initialized, and its pending bit ours to give back.
-        unsafe { cancel::release(queue.kernel, work) };
-        context::warn(queue.kernel, "work was queued on a work queue that is being drained");
-        return false;
-    }
-    // SAFETY: `work` stays until it runs or was cancelled, and its pending bit is ours.
-    unsafe { push_held(queue, work) };
-    true
-}
-
-/// Queues an item whose pending bit is the caller's.
-///
-/// # Safety
-/// `work` is initialized, and stays until it runs or was cancelled; the bit is the caller's.
-unsafe fn push_held(queue: &'static Queue, work: *mut Work) {
-    let kick = {
-        let mut inner = queue.lock();
-        inner.push(WorkPtr(work));
-        // SAFETY: the caller's contract. Others may set the pending bit once more, whose writes the run has to see.
-        let data = unsafe { data_of(work) };
-        data.fetch_or(QUEUED | ptr::from_ref(queue).expose_provenance() as u64, Ordering::SeqCst);
-        inner.kick(queue)
-    };
-    kick.run();
 }
 
 /// The time that the item was queued last, if it is still queued or runs.

@@ -4,8 +4,8 @@
 use std::ffi::{c_int, c_void};
 use std::net::SocketAddr;
 
+use super::super::call::enter;
 use super::super::state::State;
-use super::super::table::enter;
 use super::addr;
 pub(in crate::sim) use super::options::{getsockopt, setsockopt};
 use super::sock::{Phase, Sock, SockId};

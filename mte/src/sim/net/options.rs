@@ -3,7 +3,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use super::super::table::enter;
+use super::super::call::enter;
 use super::sock::{Phase, Sock};
 
 type Ctx = *mut c_void;

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::ffi::{c_int, c_void};
 
+use super::super::call::enter;
 use super::super::state::State;
-use super::super::table::enter;
 use super::sock::{Phase, SockId};
 
 type Ctx = *mut c_void;

@@ -5,9 +5,11 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_ulong};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
+use super::item::{PENDING, Work, data_of, take_pending};
+use super::queue::Queue;
 use super::{
-    PENDING, Queue, Work, cancel, create, data_of, destroy, drain, flush, flush_queue, push_held,
-    queue_work, set_max_active, system_queue, take_pending, worker,
+    cancel, create, destroy, drain, flush, flush_queue, queue_work, set_max_active, system_queue,
+    worker,
 };
 use crate::sched::current_kernel;
 use crate::{rcupdate, sys, timer};
@@ -15,12 +17,8 @@ use crate::{rcupdate, sys, timer};
 type Handle = sys::workqueue_struct;
 type Delayed = sys::delayed_work;
 
-pub(super) fn to_pointer(queue: &'static Queue) -> *mut Handle {
-    ptr::from_ref(queue).cast_mut().cast()
-}
-
 /// # Safety
-/// `handle` came from [`to_pointer`].
+/// `handle` came from [`Queue::to_pointer`].
 unsafe fn to_queue(handle: *mut Handle) -> &'static Queue {
     // SAFETY: the caller's contract; queues are never freed.
     unsafe { &*handle.cast::<Queue>() }
@@ -34,7 +32,7 @@ unsafe fn to_queue(handle: *mut Handle) -> &'static Queue {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_system_wq(which: sys::umc_system_wq) -> *mut Handle {
-    to_pointer(system_queue(current_kernel(), which as usize))
+    system_queue(current_kernel(), which as usize).to_pointer()
 }
 
 /// What `alloc_workqueue` of `glue/kthread.c` calls with the formatted name. NULL without a thread.
@@ -52,7 +50,7 @@ pub unsafe extern "C" fn umc_alloc_workqueue(
     let kernel = current_kernel();
     // SAFETY: the caller's contract.
     let name = unsafe { CStr::from_ptr(name) };
-    create(kernel, name, flags, max_active).map_or(ptr::null_mut(), to_pointer)
+    create(kernel, name, flags, max_active).map_or(ptr::null_mut(), Queue::to_pointer)
 }
 
 /// Runs what is queued, and ends the workers.
@@ -138,7 +136,7 @@ pub unsafe extern "C" fn delayed_work_timer_fn(timer: *mut sys::timer_list) {
     // SAFETY: the caller's contract; the pending bit is the timer's while it is armed.
     unsafe {
         let delayed = timer.byte_sub(std::mem::offset_of!(Delayed, timer)).cast::<Delayed>();
-        push_held(to_queue((*delayed).wq), &raw mut (*delayed).work);
+        to_queue((*delayed).wq).push(&raw mut (*delayed).work);
     }
 }
 
@@ -147,7 +145,7 @@ unsafe extern "C" fn queue_after_grace_period(head: *mut sys::rcu_head) {
     unsafe {
         let offset = std::mem::offset_of!(sys::rcu_work, rcu);
         let item = head.byte_sub(offset).cast::<sys::rcu_work>();
-        push_held(to_queue((*item).wq), &raw mut (*item).work);
+        to_queue((*item).wq).push(&raw mut (*item).work);
     }
 }
 
@@ -219,7 +217,7 @@ pub unsafe extern "C" fn flush_delayed_work(work: *mut Delayed) -> bool {
     // SAFETY: the caller's contract; a timer that was armed had the pending bit, which is ours then.
     unsafe {
         if timer::delete_and_wait(kernel, &raw mut (*work).timer) {
-            push_held(to_queue((*work).wq), &raw mut (*work).work);
+            to_queue((*work).wq).push(&raw mut (*work).work);
         }
         flush(kernel, &raw mut (*work).work)
     }

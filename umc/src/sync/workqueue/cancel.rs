@@ -7,10 +7,9 @@
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use super::{
-    CANCELLING, PENDING, QUEUE, QUEUED, Queue, Work, WorkPtr, data_of, push_held, queue_of,
-    queue_taken, take_pending,
-};
+use super::item::{CANCELLING, PENDING, QUEUED, Work, WorkPtr, data_of, take_pending};
+use super::queue::{QUEUE, Queue, queue_of};
+use super::worker;
 use crate::sched::current_task;
 use crate::{Kernel, context, jiffies, sys, timer};
 
@@ -151,6 +150,22 @@ pub(super) unsafe fn cancel_sync(
     was_pending
 }
 
+/// Queues an item whose pending bit is the caller's, unless the queue is being drained.
+///
+/// # Safety
+/// As for [`Queue::push`].
+pub(super) unsafe fn queue_taken(queue: &'static Queue, work: *mut Work) -> bool {
+    if queue.lock().drains != 0 && !worker::is_of(queue) {
+        // SAFETY: `work` is initialized, and its pending bit ours to give back.
+        unsafe { release(queue.kernel, work) };
+        context::warn(queue.kernel, "work was queued on a work queue that is being drained");
+        return false;
+    }
+    // SAFETY: `work` stays until it runs or was cancelled, and its pending bit is ours.
+    unsafe { queue.push(work) };
+    true
+}
+
 /// Queues an item whose pending bit is the caller's, now or after `delay` jiffies.
 ///
 /// # Safety
@@ -159,9 +174,9 @@ unsafe fn queue_held(queue: &'static Queue, delayed: *mut Delayed, delay: u64) {
     // SAFETY: the pending bit is the caller's, so nobody else writes `wq` or arms the timer, and
     // the item stays until it has run.
     unsafe {
-        (*delayed).wq = super::abi::to_pointer(queue);
+        (*delayed).wq = queue.to_pointer();
         if delay == 0 {
-            push_held(queue, &raw mut (*delayed).work);
+            queue.push(&raw mut (*delayed).work);
         } else {
             let expires = jiffies::now(queue.kernel).wrapping_add(delay);
             timer::arm_at(queue.kernel, &raw mut (*delayed).timer, expires);
@@ -186,7 +201,7 @@ pub(super) unsafe fn queue_delayed(
             return false;
         }
         if delay == 0 {
-            (*delayed).wq = super::abi::to_pointer(queue);
+            (*delayed).wq = queue.to_pointer();
             return queue_taken(queue, work);
         }
         queue_held(queue, delayed, delay);

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! One work queue: what waits in it, and how many of its threads should be awake.
+//!
+//! A queue starts and wakes its workers ([`worker`]), which take their items out of it: each knows the other.
 
 use std::collections::VecDeque;
 use std::ffi::c_void;
+use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mte::sim::lock::{Mutex, MutexGuard};
 
-use super::WorkPtr;
+use super::item::{QUEUED, Work, WorkPtr, data_of};
 use super::worker::{self, Worker};
 use crate::sched::wake_up;
 use crate::wait::WaitQueue;
@@ -17,6 +21,9 @@ use crate::{Kernel, cpumask, sys};
 /// items that do not sleep count no longer.
 const LOOK_AGAIN_NS: u64 = 10_000_000;
 
+/// Where [`QUEUED`] says which queue.
+pub(super) const QUEUE: u64 = !(align_of::<Queue>() as u64 - 1);
+
 /// What a `struct workqueue_struct *` points to. Aligned for the bits in `work_struct::data`.
 #[repr(align(64))]
 pub(super) struct Queue {
@@ -24,6 +31,27 @@ pub(super) struct Queue {
     inner: Mutex<Inner>,
     /// Woken whenever an item or a worker is done.
     pub(super) done: WaitQueue,
+}
+
+/// One time that an item was queued.
+#[derive(Clone, Copy)]
+pub(super) struct Ticket {
+    pub(super) queue: &'static Queue,
+    /// Counts within the queue, and is never used again.
+    pub(super) number: u64,
+}
+
+impl PartialEq for Ticket {
+    fn eq(&self, other: &Ticket) -> bool {
+        ptr::eq(self.queue, other.queue) && self.number == other.number
+    }
+}
+
+/// The queue in whose list an item with this data word is.
+pub(super) fn queue_of(data: u64) -> Option<&'static Queue> {
+    let queue = ptr::with_exposed_provenance::<Queue>((data & QUEUE) as usize);
+    // SAFETY: written by [`Queue::push`], and queues are never freed.
+    (data & QUEUED != 0).then(|| unsafe { &*queue })
 }
 
 /// What the lock of a queue guards.
@@ -73,7 +101,7 @@ impl Kick {
             Kick::Start(queue) => worker::start(queue),
             Kick::LookAgain(queue) => {
                 let ops = queue.kernel.ops;
-                let arg = std::ptr::from_ref(queue).cast_mut().cast();
+                let arg = ptr::from_ref(queue).cast_mut().cast();
                 // SAFETY: queues are never freed.
                 unsafe { ops.timer_arm(ops.now_ns() + LOOK_AGAIN_NS, look_again, arg) };
             }
@@ -111,6 +139,30 @@ impl Queue {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock()
+    }
+
+    /// What a driver knows it by.
+    pub(super) fn to_pointer(&'static self) -> *mut sys::workqueue_struct {
+        ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// Queues an item whose pending bit is the caller's.
+    ///
+    /// # Safety
+    /// `work` is initialized, and stays until it runs or was cancelled; the bit is the caller's.
+    pub(super) unsafe fn push(&'static self, work: *mut Work) {
+        let kick = {
+            let mut inner = self.lock();
+            inner.push(WorkPtr(work));
+            // SAFETY: the caller's contract. Others may set the pending bit once more, whose writes the run has to see.
+            let data = unsafe { data_of(work) };
+            data.fetch_or(
+                QUEUED | ptr::from_ref(self).expose_provenance() as u64,
+                Ordering::SeqCst,
+            );
+            inner.kick(self)
+        };
+        kick.run();
     }
 }
 

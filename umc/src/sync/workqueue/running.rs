@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 
 use mte::sim::lock::Mutex;
 
-use super::queue::Queue;
-use super::{PENDING, QUEUE, QUEUED, Ticket, Work, WorkPtr, data_of};
+use super::item::{PENDING, QUEUED, Work, WorkPtr, data_of};
+use super::queue::{QUEUE, Queue, Ticket};
 use crate::Kernel;
 use crate::sched::Task;
 use crate::wait::WaitQueue;

@@ -6,8 +6,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::queue::{Kick, Queue};
-use super::{Ticket, Work, WorkPtr};
+use super::item::{Work, WorkPtr};
+use super::queue::{Kick, Queue, Ticket};
 use crate::errno::Result;
 use crate::kprintln;
 use crate::printk::Level;
