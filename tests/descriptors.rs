@@ -8,12 +8,14 @@
 use std::fs;
 use std::process::Command;
 
-use cluster::{Cluster, Foreground, Layout, Start, bin_dir, text};
+use cluster::{Cluster, Foreground, Layout, Start, bin_dir, eventually, text};
 
 /// The least that the loader needs.
 const LIMIT_MIN: u32 = 5;
 /// So many limits are tried with which the node comes up.
 const ENOUGH: u32 = 6;
+/// With so many descriptors a node comes up, whatever becomes of this product.
+const LIMIT_MAX: u32 = 200;
 
 fn set_limit(pid: u32, limit: &str) {
     let output = Command::new("prlimit")
@@ -23,10 +25,25 @@ fn set_limit(pid: u32, limit: &str) {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-/// The lowest number that the process could give to a descriptor now.
-fn lowest_free(pid: u32) -> u32 {
-    let is_free = |number: &u32| fs::symlink_metadata(format!("/proc/{pid}/fd/{number}")).is_err();
-    (0..).find(is_free).unwrap()
+/// A process that can have no more descriptors, until this is dropped: a test that fails has to take it down.
+struct Limited(u32);
+
+impl Limited {
+    fn new(pid: u32) -> Limited {
+        set_limit(pid, &format!("{LIMIT_MIN}:"));
+        Limited(pid)
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        set_limit(self.0, "4096:");
+    }
+}
+
+/// Whether the process has a descriptor of this number.
+fn has(pid: u32, number: u32) -> bool {
+    fs::symlink_metadata(format!("/proc/{pid}/fd/{number}")).is_ok()
 }
 
 fn umcd_with(limit: u32) -> Command {
@@ -42,7 +59,7 @@ fn each_descriptor_of_the_start_is_missing_once() {
     cluster.stop(cluster.b());
     cluster.stop(cluster.a());
     let (mut refused, mut came_up) = (0, 0);
-    for limit in LIMIT_MIN.. {
+    for limit in LIMIT_MIN..LIMIT_MAX {
         match Foreground::try_start(&cluster, cluster.a(), umcd_with(limit), &[]) {
             Err((status, log)) => {
                 assert_eq!(status.code(), Some(1), "limit {limit}: {status}\n{log}");
@@ -66,6 +83,7 @@ fn each_descriptor_of_the_start_is_missing_once() {
         }
     }
     assert!(refused > 3, "{refused}");
+    assert_eq!(came_up, ENOUGH, "up to {LIMIT_MAX} descriptors");
 }
 
 /// A node that has no descriptor left loses its connection, and nothing else: with descriptors it connects again.
@@ -73,16 +91,21 @@ fn each_descriptor_of_the_start_is_missing_once() {
 fn a_node_outlives_a_time_without_descriptors() {
     let cluster = Cluster::in_sync("none", Layout { disk_mib: 16, ..Layout::default() });
     let pid = cluster.pid(cluster.b()).unwrap();
-    set_limit(pid, &format!("{}:", lowest_free(pid)));
+    // The limit is below what it needs to be there at all: also what is closed from now on makes room for nothing.
+    assert!((0..LIMIT_MIN).all(|number| has(pid, number)));
+    let limited = Limited::new(pid);
     let refused = cluster.try_adm(cluster.b(), &["cstate", "r0"]);
     assert!(!refused.status.success(), "a client is served: {}", text(&refused));
     // Its receiver, which ran already, looks for the peer again, and the peer for it.
     cluster.adm(cluster.a(), &["disconnect", "r0"]);
     cluster.adm(cluster.a(), &["connect", "r0"]);
+    let log = || fs::read_to_string(cluster.dir.join("run").join(cluster.b()).join("log")).unwrap();
+    let error = format!("failed, err = -{}", libc::EMFILE);
+    eventually("the driver is told that there are no descriptors", || log().contains(&error));
     let shown = fs::read_to_string(cluster.root(cluster.b()).join("proc/drbd")).unwrap();
     assert!(shown.contains("ds:UpToDate"), "{shown}");
 
-    set_limit(pid, "4096:");
+    drop(limited);
     assert_eq!(cluster.pid(cluster.b()), Some(pid));
     // It may have given up.
     cluster.try_adm(cluster.b(), &["connect", "r0"]);

@@ -19,6 +19,8 @@ use node::{Node, RamDisk, SIZE, errno, limits, node};
 
 /// How long a disk of these tests is slow.
 const SLOW: Duration = Duration::from_millis(100);
+/// How long one waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn openers(node: &Node, name: &str) -> u32 {
     blkdev::disks(node.kernel).iter().find(|disk| disk.name == name).unwrap().openers
@@ -84,7 +86,7 @@ fn a_release_waits_behind_other_requests() {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(node.path("dev/ram"));
     let reads = Reads::submit(&file.unwrap(), REQUESTS, &node.disk);
     // One is enough: how many threads there are for a device at a time is the tree's business.
-    let patience = Instant::now() + Duration::from_secs(30);
+    let patience = Instant::now() + PATIENCE;
     while node.disk.blocked.load(Ordering::SeqCst) == 0 {
         assert!(Instant::now() < patience, "the reads do not reach the disk");
         std::thread::sleep(Duration::from_millis(1));
@@ -141,11 +143,12 @@ impl Reads {
     fn wait(&self, count: usize) {
         let mut events = vec![[0_u64; 4]; count];
         let (context, at) = (self.context, events.as_mut_ptr());
-        let forever = std::ptr::null::<libc::timespec>();
-        // SAFETY: there is room for as many events.
+        let patience = libc::timespec { tv_sec: PATIENCE.as_secs() as libc::time_t, tv_nsec: 0 };
+        let limit = &raw const patience;
+        // SAFETY: there is room for as many events, and the limit lives through the call.
         let ret =
-            unsafe { libc::syscall(libc::SYS_io_getevents, context, count, count, at, forever) };
-        assert_eq!(ret, count as i64);
+            unsafe { libc::syscall(libc::SYS_io_getevents, context, count, count, at, limit) };
+        assert_eq!(ret, count as i64, "reads that came back in time");
         assert!(events.iter().all(|event| event[2] == 4096));
     }
 }

@@ -20,9 +20,11 @@ pub fn builds() -> Vec<PathBuf> {
     found
 }
 
-/// Notes that the calling test is left out for want of DRBD 9; `tools/test` says so at its end.
+/// Notes that the calling test is left out for want of DRBD 9; `tools/test` says so at its end. A test is named by the
+/// place of this call in it, since the thread that it runs on need not have its name.
+#[track_caller]
 pub fn left_out() {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let test = std::panic::Location::caller();
     eprintln!("{test}: left out: UMC_DRBD9 names no directory with modules of DRBD 9");
     let Some(list) = std::env::var_os("UMC_TEST_LEFT_OUT") else { return };
     let mut list = File::options().append(true).create(true).open(list).expect("the list");
@@ -81,6 +83,7 @@ pub struct Mesh {
 
 impl Mesh {
     /// Nodes `NAME-1`, `NAME-2` … that run and have no metadata yet. Nothing when there is no DRBD 9: the test is left out.
+    #[track_caller]
     pub fn new(name: &str, layout: MeshLayout) -> Option<Mesh> {
         if builds().is_empty() {
             left_out();
@@ -113,6 +116,7 @@ impl Mesh {
     }
 
     /// The same with metadata, up, all connected and UpToDate without a copy of the whole disk.
+    #[track_caller]
     pub fn in_sync(name: &str, layout: MeshLayout) -> Option<Mesh> {
         let mesh = Mesh::new(name, layout)?;
         for (index, node) in mesh.cluster.nodes.iter().enumerate() {

@@ -67,7 +67,7 @@ fn links_of_the_host_lead_to_the_nodes_names() {
     let run = |script: &str| root.sh("sh", &format!("cd {dir}; {script}"));
     let links = format!(
         "ln -s /dev/drbd0 block; ln -s block chain; ln -s {dir}{up}/dev/disk0 disk; ln -s .{up}/dev/disk0 near
-        ln -s /dev devices; ln -s {dir} here; ln -s plain file; ln -s nowhere broken; ln -s /dev/drbd9 missing
+        ln -s /dev devices; ln -s {dir} here; ln -s plain file; ln -s nowhere broken; ln -s /dev/drbd_umc_test missing
         ln -s /dev/null null; ln -s loop loop"
     );
     assert_eq!(run(&links), "");
@@ -110,8 +110,8 @@ fn links_of_the_host_lead_to_the_nodes_names() {
     assert_eq!(run("realpath chain devices/drbd0"), "/dev/drbd0\n/dev/drbd0\n");
     // What is made where a link leads is the node's, or the host's, as its name is.
     assert_eq!(run("test -e missing || echo none; echo made > missing"), "none\n");
-    assert_eq!(fs::read_to_string(root.path().join("dev/drbd9")).unwrap(), "made\n");
-    assert!(!Path::new("/dev/drbd9").exists());
+    assert_eq!(fs::read_to_string(root.path().join("dev/drbd_umc_test")).unwrap(), "made\n");
+    assert!(!Path::new("/dev/drbd_umc_test").exists());
     assert_eq!(
         run(
             "echo new > broken; cat nowhere; echo more > here/other; cat other; cat loop || echo loop"
