@@ -12,7 +12,7 @@
 use mte::ops::FdEvents;
 
 use crate::errno::{Errno, Result};
-use crate::sock::{Patience, Sock};
+use crate::sock::{Patience, Sock, member};
 use crate::{context, sys};
 
 /// Connects `sock`, whose `struct socket` is in `state`.
@@ -94,11 +94,9 @@ impl Sock {
             self.refresh_queued();
             self.set_state(sys::TCP_ESTABLISHED);
         }
-        // SAFETY: plain members.
-        let sk = unsafe { &*self.sk() };
-        self.call(sk.sk_state_change);
+        self.call(member!(self, sk_state_change));
         if failed {
-            self.call(sk.sk_error_report);
+            self.call(member!(self, sk_error_report));
         }
         self.watches.state.lock().connecting = false;
         self.watches.waiters.wake_up_all();

@@ -131,14 +131,11 @@ pub unsafe extern "C" fn sock_set_keepalive(sk: *mut sys::sock) {
     unsafe { set(sk, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1) };
 }
 
-/// Writes one member and tells the host.
+/// Tells the host of members that were just written: each by itself, since callbacks read others meanwhile.
 ///
 /// # Safety
 /// `sk` is a live socket.
-unsafe fn assign(sk: *mut sys::sock, change: impl FnOnce(&mut sys::sock)) {
-    // SAFETY: `sk` is a live socket; its members are written by whoever sets an option, who keeps
-    // others away.
-    change(unsafe { &mut *sk });
+unsafe fn assigned(sk: *mut sys::sock) {
     // SAFETY: `sk` is a live socket, so it is in a `Sock`.
     unsafe { Sock::from_raw(sk) }.apply_members();
 }
@@ -151,8 +148,11 @@ unsafe fn assign(sk: *mut sys::sock, change: impl FnOnce(&mut sys::sock)) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sock_set_mark(sk: *mut sys::sock, val: u32) {
-    // SAFETY: the caller's contract.
-    unsafe { assign(sk, |sk| sk.sk_mark = val) };
+    // SAFETY: `sk` is a live socket; the one member is written in place, and no reference to the others is made.
+    unsafe {
+        (*sk).sk_mark = val;
+        assigned(sk);
+    }
 }
 
 /// SO_PRIORITY.
@@ -163,8 +163,11 @@ pub unsafe extern "C" fn sock_set_mark(sk: *mut sys::sock, val: u32) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sock_set_priority(sk: *mut sys::sock, priority: u32) {
-    // SAFETY: the caller's contract.
-    unsafe { assign(sk, |sk| sk.sk_priority = priority) };
+    // SAFETY: `sk` is a live socket; the one member is written in place, and no reference to the others is made.
+    unsafe {
+        (*sk).sk_priority = priority;
+        assigned(sk);
+    }
 }
 
 /// SO_RCVBUFFORCE: the kernel doubles the value, to have room for its overhead.
@@ -175,14 +178,13 @@ pub unsafe extern "C" fn sock_set_priority(sk: *mut sys::sock, priority: u32) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sock_set_rcvbuf(sk: *mut sys::sock, val: c_int) {
+    let doubled = val.clamp(0, c_int::MAX / 2) * 2;
     // SAFETY: `sk` is a live socket.
     unsafe {
-        assign(sk, |sk| {
-            sk.sk_rcvbuf = val.clamp(0, c_int::MAX / 2) * 2;
-            sk.sk_rcvbuf = sk.sk_rcvbuf.max(sys::SOCK_MIN_RCVBUF as c_int);
-            sk.sk_userlocks |= sys::SOCK_RCVBUF_LOCK as u8;
-        })
-    };
+        (*sk).sk_rcvbuf = doubled.max(sys::SOCK_MIN_RCVBUF as c_int);
+        (*sk).sk_userlocks |= sys::SOCK_RCVBUF_LOCK as u8;
+        assigned(sk);
+    }
 }
 
 /// SO_REUSEADDR.
@@ -193,8 +195,11 @@ pub unsafe extern "C" fn sock_set_rcvbuf(sk: *mut sys::sock, val: c_int) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sock_set_reuseaddr(sk: *mut sys::sock) {
-    // SAFETY: the caller's contract.
-    unsafe { assign(sk, |sk| sk.sk_reuse = sys::SK_CAN_REUSE as u8) };
+    // SAFETY: `sk` is a live socket; the one member is written in place, and no reference to the others is made.
+    unsafe {
+        (*sk).sk_reuse = sys::SK_CAN_REUSE as u8;
+        assigned(sk);
+    }
 }
 
 /// SO_REUSEPORT.
@@ -205,8 +210,11 @@ pub unsafe extern "C" fn sock_set_reuseaddr(sk: *mut sys::sock) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sock_set_reuseport(sk: *mut sys::sock) {
-    // SAFETY: the caller's contract.
-    unsafe { assign(sk, |sk| sk.sk_reuseport = 1) };
+    // SAFETY: `sk` is a live socket; the one member is written in place, and no reference to the others is made.
+    unsafe {
+        (*sk).sk_reuseport = 1;
+        assigned(sk);
+    }
 }
 
 /// `sk_sndtimeo` in seconds; 0 or too many = for ever.

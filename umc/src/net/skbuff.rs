@@ -62,6 +62,20 @@ impl Skb {
         Skb(skb)
     }
 
+    /// The same buffer as if it were new; none where somebody else refers to it, or has to be told of its end.
+    pub(crate) fn emptied(self) -> Option<Skb> {
+        // SAFETY: alive as long as `self`.
+        if users(self.0).load(Ordering::Acquire) != 1 || unsafe { (*self.0).destructor.is_some() } {
+            return None;
+        }
+        // SAFETY: that was the only reference.
+        let skb = unsafe { &mut *self.0 };
+        let (head, end, truesize) = (skb.head, skb.end, skb.truesize);
+        *skb = sys::sk_buff { head, data: head, end, truesize, ..Default::default() };
+        users(self.0).store(1, Ordering::Relaxed);
+        Some(self)
+    }
+
     /// The buffer, as drivers see it.
     pub(crate) fn as_ptr(&self) -> *mut sys::sk_buff {
         self.0

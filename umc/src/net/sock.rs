@@ -19,6 +19,7 @@ use mte::sim::lock::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
+use crate::skbuff::Skb;
 use crate::sock_watch::Watches;
 use crate::sys;
 use crate::wait::WaitQueue;
@@ -29,6 +30,16 @@ pub(crate) const FOREVER: c_long = c_long::MAX;
 const REFRESH_NS: u64 = 10_000_000;
 /// GFP_KERNEL, the initial `sk_allocation`.
 const GFP_KERNEL: u32 = 0xcc0;
+
+/// A member of a socket as it is now. Drivers assign them at any time, so there is no reference to the whole struct.
+macro_rules! member {
+    ($sock:expr, $name:ident) => {{
+        let sk = $sock.sk();
+        // SAFETY: a plain member of a socket that is alive.
+        unsafe { (&raw const (*sk).$name).read_volatile() }
+    }};
+}
+pub(crate) use member;
 
 /// A socket. The layout begins with the `tcp_sock` that drivers see.
 ///
@@ -48,6 +59,8 @@ pub(crate) struct Sock {
     mark: AtomicU32,
     refresh: Mutex<Refresh>,
     pub(crate) watches: Watches,
+    /// What the driver is shown of the stream by `tcp_read_sock`: kept, since it reads often.
+    pub(crate) shown: Mutex<Option<Skb>>,
 }
 
 #[derive(Default)]
@@ -82,6 +95,7 @@ impl Sock {
             mark: AtomicU32::new(0),
             refresh: Mutex::default(),
             watches: Watches::default(),
+            shown: Mutex::default(),
         });
         // SAFETY: nobody else knows the socket yet.
         let sk = unsafe { &mut *sock.sk() };
@@ -104,38 +118,37 @@ impl Sock {
 
     /// A socket that a listener accepted: it inherits what Linux copies from the listener.
     pub(crate) fn accepted(listener: &Sock, fd: c_int) -> Box<Sock> {
-        // SAFETY: the listener is alive; a member that its driver changes meanwhile is read whole or not at all.
-        let from = unsafe { &*listener.sk() };
-        let kind = c_int::from(from.sk_type);
         let sock = Sock::new(
             listener.kernel,
             fd,
-            c_int::from(from.sk_family),
-            kind,
-            c_int::from(from.sk_protocol),
+            c_int::from(member!(listener, sk_family)),
+            c_int::from(member!(listener, sk_type)),
+            c_int::from(member!(listener, sk_protocol)),
         );
+        let userlocks = member!(listener, sk_userlocks);
         // SAFETY: nobody else knows the socket yet.
         let sk = unsafe { &mut *sock.sk() };
-        sk.sk_reuse = from.sk_reuse;
-        sk.sk_reuseport = from.sk_reuseport;
-        sk.sk_userlocks = from.sk_userlocks & (sys::SOCK_SNDBUF_LOCK | sys::SOCK_RCVBUF_LOCK) as u8;
-        sk.sk_use_task_frag = from.sk_use_task_frag;
-        sk.sk_priority = from.sk_priority;
-        sk.sk_mark = from.sk_mark;
-        sk.sk_allocation = from.sk_allocation;
-        (sk.sk_rcvtimeo, sk.sk_sndtimeo) = (from.sk_rcvtimeo, from.sk_sndtimeo);
-        sk.sk_user_data = from.sk_user_data;
-        sk.sk_state_change = from.sk_state_change;
-        sk.sk_data_ready = from.sk_data_ready;
-        sk.sk_write_space = from.sk_write_space;
-        sk.sk_error_report = from.sk_error_report;
+        sk.sk_reuse = member!(listener, sk_reuse);
+        sk.sk_reuseport = member!(listener, sk_reuseport);
+        sk.sk_userlocks = userlocks & (sys::SOCK_SNDBUF_LOCK | sys::SOCK_RCVBUF_LOCK) as u8;
+        sk.sk_use_task_frag = member!(listener, sk_use_task_frag);
+        sk.sk_priority = member!(listener, sk_priority);
+        sk.sk_mark = member!(listener, sk_mark);
+        sk.sk_allocation = member!(listener, sk_allocation);
+        sk.sk_rcvtimeo = member!(listener, sk_rcvtimeo);
+        sk.sk_sndtimeo = member!(listener, sk_sndtimeo);
+        sk.sk_user_data = member!(listener, sk_user_data);
+        sk.sk_state_change = member!(listener, sk_state_change);
+        sk.sk_data_ready = member!(listener, sk_data_ready);
+        sk.sk_write_space = member!(listener, sk_write_space);
+        sk.sk_error_report = member!(listener, sk_error_report);
         // The host's socket inherited its options from the listener's as well.
-        if from.sk_userlocks & sys::SOCK_SNDBUF_LOCK as u8 != 0 {
-            sk.sk_sndbuf = from.sk_sndbuf;
+        if userlocks & sys::SOCK_SNDBUF_LOCK as u8 != 0 {
+            sk.sk_sndbuf = member!(listener, sk_sndbuf);
             sock.sndbuf.store(listener.sndbuf.load(Ordering::Relaxed), Ordering::Relaxed);
         }
-        if from.sk_userlocks & sys::SOCK_RCVBUF_LOCK as u8 != 0 {
-            sk.sk_rcvbuf = from.sk_rcvbuf;
+        if userlocks & sys::SOCK_RCVBUF_LOCK as u8 != 0 {
+            sk.sk_rcvbuf = member!(listener, sk_rcvbuf);
             sock.rcvbuf.store(listener.rcvbuf.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         sock.reuse.store(listener.reuse.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -249,50 +262,51 @@ impl Sock {
 
     /// Tells the host about members that the driver assigned since the last time.
     pub(crate) fn apply_members(&self) {
-        // SAFETY: plain members; a driver that assigns one while a call is on its way is heard at the next.
-        let sk = unsafe { &*self.sk() };
+        // A driver that assigns one while a call is on its way is heard at the next.
         let set =
             |name, value| self.kernel.ops.setsockopt_int(self.fd, libc::SOL_SOCKET, name, value);
-        if sk.sk_userlocks & (sys::SOCK_SNDBUF_LOCK | sys::SOCK_RCVBUF_LOCK) as u8 != 0 {
-            self.apply_buffers(sk);
+        let userlocks = member!(self, sk_userlocks);
+        if userlocks & (sys::SOCK_SNDBUF_LOCK | sys::SOCK_RCVBUF_LOCK) as u8 != 0 {
+            self.apply_buffers(userlocks);
         }
-        if sk.sk_reuse != self.reuse.load(Ordering::Relaxed) {
-            self.reuse.store(sk.sk_reuse, Ordering::Relaxed);
-            set(libc::SO_REUSEADDR, c_int::from(sk.sk_reuse != 0));
+        let reuse = member!(self, sk_reuse);
+        if reuse != self.reuse.load(Ordering::Relaxed) {
+            self.reuse.store(reuse, Ordering::Relaxed);
+            set(libc::SO_REUSEADDR, c_int::from(reuse != 0));
         }
-        if sk.sk_reuseport != self.reuseport.load(Ordering::Relaxed) {
-            self.reuseport.store(sk.sk_reuseport, Ordering::Relaxed);
-            set(libc::SO_REUSEPORT, c_int::from(sk.sk_reuseport != 0));
+        let reuseport = member!(self, sk_reuseport);
+        if reuseport != self.reuseport.load(Ordering::Relaxed) {
+            self.reuseport.store(reuseport, Ordering::Relaxed);
+            set(libc::SO_REUSEPORT, c_int::from(reuseport != 0));
         }
         // A priority or mark that the host refuses to this user stays a wish: data flows all the same.
-        if sk.sk_priority != self.priority.load(Ordering::Relaxed) {
-            self.priority.store(sk.sk_priority, Ordering::Relaxed);
-            set(libc::SO_PRIORITY, sk.sk_priority as c_int);
+        let priority = member!(self, sk_priority);
+        if priority != self.priority.load(Ordering::Relaxed) {
+            self.priority.store(priority, Ordering::Relaxed);
+            set(libc::SO_PRIORITY, priority as c_int);
         }
-        if sk.sk_mark != self.mark.load(Ordering::Relaxed) {
-            self.mark.store(sk.sk_mark, Ordering::Relaxed);
-            set(libc::SO_MARK, sk.sk_mark as c_int);
+        let mark = member!(self, sk_mark);
+        if mark != self.mark.load(Ordering::Relaxed) {
+            self.mark.store(mark, Ordering::Relaxed);
+            set(libc::SO_MARK, mark as c_int);
         }
     }
 
     /// The host doubles what it is told, to have room for its overhead. A kernel's member is the doubled value.
-    fn apply_buffers(&self, sk: &sys::sock) {
-        let locked = |bit: u32| sk.sk_userlocks & bit as u8 != 0;
+    fn apply_buffers(&self, userlocks: u8) {
+        let locked = |bit: u32| userlocks & bit as u8 != 0;
         let set = |force, name, value: c_int| {
             let ops = self.kernel.ops;
             if ops.setsockopt_int(self.fd, libc::SOL_SOCKET, force, value / 2) < 0 {
                 ops.setsockopt_int(self.fd, libc::SOL_SOCKET, name, value / 2);
             }
         };
-        if locked(sys::SOCK_SNDBUF_LOCK)
-            && self.sndbuf.swap(sk.sk_sndbuf, Ordering::Relaxed) != sk.sk_sndbuf
-        {
-            set(libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, sk.sk_sndbuf);
+        let (sndbuf, rcvbuf) = (member!(self, sk_sndbuf), member!(self, sk_rcvbuf));
+        if locked(sys::SOCK_SNDBUF_LOCK) && self.sndbuf.swap(sndbuf, Ordering::Relaxed) != sndbuf {
+            set(libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, sndbuf);
         }
-        if locked(sys::SOCK_RCVBUF_LOCK)
-            && self.rcvbuf.swap(sk.sk_rcvbuf, Ordering::Relaxed) != sk.sk_rcvbuf
-        {
-            set(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, sk.sk_rcvbuf);
+        if locked(sys::SOCK_RCVBUF_LOCK) && self.rcvbuf.swap(rcvbuf, Ordering::Relaxed) != rcvbuf {
+            set(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, rcvbuf);
         }
     }
 
@@ -307,8 +321,7 @@ impl Sock {
         };
         written.fetch_add(bytes as u32, Ordering::Relaxed);
         let queued = queued.fetch_add(bytes as i32, Ordering::Relaxed).saturating_add(bytes as i32);
-        // SAFETY: a plain int.
-        if queued > unsafe { (*self.sk()).sk_sndbuf } / 4 && self.refresh_queued() > 0 {
+        if queued > member!(self, sk_sndbuf) / 4 && self.refresh_queued() > 0 {
             self.keep_refreshing();
         }
     }
@@ -341,16 +354,24 @@ impl Sock {
     pub(crate) fn refresh_queued(&self) -> i32 {
         let out = self.kernel.ops.queued(self.fd, libc::TIOCOUTQ as c_int).max(0);
         self.end_of_stream();
-        // SAFETY: ints shared with C.
-        let sk = unsafe { &mut *self.sk() };
-        // SAFETY: as above.
-        let tcp = unsafe { &mut *self.tcp() };
-        tcp.snd_una = tcp.write_seq.wrapping_sub(out as u32);
-        sk.sk_wmem_queued = out;
-        if sk.sk_userlocks & sys::SOCK_SNDBUF_LOCK as u8 == 0 {
-            sk.sk_sndbuf = self.host_option(libc::SO_SNDBUF);
+        let (sk, tcp) = (self.sk(), self.tcp());
+        // SAFETY: ints shared with C, and with whoever sends meanwhile.
+        let (written, acknowledged, queued) = unsafe {
+            (
+                AtomicU32::from_ptr(&raw mut (*tcp).write_seq),
+                AtomicU32::from_ptr(&raw mut (*tcp).snd_una),
+                AtomicI32::from_ptr(&raw mut (*sk).sk_wmem_queued),
+            )
+        };
+        let una = written.load(Ordering::Relaxed).wrapping_sub(out as u32);
+        acknowledged.store(una, Ordering::Relaxed);
+        queued.store(out, Ordering::Relaxed);
+        if member!(self, sk_userlocks) & sys::SOCK_SNDBUF_LOCK as u8 == 0 {
+            // SAFETY: as above.
+            let sndbuf = unsafe { AtomicI32::from_ptr(&raw mut (*sk).sk_sndbuf) };
+            sndbuf.store(self.host_option(libc::SO_SNDBUF), Ordering::Relaxed);
         }
-        if out <= sk.sk_sndbuf / 3 {
+        if out <= member!(self, sk_sndbuf) / 3 {
             self.set_nospace(false);
         }
         out

@@ -25,7 +25,7 @@ use mte::sim::lock::Mutex;
 use super::accept::Incoming;
 use crate::errno::{Errno, Result};
 use crate::sock::{
-    Sock, sock_def_error_report, sock_def_readable, sock_def_wakeup, sock_def_write_space,
+    Sock, member, sock_def_error_report, sock_def_readable, sock_def_wakeup, sock_def_write_space,
 };
 use crate::wait::WaitQueue;
 use crate::{sched, sys};
@@ -136,12 +136,10 @@ impl Sock {
 
     /// Whether the driver replaced what is called for reading, and for writing.
     fn replaced(&self) -> (bool, bool) {
-        // SAFETY: plain members.
-        let sk = unsafe { &*self.sk() };
-        let reads = !is(sk.sk_data_ready, sock_def_readable)
-            || !is(sk.sk_state_change, sock_def_wakeup)
-            || !is(sk.sk_error_report, sock_def_error_report);
-        (reads, !is(sk.sk_write_space, sock_def_write_space))
+        let reads = !is(member!(self, sk_data_ready), sock_def_readable)
+            || !is(member!(self, sk_state_change), sock_def_wakeup)
+            || !is(member!(self, sk_error_report), sock_def_error_report);
+        (reads, !is(member!(self, sk_write_space), sock_def_write_space))
     }
 
     /// Makes the watch wait for what there is to call back about next.
@@ -199,11 +197,9 @@ impl Sock {
 
     /// A connected socket became ready for something its driver wants to know.
     fn on_stream(&'static self, seen: FdEvents) {
-        // SAFETY: plain members.
-        let sk = unsafe { &*self.sk() };
         if seen & libc::POLLOUT as FdEvents != 0 {
             self.set_nospace(false);
-            self.call(sk.sk_write_space);
+            self.call(member!(self, sk_write_space));
         }
         if seen & !(libc::POLLOUT as FdEvents) == 0 || self.watches.state.lock().hung_up {
             return;
@@ -220,9 +216,9 @@ impl Sock {
         if hung_up {
             // The error, if there is one, is left to whoever receives.
             self.follow_host();
-            self.call(sk.sk_state_change);
+            self.call(member!(self, sk_state_change));
         }
-        self.call(sk.sk_data_ready);
+        self.call(member!(self, sk_data_ready));
     }
 
     /// Tells the driver what became of an idle stream that is ready to be read: its end, or an error.
@@ -236,21 +232,19 @@ impl Sock {
         let got = unsafe {
             self.kernel.ops.recvmsg(self.fd, &mut msg, libc::MSG_PEEK | libc::MSG_DONTWAIT)
         };
-        // SAFETY: plain members.
-        let sk = unsafe { &*self.sk() };
         match got {
-            1.. => return self.call(sk.sk_data_ready),
+            1.. => return self.call(member!(self, sk_data_ready)),
             0 => self.note_end(),
             _ if Errno::new(got as c_int) == Errno::EAGAIN => return,
             _ => {
                 self.set_error(Errno::new(got as c_int));
                 self.set_state(sys::TCP_CLOSE);
-                self.call(sk.sk_error_report);
+                self.call(member!(self, sk_error_report));
             }
         }
         self.watches.state.lock().hung_up = true;
-        self.call(sk.sk_state_change);
-        self.call(sk.sk_data_ready);
+        self.call(member!(self, sk_state_change));
+        self.call(member!(self, sk_data_ready));
     }
 }
 

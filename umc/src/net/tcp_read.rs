@@ -23,6 +23,27 @@ const CHUNK_LEN: usize = 64 * 1024;
 /// A call ends behind so many bytes, however fast the peer sends: the callback that it is part of is rung again.
 const TAKEN_MAX: c_int = 1 << 20;
 
+/// The socket's buffer, while the actor is shown it. It goes back empty, unless the actor has kept it.
+struct Shown<'a> {
+    sock: &'a Sock,
+    skb: Option<Skb>,
+}
+
+impl Shown<'_> {
+    fn of(sock: &Sock) -> Option<(Shown<'_>, *mut sys::sk_buff)> {
+        let kept = sock.shown.lock().take();
+        let skb = kept.or_else(|| Skb::new(CHUNK_LEN))?;
+        let raw = skb.as_ptr();
+        Some((Shown { sock, skb: Some(skb) }, raw))
+    }
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        *self.sock.shown.lock() = self.skb.take().and_then(Skb::emptied);
+    }
+}
+
 /// One receive that does not wait: what there is at `to`, 0 at the end of the stream.
 fn receive(sock: &Sock, to: *mut u8, len: usize, flags: c_int) -> Result<usize, Errno> {
     let mut iov = libc::iovec { iov_base: to.cast(), iov_len: len };
@@ -64,11 +85,11 @@ pub unsafe extern "C" fn tcp_read_sock(
     let Some(actor) = recv_actor else { return Errno::EINVAL.neg() };
     let mut taken = 0;
     let result = loop {
-        let Some(skb) = Skb::new(CHUNK_LEN) else {
+        let Some((_shown, skb)) = Shown::of(sock) else {
             break if taken == 0 { Errno::ENOMEM.neg() } else { taken };
         };
-        // SAFETY: the buffer is fresh, and has that much room behind its data.
-        let room = unsafe { (*skb.as_ptr()).data };
+        // SAFETY: the buffer is empty, and has that much room behind its data.
+        let room = unsafe { (*skb).data };
         let received = sock.received();
         let offered = match receive(sock, room, CHUNK_LEN, libc::MSG_PEEK) {
             Ok(0) => {
@@ -89,9 +110,9 @@ pub unsafe extern "C" fn tcp_read_sock(
         };
         // SAFETY: so many bytes were written there; the actor is the driver's own, with its own argument.
         let used = unsafe {
-            crate::skbuff::skb_put(skb.as_ptr(), offered as c_uint);
-            (*skb.as_ptr()).sk = sk;
-            actor(desc, skb.as_ptr(), 0, offered)
+            crate::skbuff::skb_put(skb, offered as c_uint);
+            (*skb).sk = sk;
+            actor(desc, skb, 0, offered)
         };
         if used <= 0 {
             break if taken == 0 { used } else { taken };
