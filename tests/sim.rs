@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::{Start, Watch, bin_dir, eventually, text};
+use cluster::{Start, Watch, bin_dir, eventually, mesh, text};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -215,6 +215,69 @@ fn a_thin_resync_counts_its_acknowledgements_too_late() {
         shown.contains("ASSERTION __dec_unacked(device) >= 0 FAILED in e_end_resync_block")
     };
     assert!((1..=5).any(is_seen), "no seed shows it");
+}
+
+/// The modules of each build of DRBD 9, as arguments; without one the calling test is left out.
+fn drbd_9() -> Vec<[String; 2]> {
+    let builds = mesh::builds();
+    if builds.is_empty() {
+        mesh::left_out();
+    }
+    let module = |dir: PathBuf| ["--module".into(), dir.join("drbd.so").display().to_string()];
+    builds.into_iter().map(module).collect()
+}
+
+fn sim_9(file: &str, module: &[String; 2], args: &[&str]) -> Output {
+    let module = module.iter().map(String::as_str);
+    sim(file, &module.chain(args.iter().copied()).collect::<Vec<_>>())
+}
+
+#[test]
+fn three_nodes_of_drbd_9_copy_and_write_and_a_seed_repeats() {
+    for module in drbd_9() {
+        let run = || sim_9("drbd9-smoke.toml", &module, &["--seed", "1"]);
+        let first = run();
+        let shown = text(&first);
+        assert!(first.status.success(), "{shown}");
+        assert!(shown.matches("repl( SyncTarget -> Established )").count() >= 2, "{shown}");
+        assert!(shown.contains("the replicas are equal, and nothing is lost"), "{shown}");
+        assert_eq!(hash(&first), hash(&run()));
+    }
+}
+
+#[test]
+fn a_diskless_node_of_drbd_9_breaks_ties() {
+    let Some(module) = drbd_9().into_iter().next() else { return };
+    let output = sim_9("drbd9-diskless.toml", &module, &["--seeds", "0..8", "-j", "2"]);
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+#[test]
+fn drbd_9_fails_over_where_there_is_quorum() {
+    let Some(module) = drbd_9().into_iter().next() else { return };
+    let moved = |seed: u32| {
+        let output = sim_9("drbd9-faults.toml", &module, &["--seed", &seed.to_string()]);
+        text(&output).contains(" becomes Primary instead of ")
+    };
+    assert!((1..20).any(moved), "no seed shows it");
+}
+
+#[test]
+fn writes_that_failed_without_quorum_leave_replicas_that_differ() {
+    let Some(module) = drbd_9().into_iter().next() else { return };
+    let differ = |seed: u32| {
+        let output = sim_9("drbd9-lost-quorum.toml", &module, &["--seed", &seed.to_string()]);
+        text(&output).contains("are UpToDate and differ")
+    };
+    assert!((1..8).any(differ), "no seed shows it");
+}
+
+#[test]
+fn what_drbd_9_alone_can_do_is_refused_with_8_4() {
+    let output = sim("drbd9-smoke.toml", &["--module", "drbd"]);
+    let shown = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+    assert!(shown.contains("The scenario takes DRBD 9, and module drbd is version 8.4"), "{shown}");
 }
 
 #[test]

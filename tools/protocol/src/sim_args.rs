@@ -27,9 +27,9 @@ pub struct Args {
     /// Print the kernels' logs; twice: also each event of the network
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Module to load
-    #[arg(long, default_value = "drbd")]
-    pub module: String,
+    /// Module to load, instead of the scenario's driver
+    #[arg(long)]
+    pub module: Option<String>,
     /// Run in this process, for a debugger
     #[arg(long)]
     pub in_process: bool,

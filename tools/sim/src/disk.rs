@@ -159,11 +159,6 @@ impl SimDisk {
         state.durable[offset..offset + data.len()].copy_from_slice(data);
     }
 
-    /// Calls `f` with what reads see.
-    pub fn with_content<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
-        f(&self.state.lock().seen)
-    }
-
     /// Makes all requests fail, or ends that.
     pub fn set_failing(&self, failing: bool) {
         self.state.lock().failing = failing;

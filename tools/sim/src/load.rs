@@ -4,18 +4,18 @@
 mod model;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mte::sim::{Rng, Sim};
 use parking_lot::Mutex;
-use umc::Devt;
 use umc::bdev::{self, Bdev, Io, IoDone};
 use umc::completion::Completion;
 use umc::sched;
+use umc::{Devt, Kernel};
 
 use crate::node::{Node, Running};
 use crate::scenario::LoadSpec;
-pub use model::{BLOCK, Model};
+pub use model::{BLOCK, Model, writes_in};
 
 /// The number of DRBD's device 0; the others follow.
 const DRBD_MAJOR: u32 = 147;
@@ -35,18 +35,41 @@ pub(crate) fn transfer(device: &Bdev, io: Io) -> umc::Result<IoDone> {
     done.1.lock().take().expect("a completion comes with its result")
 }
 
+/// How many writes a writer of a Primary still tries that is lost to its cluster.
+const LAST_WRITES: usize = 3;
+
+/// What is to become of applications.
+#[derive(Default)]
+struct Fate {
+    stop: AtomicBool,
+    /// The data are another Primary's by now.
+    is_lost: AtomicBool,
+    /// Volumes whose applications have ended.
+    ended: AtomicUsize,
+}
+
 /// The applications of one life of a Primary.
 pub struct Load {
     tasks: Vec<mte::sim::TaskId>,
-    stop: Arc<AtomicBool>,
+    fate: Arc<Fate>,
     sim: Sim,
+}
+
+/// The applications of a volume.
+struct Volume {
+    sim: Sim,
+    number: u32,
+    model: Arc<Model>,
+    spec: LoadSpec,
+    fate: Arc<Fate>,
+    life: u32,
 }
 
 struct Writer {
     sim: Sim,
     model: Arc<Model>,
     device: Arc<Bdev>,
-    stop: Arc<AtomicBool>,
+    fate: Arc<Fate>,
     spec: LoadSpec,
     blocks: std::ops::Range<usize>,
     rng: Rng,
@@ -61,52 +84,34 @@ impl Load {
         spec: &LoadSpec,
         life: u32,
     ) -> Load {
-        let (sim, stop) = (node.sim, Arc::new(AtomicBool::new(false)));
-        let start = |(volume, model): (usize, &Arc<Model>)| {
-            let (kernel, model, spec) = (running.kernel, Arc::clone(model), spec.clone());
-            let stop = Arc::clone(&stop);
+        let (sim, fate) = (node.sim, Arc::new(Fate::default()));
+        let start = |(number, model): (usize, &Arc<Model>)| {
+            let kernel = running.kernel;
+            let (model, spec, fate) = (Arc::clone(model), spec.clone(), Arc::clone(&fate));
+            let volume = Volume { sim, number: number as u32, model, spec, fate, life };
             sim.spawn(node.host, "load", move || {
                 sched::attach(kernel, "load");
-                let device =
-                    match bdev::open(kernel, Devt::new(DRBD_MAJOR, volume as u32), true, None) {
-                        Ok(device) => Arc::new(device),
-                        Err(errno) => {
-                            let text = format!("load cannot open volume {volume}: {errno}");
-                            return mte::sim::trace(&text);
-                        }
-                    };
-                let host = mte::sim::host();
-                let share = model.len() / spec.writers as usize;
-                let part = |index: usize| match spec.shared_blocks as usize {
-                    0 => index * share..(index + 1) * share,
-                    shared => 0..shared.min(model.len()),
-                };
-                let writers: Vec<_> = (0..spec.writers as usize)
-                    .map(|index| {
-                        let writer = Writer {
-                            sim,
-                            model: Arc::clone(&model),
-                            device: Arc::clone(&device),
-                            stop: Arc::clone(&stop),
-                            spec: spec.clone(),
-                            blocks: part(index),
-                            rng: sim.rng(&format!("writer {index} of {volume} in life {life}")),
-                        };
-                        sim.spawn(host, "writer", move || {
-                            sched::attach(kernel, "writer");
-                            writer.run();
-                        })
-                    })
-                    .collect();
-                writers.into_iter().for_each(|writer| sim.join(writer));
+                volume.run(kernel);
+                volume.fate.ended.fetch_add(1, Ordering::SeqCst);
             })
         };
-        Load { tasks: models.iter().enumerate().map(start).collect(), stop, sim }
+        Load { tasks: models.iter().enumerate().map(start).collect(), fate, sim }
     }
 
     /// The writers begin nothing new.
     pub fn finish(&self) {
-        self.stop.store(true, Ordering::SeqCst);
+        self.fate.stop.store(true, Ordering::SeqCst);
+    }
+
+    /// The cluster goes on without this Primary: the writers try a few writes more, and end. They read and flush no more,
+    /// for what is there now is not theirs.
+    pub fn lose(&self) {
+        self.fate.is_lost.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether all have ended.
+    pub fn is_over(&self) -> bool {
+        self.fate.ended.load(Ordering::SeqCst) == self.tasks.len()
     }
 
     /// Ends the writers and waits for what they wait for.
@@ -116,18 +121,60 @@ impl Load {
     }
 }
 
+impl Volume {
+    /// Opens the device, and lets the writers run until they end.
+    fn run(&self, kernel: &'static Kernel) {
+        let (number, sim) = (self.number, self.sim);
+        let device = match bdev::open(kernel, Devt::new(DRBD_MAJOR, number), true, None) {
+            Ok(device) => Arc::new(device),
+            Err(errno) => {
+                return mte::sim::trace(&format!("load cannot open volume {number}: {errno}"));
+            }
+        };
+        let host = mte::sim::host();
+        let share = self.model.len() / self.spec.writers as usize;
+        let part = |index: usize| match self.spec.shared_blocks as usize {
+            0 => index * share..(index + 1) * share,
+            shared => 0..shared.min(self.model.len()),
+        };
+        let start = |index: usize| {
+            let writer = Writer {
+                sim,
+                model: Arc::clone(&self.model),
+                device: Arc::clone(&device),
+                fate: Arc::clone(&self.fate),
+                spec: self.spec.clone(),
+                blocks: part(index),
+                rng: sim.rng(&format!("writer {index} of {number} in life {}", self.life)),
+            };
+            sim.spawn(host, "writer", move || {
+                sched::attach(kernel, "writer");
+                writer.run();
+            })
+        };
+        let writers: Vec<_> = (0..self.spec.writers as usize).map(start).collect();
+        writers.into_iter().for_each(|writer| sim.join(writer));
+    }
+}
+
 impl Writer {
     fn run(mut self) {
-        while !self.stop.load(Ordering::SeqCst) {
+        let mut last = LAST_WRITES;
+        while !self.fate.stop.load(Ordering::SeqCst) && last > 0 {
             let is_limited = self.spec.writes > 0;
             if is_limited && self.model.started.load(Ordering::SeqCst) >= self.spec.writes {
                 return;
             }
+            last -= usize::from(self.is_lost());
             self.model.started.fetch_add(1, Ordering::SeqCst);
             self.write();
             let pause = self.rng.below(2 * self.spec.pause_us * 1000 + 1);
             self.sim.sleep(pause);
         }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.fate.is_lost.load(Ordering::SeqCst)
     }
 
     fn write(&mut self) {
@@ -140,13 +187,15 @@ impl Writer {
         let len = count * BLOCK;
         let result = transfer(&self.device, Io::Write { offset, data, len, fua });
         self.model.answered(&write, fua, result.is_ok());
-        if self.rng.one_in(self.spec.flush_one_in) {
+        let end = if result.is_ok() { "answered" } else { "failed" };
+        mte::sim::trace(&format!("{write} is {end}"));
+        if self.rng.one_in(self.spec.flush_one_in) && !self.is_lost() {
             let acked = self.model.acked();
             if transfer(&self.device, Io::Flush).is_ok() {
                 self.model.flushed(&acked);
             }
         }
-        if self.rng.one_in(self.spec.read_one_in) {
+        if self.rng.one_in(self.spec.read_one_in) && !self.is_lost() {
             let lowest = self.model.lowest(first, count, true);
             let Ok(IoDone::Read(data)) = transfer(&self.device, Io::Read { offset, len }) else {
                 return;

@@ -16,9 +16,10 @@ mod sweep;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 
+use drbd::Release;
 use run::Detail;
 use scenario::Scenario;
 pub use umc_protocol::sim_args::Args;
@@ -31,16 +32,24 @@ fn run_here(args: &Args) -> Result<bool> {
     // SAFETY: a parameter of the allocator, which has no obligations.
     unsafe { libc::mallopt(libc::M_PERTURB, FREED.into()) };
     let scenario = Scenario::read(&args.file)?;
-    let module = cdrivers::modules::find(&args.module)?;
+    let name = args.module.as_deref().unwrap_or(&scenario.driver);
+    let module = cdrivers::modules::find(name)?;
     let modules = cdrivers::modules::load_order(&module)
-        .with_context(|| format!("Cannot load module {}", args.module))?;
+        .with_context(|| format!("Cannot load module {name}"))?;
+    let info = cdrivers::symbols::modinfo(&module)
+        .with_context(|| format!("Cannot read module {name}"))?;
+    let version = info.iter().find(|(key, _)| key == "version").map_or("", |(_, value)| value);
+    let release = Release::of(version);
+    if release == Release::V84 && scenario.wants_9() {
+        bail!("The scenario takes DRBD 9, and module {name} is version {version}");
+    }
     let detail = match args.verbose {
         0 => Detail::Events,
         1 => Detail::KernelLog,
         _ => Detail::Everything,
     };
     let start = std::time::Instant::now();
-    let outcome = run::run(&scenario, args.seed, modules, detail);
+    let outcome = run::run(&scenario, args.seed, modules, release, detail);
     let report = sweep::Report::new(&outcome, start.elapsed());
     println!("{}{}", sweep::RESULT, serde_json::to_string(&report)?);
     Ok(outcome.is_ok())

@@ -1,41 +1,65 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! DRBD's internal metadata (format v08): what `drbdmeta create-md` and `drbdmeta apply-al` do.
+//! DRBD's internal metadata: what `drbdmeta create-md` and `drbdmeta apply-al` do.
+//!
+//! The end of a disk holds the bitmap, the activity log and the superblock, in this order. A bitmap of format v09 has
+//! a slot for each peer; their 32-bit words take turns. Of v08 it is the same with one slot.
+
+mod log;
+mod superblock;
 
 use std::collections::BTreeSet;
 
 use crate::disk::{SECTOR, SimDisk};
+use crate::drbd::Release;
 
-const MAGIC: u32 = 0x8374_026b;
-const MAGIC_UNCLEAN: u32 = 0x8374_026c;
-const AL_MAGIC: u32 = 0x69cb_65a2;
-const FLAG_AL_CLEAN: u32 = 1 << 7;
-/// The generation of a device that has no data yet.
-const UUID_JUST_CREATED: u64 = 4;
 /// Sectors of the activity log: 8 transactions.
 const AL_SECTORS: u64 = 64;
+/// Extents that the activity log holds at most.
 const AL_SLOTS: usize = 1237;
 /// Data bytes of an extent of the activity log.
 const AL_EXTENT: u64 = 4 << 20;
-const LC_FREE: u32 = u32::MAX;
 const BLOCK: usize = 4096;
 
-/// Offsets within the superblock.
-mod at {
-    pub const UUID_CURRENT: usize = 8;
-    pub const DEVICE_UUID: usize = 40;
-    pub const FLAGS: usize = 56;
-    pub const MAGIC: usize = 60;
-    pub const MD_SECTORS: usize = 64;
-    pub const AL_OFFSET: usize = 68;
-    pub const AL_EXTENTS: usize = 72;
-    pub const BM_OFFSET: usize = 76;
-    pub const BYTES_PER_BIT: usize = 80;
-    pub const AL_STRIPES: usize = 88;
-    pub const AL_STRIPE_4K: usize = 92;
+/// What metadata are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Of DRBD 8.4.
+    V08,
+    /// Of DRBD 9, with bitmaps for so many peers.
+    V09 { peers: u32 },
+}
+
+impl Format {
+    /// What a release wants in a cluster of so many nodes.
+    pub fn of(release: Release, nodes: usize) -> Format {
+        match release {
+            Release::V84 => Format::V08,
+            Release::V9 => Format::V09 { peers: nodes as u32 - 1 },
+        }
+    }
+
+    /// Bitmaps of each volume.
+    fn slots(self) -> u64 {
+        match self {
+            Format::V08 => 1,
+            Format::V09 { peers } => peers.into(),
+        }
+    }
+
+    /// Sectors of the bitmap for a disk of so many sectors.
+    fn bitmap_sectors(self, sectors: u64) -> u64 {
+        // A sector of a bitmap covers 16 MiB.
+        let one = match self {
+            Format::V08 => return sectors.div_ceil(32768).next_multiple_of(8),
+            Format::V09 { .. } => sectors.div_ceil(8).next_multiple_of(64) / 8,
+        };
+        (one * self.slots()).next_multiple_of(BLOCK as u64) / SECTOR as u64
+    }
 }
 
 /// Where things are on a disk, in bytes.
 pub struct Layout {
+    format: Format,
     md_sectors: u64,
     superblock: usize,
     al: usize,
@@ -44,13 +68,13 @@ pub struct Layout {
 
 impl Layout {
     /// The layout of internal metadata on a disk of `len` bytes.
-    pub fn new(len: usize) -> Layout {
+    pub fn new(format: Format, len: usize) -> Layout {
         let sectors = (len / SECTOR) as u64;
-        // A sector of bitmap covers 16 MiB.
-        let bitmap = sectors.div_ceil(32768).next_multiple_of(8);
+        let bitmap = format.bitmap_sectors(sectors);
         let superblock = (sectors & !7) - 8;
         let bytes = |sector: u64| sector as usize * SECTOR;
         Layout {
+            format,
             md_sectors: bitmap + AL_SECTORS + 8,
             superblock: bytes(superblock),
             al: bytes(superblock - AL_SECTORS),
@@ -62,105 +86,76 @@ impl Layout {
     pub fn data_len(&self) -> usize {
         self.bitmap
     }
-}
 
-fn be32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
-}
-
-fn be16(bytes: &[u8], at: usize) -> u16 {
-    u16::from_be_bytes(bytes[at..at + 2].try_into().expect("two bytes"))
-}
-
-fn put32(bytes: &mut [u8], at: usize, value: u32) {
-    bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
-}
-
-fn put64(bytes: &mut [u8], at: usize, value: u64) {
-    bytes[at..at + 8].copy_from_slice(&value.to_be_bytes());
+    /// Marks what an extent of the activity log covers as out of sync, for every peer.
+    fn mark(&self, bitmap: &mut [u8], extent: u32) {
+        let (slots, bits) = (self.format.slots(), self.data_len() as u64 / BLOCK as u64);
+        let first = u64::from(extent) * (AL_EXTENT / BLOCK as u64);
+        for bit in first..(first + AL_EXTENT / BLOCK as u64).min(bits) {
+            for slot in 0..slots {
+                let at = (bit / 32 * slots + slot) * 32 + bit % 32;
+                bitmap[at as usize / 8] |= 1 << (at % 8);
+            }
+        }
+    }
 }
 
 /// Makes fresh metadata.
-pub fn create(disk: &SimDisk, device_uuid: u64) {
-    let layout = Layout::new(disk.len());
-    let mut block = vec![0; BLOCK];
-    put64(&mut block, at::UUID_CURRENT, UUID_JUST_CREATED);
-    put64(&mut block, at::DEVICE_UUID, device_uuid | 1);
-    put32(&mut block, at::FLAGS, FLAG_AL_CLEAN);
-    put32(&mut block, at::MAGIC, MAGIC);
-    put32(&mut block, at::MD_SECTORS, layout.md_sectors as u32);
-    put32(&mut block, at::AL_OFFSET, (AL_SECTORS as u32).wrapping_neg());
-    put32(&mut block, at::AL_EXTENTS, AL_SLOTS as u32);
-    put32(&mut block, at::BM_OFFSET, (layout.md_sectors as u32 - 8).wrapping_neg());
-    put32(&mut block, at::BYTES_PER_BIT, BLOCK as u32);
-    put32(&mut block, at::AL_STRIPES, 1);
-    put32(&mut block, at::AL_STRIPE_4K, 8);
+pub fn create(disk: &SimDisk, format: Format, device_uuid: u64) {
+    let layout = Layout::new(format, disk.len());
     disk.write(layout.bitmap, &vec![0xff; layout.al - layout.bitmap]);
     disk.write(layout.al, &vec![0; layout.superblock - layout.al]);
-    disk.write(layout.superblock, &block);
-}
-
-/// The transactions of the activity log that are whole, the oldest first.
-fn transactions(log: &[u8]) -> Vec<&[u8]> {
-    let is_whole = |block: &&[u8]| {
-        let mut copy = block.to_vec();
-        put32(&mut copy, 8, 0);
-        // The kernel's crc32c starts with 0 and does not invert; the crate inverts at both ends.
-        let crc = !crc32c::crc32c_append(u32::MAX, &copy);
-        be32(block, 0) == AL_MAGIC && be32(block, 8) == crc
-    };
-    let mut whole: Vec<&[u8]> = log.chunks_exact(BLOCK).filter(is_whole).collect();
-    // The number may wrap; the ring is short, so the difference tells.
-    whole.sort_by(|a, b| (be32(a, 4).wrapping_sub(be32(b, 4)) as i32).cmp(&0));
-    whole
-}
-
-/// The extents that the log says were being written.
-fn active_extents(log: &[u8]) -> BTreeSet<u32> {
-    let mut slots = vec![LC_FREE; AL_SLOTS];
-    let mut set = |slot: usize, extent: u32| {
-        if let Some(entry) = slots.get_mut(slot) {
-            *entry = extent;
-        }
-    };
-    for block in transactions(log) {
-        let (updates, start) = (usize::from(be16(block, 14)), usize::from(be16(block, 18)));
-        for index in 0..919.min(AL_SLOTS.saturating_sub(start)) {
-            set(start + index, be32(block, 36 + 128 + 256 + index * 4));
-        }
-        for index in 0..updates.min(64) {
-            let slot = be16(block, 36 + index * 2);
-            set(usize::from(slot), be32(block, 36 + 128 + index * 4));
-        }
-    }
-    slots.into_iter().filter(|extent| *extent != LC_FREE).collect()
+    disk.write(layout.superblock, &superblock::fresh(format, layout.md_sectors, device_uuid | 1));
 }
 
 /// Prepares the metadata for an attach: after a crash, what was being written is marked as out of sync. Returns how
 /// many extents that were.
-pub fn apply_al(disk: &SimDisk) -> usize {
-    let layout = Layout::new(disk.len());
+pub fn apply_al(disk: &SimDisk, format: Format) -> usize {
+    let layout = Layout::new(format, disk.len());
     let mut block = disk.read(layout.superblock, BLOCK);
     let log = disk.read(layout.al, layout.superblock - layout.al);
-    let (magic, flags) = (be32(&block, at::MAGIC), be32(&block, at::FLAGS));
-    let is_clean = magic == MAGIC && flags & FLAG_AL_CLEAN != 0;
     let mut extents = BTreeSet::new();
-    if !is_clean && (magic == MAGIC || magic == MAGIC_UNCLEAN) {
-        extents = active_extents(&log);
+    if superblock::is_unclean(format, &block) {
+        extents = log::active_extents(&log);
         let mut bitmap = disk.read(layout.bitmap, layout.al - layout.bitmap);
-        let bits = layout.data_len() as u64 / BLOCK as u64;
-        for extent in &extents {
-            let first = u64::from(*extent) * (AL_EXTENT / BLOCK as u64);
-            for bit in first..(first + AL_EXTENT / BLOCK as u64).min(bits) {
-                bitmap[bit as usize / 8] |= 1 << (bit % 8);
-            }
-        }
+        extents.iter().for_each(|extent| layout.mark(&mut bitmap, *extent));
         disk.write(layout.bitmap, &bitmap);
-        put32(&mut block, at::MAGIC, MAGIC);
-        put32(&mut block, at::FLAGS, flags | FLAG_AL_CLEAN);
+        superblock::clean(format, &mut block);
         disk.write(layout.superblock, &block);
     }
     // A kernel counts its transactions from zero, so old ones must not be left.
     disk.write(layout.al, &vec![0; log.len()]);
     extents.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn metadata_lie_at_the_end() {
+        let layout = Layout::new(Format::V08, 8 * MIB);
+        assert_eq!(layout.superblock, 8 * MIB - BLOCK);
+        assert_eq!(layout.al, layout.superblock - 32768);
+        assert_eq!(layout.bitmap, layout.al - BLOCK);
+        // 2048 bits for each of two peers are less than a block; 64 MiB take 2048 bytes for each of them.
+        assert_eq!(Layout::new(Format::V09 { peers: 2 }, 8 * MIB).bitmap, layout.bitmap);
+        let layout = Layout::new(Format::V09 { peers: 3 }, 64 * MIB);
+        assert_eq!((layout.al - layout.bitmap, layout.md_sectors), (2 * BLOCK, 16 + 64 + 8));
+    }
+
+    #[test]
+    fn an_extent_is_marked_for_every_peer() {
+        let layout = Layout::new(Format::V09 { peers: 2 }, 8 * MIB);
+        let mut bitmap = vec![0; layout.al - layout.bitmap];
+        layout.mark(&mut bitmap, 0);
+        // 4 MiB are 1024 bits for each peer.
+        assert!(bitmap[..256].iter().all(|byte| *byte == 0xff));
+        assert!(bitmap[256..].iter().all(|byte| *byte == 0));
+        layout.mark(&mut bitmap, 1);
+        let set: u32 = bitmap.iter().map(|byte| byte.count_ones()).sum();
+        assert_eq!(set as usize, 2 * layout.data_len() / BLOCK, "no bit is beyond the data");
+    }
 }

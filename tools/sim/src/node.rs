@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A node: a host of the simulated network, a kernel on it, and a disk that outlives the kernel.
+//! A node: a host of the simulated network, a kernel on it, and disks that outlive the kernel.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
@@ -11,23 +11,42 @@ use parking_lot::Mutex;
 use umc::{Config, Kernel, sched};
 
 use crate::disk::SimDisk;
-use crate::drbd::{Client, NetSpec, Refused, Status};
-use crate::meta;
+use crate::drbd::{self, Disk, Drbd, Refused, Release, Site, Status};
+use crate::meta::{self, Format};
 
 /// Lines of a kernel's log are traced with this in front.
 pub const KERNEL: &str = "kernel: ";
+/// What nodes are called, by their place in the cluster.
+pub const NAMES: [&str; 16] =
+    ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"];
+/// Where DRBD listens.
+const PORT: u16 = 7789;
 
-/// What both nodes share.
+/// What all nodes share.
 pub struct Setup {
+    /// In load order.
     pub modules: Vec<PathBuf>,
-    pub net: NetSpec,
+    pub release: Release,
+    pub site: Arc<Site>,
+}
+
+impl Setup {
+    /// What the metadata of a disk are like.
+    pub fn format(&self) -> Format {
+        Format::of(self.release, self.site.nodes().len())
+    }
+
+    /// How the disk of a node is when all is well.
+    pub fn wanted_disk(&self, place: usize) -> Disk {
+        if self.site.has_disk[place] { Disk::UP_TO_DATE } else { Disk::DISKLESS }
+    }
 }
 
 /// A kernel that runs.
 #[derive(Clone)]
 pub struct Running {
     pub kernel: &'static Kernel,
-    pub drbd: Client,
+    pub drbd: Arc<dyn Drbd>,
 }
 
 /// A node.
@@ -35,28 +54,43 @@ pub struct Node {
     pub sim: Sim,
     pub host: HostId,
     pub name: &'static str,
-    /// The lower disk of each volume.
+    /// Its place in the cluster.
+    pub place: usize,
+    /// The lower disk of each volume. A diskless node does not use them.
     pub disks: Vec<Arc<SimDisk>>,
     setup: Arc<Setup>,
     running: Mutex<Option<Running>>,
 }
 
-/// The address of a host.
-pub fn address(host: HostId) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(10, 0, 0, host as u8))
+/// The host of a node; 0 is the world outside.
+pub fn host_of(place: usize) -> HostId {
+    place as HostId + 1
+}
+
+/// Where the node at a place is reached.
+pub fn address(place: usize) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, host_of(place) as u8)), PORT)
+}
+
+/// Finds the modules that a driver asks for, first beside it.
+fn requested(name: &str, asked_by: Option<&Path>) -> Vec<PathBuf> {
+    let beside = asked_by.and_then(Path::parent).map(Path::to_path_buf);
+    let path = cdrivers::modules::named(beside.as_slice(), name).ok().flatten();
+    let files = path.and_then(|path| cdrivers::modules::load_order(&path).ok());
+    files.unwrap_or_default()
 }
 
 impl Node {
     /// A node that is switched off.
-    pub fn new(
-        sim: Sim,
-        host: HostId,
-        name: &'static str,
-        disks: Vec<Arc<SimDisk>>,
-        setup: Arc<Setup>,
-    ) -> Arc<Node> {
-        sim.add_host(host, &[address(host)]);
-        Arc::new(Node { sim, host, name, disks, setup, running: Mutex::new(None) })
+    pub fn new(sim: Sim, place: usize, disks: Vec<Arc<SimDisk>>, setup: Arc<Setup>) -> Arc<Node> {
+        let (host, name) = (host_of(place), NAMES[place]);
+        sim.add_host(host, &[address(place).ip()]);
+        Arc::new(Node { sim, host, name, place, disks, setup, running: Mutex::new(None) })
+    }
+
+    /// Whether it has disks.
+    pub fn has_disk(&self) -> bool {
+        self.setup.site.has_disk[self.place]
     }
 
     /// The kernel, if the node is on.
@@ -85,12 +119,12 @@ impl Node {
     /// Runs a command on the node. None if the node is off.
     pub fn command<R: Send + 'static>(
         &self,
-        f: impl FnOnce(&Client) -> R + Send + 'static,
+        f: impl FnOnce(&dyn Drbd) -> R + Send + 'static,
     ) -> Option<R> {
         let Running { kernel, drbd } = self.running()?;
         self.on_host("drbdsetup", move || {
             sched::attach(kernel, "drbdsetup");
-            f(&drbd)
+            f(drbd.as_ref())
         })
     }
 
@@ -106,30 +140,26 @@ impl Node {
 
     /// The state of a volume; None if the node is off, or the resource down.
     pub fn status(&self, volume: u32) -> Option<Status> {
-        self.command(move |drbd| drbd.status(volume))?.ok()
+        self.command(move |drbd| drbd.statuses(volume..volume + 1))?.ok()?.pop()
     }
 
     /// The state of each volume; None if the node is off, or the resource down.
     pub fn statuses(&self) -> Option<Vec<Status>> {
         let volumes = self.volumes();
-        let all = move |drbd: &Client| volumes.map(|volume| drbd.status(volume)).collect();
-        self.command::<Result<_, Refused>>(all)?.ok()
-    }
-
-    fn path(&self) -> (SocketAddr, SocketAddr) {
-        let of = |host| SocketAddr::new(address(host), 7789);
-        (of(self.host), of(3 - self.host))
+        self.command(move |drbd| drbd.statuses(volumes))?.ok()
     }
 
     /// Boots a kernel with the driver and the disks.
     pub fn boot(&self) -> Result<()> {
-        let (name, disks, setup) = (self.name, self.disks.clone(), Arc::clone(&self.setup));
+        let (name, place, setup) = (self.name, self.place, Arc::clone(&self.setup));
+        let disks = if self.has_disk() { self.disks.clone() } else { Vec::new() };
         let booted = self.on_host("boot", move || -> Result<Running> {
             let kernel = Kernel::boot(Config { name: name.to_owned(), ..Default::default() });
             kernel.set_console(Box::new(|record| {
                 mte::sim::trace(&format!("{KERNEL}<{}>{}", record.level, record.text));
             }));
             sched::attach(kernel, "boot");
+            umc::module::request::set_finder(kernel, Arc::new(requested));
             for module in &setup.modules {
                 umc::module::insert(kernel, module, &[])?;
             }
@@ -137,7 +167,8 @@ impl Node {
                 let name = format!("d{volume}");
                 disk.plug(kernel, &name).map_err(|errno| anyhow!("add disk {name}: {errno}"))?;
             }
-            let drbd = Client::new(kernel).map_err(|refused| anyhow!("find DRBD: {refused}"))?;
+            let drbd = drbd::client(kernel, setup.release, place, &setup.site)
+                .map_err(|refused| anyhow!("find DRBD: {refused}"))?;
             Ok(Running { kernel, drbd })
         });
         let running = booted
@@ -148,15 +179,21 @@ impl Node {
         Ok(())
     }
 
+    /// `drbdadm apply-al`, of a volume that has a disk. Returns how many extents of the activity log were active.
+    pub fn apply_al(&self, volume: u32) -> usize {
+        meta::apply_al(self.disk(volume), self.setup.format())
+    }
+
     /// `up`: brings the resource up as far as it will come, and tells how many extents of the activity log were
     /// active. None if the node is off.
     pub fn up(&self) -> Option<Result<usize, Refused>> {
-        let extents = self.disks.iter().map(|disk| meta::apply_al(disk)).sum();
+        let with_disk = if self.has_disk() { self.volumes() } else { 0..0 };
+        let extents = with_disk.clone().map(|volume| self.apply_al(volume)).sum();
         let volumes = self.disks.len() as u32;
         if let Err(refused) = self.command(move |drbd| drbd.create(volumes))? {
             return Some(Err(refused));
         }
-        for volume in self.volumes() {
+        for volume in with_disk {
             if let Err(refused) = self.attach(volume)? {
                 let text = format!("{}: volume {volume} is not attached: {refused}", self.name);
                 self.sim.trace(&text);
@@ -167,32 +204,26 @@ impl Node {
 
     /// `attach`.
     pub fn attach(&self, volume: u32) -> Option<Result<(), Refused>> {
-        let (net, discard_unit) = (self.setup.net.clone(), self.disk(volume).discard_unit());
-        self.command(move |drbd| {
-            drbd.attach(volume, &format!("/dev/d{volume}"), &net, discard_unit)
-        })
+        let discard_unit = self.disk(volume).discard_unit();
+        self.command(move |drbd| drbd.attach(volume, discard_unit))
     }
 
-    /// `connect`.
+    /// `connect`, with all peers.
     pub fn connect(&self) -> Option<Result<(), Refused>> {
-        let ((mine, peer), net) = (self.path(), self.setup.net.clone());
-        self.command(move |drbd| drbd.connect(mine, peer, &net))
+        self.command(|drbd| drbd.connect())
     }
 
-    /// `disconnect`.
+    /// `disconnect`, from all peers.
     pub fn disconnect(&self) -> Option<Result<(), Refused>> {
-        let (mine, peer) = self.path();
-        self.command(move |drbd| drbd.disconnect(mine, peer))
+        self.command(|drbd| drbd.disconnect())
     }
 
-    /// `primary` or `secondary`, each volume in turn.
+    /// `primary` or `secondary`.
     pub fn set_role(&self, primary: bool) -> Option<Result<(), Refused>> {
-        let mut volumes = self.volumes();
-        self.command(move |drbd| {
-            volumes.try_for_each(|volume| match primary {
-                true => drbd.primary(volume, false),
-                false => drbd.secondary(volume),
-            })
+        let volumes = self.volumes();
+        self.command(move |drbd| match primary {
+            true => drbd.primary(volumes),
+            false => drbd.secondary(volumes),
         })
     }
 

@@ -19,18 +19,15 @@ use std::sync::Arc;
 use mte::sim::{Config, HostId, Outcome, Rng, Sim};
 
 use crate::disk::SimDisk;
-use crate::drbd::{self, Status};
+use crate::drbd::{Link, Release, Site, Status};
 use crate::load::{BLOCK, Load, Model};
 use crate::meta::{self, Layout};
-use crate::node::{KERNEL, Node, Setup};
+use crate::node::{self, KERNEL, NAMES, Node, Setup};
 use crate::scenario::Scenario;
 use commands::{Order, Undo};
 use faults::Active;
 use manager::Wanted;
 
-/// The hosts of the nodes; a node's place is one less.
-const A: HostId = 1;
-const B: HostId = 2;
 const MS: u64 = 1_000_000;
 /// How often the manager looks.
 const TICK_NS: u64 = 50 * MS;
@@ -58,15 +55,18 @@ fn is_significant(host: HostId, text: &str, detail: Detail) -> bool {
 }
 
 fn name_of(host: HostId) -> &'static str {
-    match host {
-        A => "a",
-        B => "b",
-        _ => "-",
-    }
+    let place = (host as usize).checked_sub(1);
+    place.and_then(|place| NAMES.get(place)).copied().unwrap_or("-")
 }
 
 /// Runs a scenario in this process.
-pub fn run(scenario: &Scenario, seed: u64, modules: Vec<PathBuf>, detail: Detail) -> Outcome {
+pub fn run(
+    scenario: &Scenario,
+    seed: u64,
+    modules: Vec<PathBuf>,
+    release: Release,
+    detail: Detail,
+) -> Outcome {
     let config = Config {
         time_limit_ns: 2 * RECOVERY_NS + scenario.duration_ms * MS * 2,
         ..Default::default()
@@ -79,29 +79,37 @@ pub fn run(scenario: &Scenario, seed: u64, modules: Vec<PathBuf>, detail: Detail
             println!("{seconds:12.6} {} {text}", name_of(line.host));
         }
     });
-    let setup = Setup { modules, net: scenario.net.clone() };
+    let site = Site {
+        addresses: (0..scenario.nodes as usize).map(node::address).collect(),
+        has_disk: scenario.has_disk(),
+        net: scenario.net.clone(),
+        options: scenario.options.clone(),
+    };
+    let setup = Setup { modules, release, site: Arc::new(site) };
     sim.run(|| World::new(sim, scenario, setup).play())
 }
 
 struct World<'a> {
     sim: Sim,
     scenario: &'a Scenario,
-    nodes: [Arc<Node>; 2],
+    setup: Arc<Setup>,
+    /// By their places.
+    nodes: Vec<Arc<Node>>,
     /// What the applications know of each volume.
     models: Vec<Arc<Model>>,
     /// The applications of each node.
-    loads: [Option<Load>; 2],
+    loads: Vec<Option<Load>>,
     lives: u32,
     crashes: u32,
     /// The node whose data the applications see: the Primary, or the last one. Where two are allowed, the first one.
     primary: usize,
     /// Whether it shall be Primary.
     is_primary_wanted: bool,
-    /// Whether the other node had all answered writes when the Primary lost power.
+    /// Whether the other nodes had all answered writes when the Primary lost power.
     may_fail_over: bool,
     /// Whether a disk of each node failed or was taken away, and the replicas were not good since.
-    is_degraded: [bool; 2],
-    wanted: [Wanted; 2],
+    is_degraded: Vec<bool>,
+    wanted: Vec<Wanted>,
     active: Vec<Active>,
     undo: Vec<Undo>,
     rng: Rng,
@@ -116,35 +124,38 @@ fn fail(why: &str) -> ! {
 impl<'a> World<'a> {
     fn new(sim: Sim, scenario: &'a Scenario, setup: Setup) -> World<'a> {
         let setup = Arc::new(setup);
-        let node = |host, name: &'static str| {
+        let format = setup.format();
+        let node = |place: usize| {
+            let name = NAMES[place];
             let disk = |volume| {
                 let of = if volume == 0 { name.to_owned() } else { format!("{name}/{volume}") };
                 let disk = SimDisk::new(scenario.disk.clone(), sim.rng(&format!("disk {of}")));
                 let mut rng = sim.rng(&format!("metadata {of}"));
-                meta::create(&disk, rng.next_u64());
+                meta::create(&disk, format, rng.next_u64());
                 disk
             };
             let disks = (0..scenario.volumes).map(disk).collect();
-            Node::new(sim, host, name, disks, Arc::clone(&setup))
+            Node::new(sim, place, disks, Arc::clone(&setup))
         };
-        let nodes = [node(A, "a"), node(B, "b")];
-        if let Some(liar) = scenario.plant.flush_lies {
-            nodes[liar as usize].disks.iter().for_each(|disk| disk.set_flush_lies());
+        let nodes: Vec<_> = setup.site.nodes().map(node).collect();
+        if let Some(liar) = &scenario.plant.flush_lies {
+            nodes[liar.get_ref().0].disks.iter().for_each(|disk| disk.set_flush_lies());
         }
-        let blocks = |disk: &Arc<SimDisk>| Layout::new(disk.len()).data_len() / BLOCK;
+        let blocks = |disk: &Arc<SimDisk>| Layout::new(format, disk.len()).data_len() / BLOCK;
         World {
             sim,
             scenario,
             models: nodes[0].disks.iter().map(|disk| Model::new(blocks(disk))).collect(),
+            loads: nodes.iter().map(|_| None).collect(),
+            is_degraded: vec![false; nodes.len()],
+            wanted: nodes.iter().map(|_| Wanted::default()).collect(),
             nodes,
-            loads: [None, None],
+            setup,
             lives: 0,
             crashes: 0,
             primary: 0,
             is_primary_wanted: true,
             may_fail_over: false,
-            is_degraded: [false; 2],
-            wanted: Default::default(),
             active: Vec::new(),
             undo: Vec::new(),
             rng: sim.rng("faults"),
@@ -162,7 +173,7 @@ impl<'a> World<'a> {
     fn play(mut self) {
         self.sim.network().set_default_link(self.scenario.link.link());
         self.set_up();
-        self.say("both replicas are good: load and faults begin");
+        self.say("all replicas are good: load and faults begin");
         let lose = self.scenario.plant.lose_wakeup_one_in;
         self.sim.lose_wakeup_one_in(lose);
         self.trouble();
@@ -172,20 +183,12 @@ impl<'a> World<'a> {
     }
 
     fn set_up(&mut self) {
-        self.power_on(0);
-        self.power_on(1);
-        self.wait("connect", |world| {
-            world.is_everywhere(|status| status.conn() == drbd::CONN_CONNECTED)
-        });
-        let (initial_sync, mut volumes) = (self.scenario.initial_sync, self.nodes[0].volumes());
-        let result = self.nodes[0].command(move |drbd| {
-            volumes.try_for_each(|volume| {
-                if !initial_sync {
-                    drbd.declare_equal(volume)?;
-                }
-                drbd.primary(volume, initial_sync)
-            })
-        });
+        (0..self.nodes.len()).for_each(|place| self.power_on(place));
+        let is_connected =
+            |status: &Status| status.peers.iter().all(|peer| peer.link == Link::ESTABLISHED);
+        self.wait("connect", |world| world.is_everywhere(|_, status| is_connected(status)));
+        let (initial_sync, volumes) = (self.scenario.initial_sync, self.nodes[0].volumes());
+        let result = self.nodes[0].command(move |drbd| drbd.begin(volumes, initial_sync));
         if !matches!(result, Some(Ok(()))) {
             fail(&format!("the first node does not become Primary: {result:?}"));
         }
@@ -216,15 +219,22 @@ impl<'a> World<'a> {
         fail(&format!("the nodes do not {what}: {}", state.join("; ")))
     }
 
-    /// Whether something is true of each volume on both nodes.
-    fn is_everywhere(&self, is_so: impl Fn(Status) -> bool) -> bool {
-        let is_so_on =
-            |node: &Arc<Node>| node.statuses().is_some_and(|all| all.into_iter().all(&is_so));
+    /// Whether something is true of each volume on all nodes.
+    fn is_everywhere(&self, is_so: impl Fn(usize, &Status) -> bool) -> bool {
+        let is_so_on = |node: &Arc<Node>| {
+            let all = node.statuses();
+            all.is_some_and(|all| all.iter().all(|status| is_so(node.place, status)))
+        };
         self.nodes.iter().all(is_so_on)
     }
 
+    /// Whether a volume is as it shall be, seen from the node at `place`.
+    fn is_good(&self, place: usize, status: &Status) -> bool {
+        status.is_healthy(place, |place| self.setup.wanted_disk(place))
+    }
+
     fn is_healthy(&self) -> bool {
-        self.is_everywhere(Status::is_healthy)
+        self.is_everywhere(|place, status| self.is_good(place, status))
     }
 
     /// Load, faults and commands, until their time is over.
@@ -243,7 +253,9 @@ impl<'a> World<'a> {
             let now = self.sim.now_ns();
             let is_due = |at_ms: u64| begin + at_ms * MS <= now;
             while let Some(fault) = faults.pop_if(|fault| is_due(fault.at_ms)) {
-                self.inflict(fault.kind, fault.for_ms * MS);
+                let fault_for = fault.for_ms * MS;
+                let fault = fault.kind.draw(&mut self.rng, &self.setup.site.has_disk);
+                self.inflict(fault, fault_for);
             }
             while let Some(command) = commands.pop_if(|command| is_due(command.at_ms)) {
                 self.order(&Order::from(command), command.for_ms);
@@ -279,8 +291,12 @@ impl<'a> World<'a> {
         let for_ms = self.rng.between(0..=random.for_ms);
         let next = self.draw_time();
         match random.kinds.get(choice) {
-            Some(kind) if self.is_excusable(*kind) => self.inflict(*kind, for_ms * MS),
-            Some(_) => {}
+            Some(kind) => {
+                let fault = kind.draw(&mut self.rng, &self.setup.site.has_disk);
+                if self.is_excusable(fault) {
+                    self.inflict(fault, for_ms * MS);
+                }
+            }
             None => {
                 let order = Order::from(random.commands[choice - random.kinds.len()].get_ref());
                 if self.is_harmless(&order) {
@@ -312,7 +328,7 @@ impl<'a> World<'a> {
         }
         self.stop_loads();
         self.wait("stay in sync", Self::is_healthy);
-        // What was answered has been written on both sides; the last answers of the peer may be on their way.
+        // What was answered has been written everywhere; the last answers of the peers may be on their way.
         self.sim.sleep(1000 * MS);
     }
 }

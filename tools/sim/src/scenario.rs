@@ -3,6 +3,8 @@
 
 pub mod bounds;
 mod check;
+mod names;
+mod options;
 
 use std::path::Path;
 
@@ -15,15 +17,30 @@ use crate::disk::DiskSpec;
 use crate::drbd::NetSpec;
 use bounds::{MS_MAX, maybe_ms, ms, not_always, within};
 pub use check::Verb;
+pub use names::{Fault, FaultKind, NodeName};
+pub use options::{OptionsSpec, Quorum};
 
-/// A scenario. Times are virtual, and count from the moment when both replicas are good for the first time.
+/// The driver that a scenario gets which names none: DRBD 8.4.
+pub const DRBD_84: &str = "drbd";
+
+/// A scenario. Times are virtual, and count from the moment when all replicas are good for the first time.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Load and faults last so long.
     #[serde(deserialize_with = "within::<1, MS_MAX, _, _>")]
     pub duration_ms: u64,
-    /// Copy the whole disk at the beginning; otherwise both sides are declared equal.
+    /// The module, or set of modules, that each node loads.
+    #[serde(default = "drbd_84")]
+    pub driver: String,
+    #[serde(default = "two", deserialize_with = "within::<2, 16, _, _>")]
+    pub nodes: u64,
+    /// Nodes that have no disk.
+    #[serde(default)]
+    pub diskless: Vec<NodeName>,
+    #[serde(default)]
+    pub options: OptionsSpec,
+    /// Copy the whole disk at the beginning; otherwise all nodes are declared equal.
     #[serde(default)]
     pub initial_sync: bool,
     /// Volumes of the resource, each with a disk and a load of its own.
@@ -50,11 +67,19 @@ pub struct Scenario {
     pub plant: PlantSpec,
 }
 
+fn drbd_84() -> String {
+    DRBD_84.into()
+}
+
 fn one() -> u64 {
     1
 }
 
-/// The link between the nodes.
+fn two() -> u64 {
+    2
+}
+
+/// The link between two nodes, the same for all.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinkSpec {
@@ -127,26 +152,6 @@ impl Default for LoadSpec {
     }
 }
 
-/// What may go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
-    /// Nothing gets through between the nodes, both ways.
-    Partition,
-    /// Nothing gets through from the first node to the second.
-    PartitionOneWay,
-    /// All connections are reset.
-    Reset,
-    /// The first node loses power.
-    CrashA,
-    /// The second node loses power.
-    CrashB,
-    /// The disks of the first node answer with errors.
-    DiskErrorA,
-    /// The disks of the second node answer with errors.
-    DiskErrorB,
-}
-
 /// A fault at a fixed time.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -161,14 +166,6 @@ pub struct FaultSpec {
 
 fn one_second() -> u64 {
     1000
-}
-
-/// A node of the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NodeName {
-    A,
-    B,
 }
 
 /// A command at a fixed time.
@@ -221,10 +218,26 @@ pub struct PlantSpec {
     #[serde(deserialize_with = "not_always")]
     pub lose_wakeup_one_in: u32,
     /// The disks of this node answer flushes without flushing.
-    pub flush_lies: Option<NodeName>,
+    pub flush_lies: Option<Spanned<NodeName>>,
 }
 
 impl Scenario {
+    /// Whether the node at each place has disks.
+    pub fn has_disk(&self) -> Vec<bool> {
+        let is_diskless = |place: usize| self.diskless.contains(&NodeName(place));
+        (0..self.nodes as usize).map(|place| !is_diskless(place)).collect()
+    }
+
+    /// Whether the cluster itself says who may be Primary.
+    pub fn has_quorum(&self) -> bool {
+        self.options.quorum != Quorum::Off
+    }
+
+    /// Whether it takes DRBD 9.
+    pub fn wants_9(&self) -> bool {
+        self.nodes > 2 || !self.diskless.is_empty() || self.has_quorum()
+    }
+
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Scenario> {
         let text = std::fs::read_to_string(path).with_context(|| {
@@ -271,6 +284,7 @@ mod tests {
     fn mistakes_are_named_with_their_line() {
         let command = |rest: &str| format!("[[command]]\nat_ms = 1\nnode = \"a\"\n{rest}");
         let random = |rest: &str| format!("[random]\nevery_ms = 5\nfor_ms = 5\n{rest}");
+        let nine = |rest: &str| format!("driver = \"drbd-9.3\"\nnodes = 3\n{rest}");
         let two_primaries = |rest: &str| format!("net.allow_two_primaries = true\n{rest}");
         for (text, line, says) in [
             ("lod = 3".into(), 2, "unknown field `lod`"),
@@ -295,8 +309,19 @@ mod tests {
             (command("run = \"down\"").replace("= 1", "= 10"), 2, "after the end"),
             ("[disk]\nmib = 0".into(), 3, "from 1 to 4096"),
             ("[net]\nprotocol = \"D\"".into(), 3, "A, B or C"),
-            ("[plant]\nflush_lies = \"c\"".into(), 3, "unknown variant `c`"),
-            ("[[fault]]\nat_ms = 1\nkind = \"flood\"".into(), 4, "unknown variant `flood`"),
+            ("[plant]\nflush_lies = \"c\"".into(), 3, "no node c"),
+            ("[plant]\nflush_lies = \"first\"".into(), 3, "a letter from a to p"),
+            ("[[fault]]\nat_ms = 1\nkind = \"flood\"".into(), 4, "no fault flood"),
+            ("[[fault]]\nat_ms = 1\nkind = \"crash-c\"".into(), 2, "no node c"),
+            (command("run = \"down\"").replace("\"a\"", "\"d\""), 2, "no node d"),
+            (random("kinds = [\"crash\", \"isolate-c\"]"), 2, "no node c"),
+            ("nodes = 3".into(), 2, "two nodes"),
+            ("diskless = [\"b\"]".into(), 2, "DRBD 9"),
+            ("options.quorum = \"majority\"".into(), 2, "DRBD 9"),
+            ("options.quorum = \"most\"".into(), 2, "or a number from 1 to 16"),
+            (nine("diskless = [\"a\"]"), 4, "node a needs a disk"),
+            (nine("diskless = [\"c\"]\nplant.flush_lies = \"c\""), 5, "no disk"),
+            (nine("nodes = 17"), 4, "duplicate key"),
             (command("run = \"reboot\""), 5, "unknown variant `reboot`"),
             (command("run = \"detach\"\nvolume = 1"), 2, "has no volume 1"),
             (command("run = \"down\"\nvolume = 0"), 2, "whole resource"),

@@ -63,7 +63,10 @@ fn run_child(args: &Args, seed: u64, mut line: impl FnMut(&str)) -> Result<Repor
     let me = std::env::current_exe().context("Cannot find out where umc-sim itself is")?;
     let mut command = Command::new(&me);
     command.arg("--in-process").arg("--seed").arg(seed.to_string());
-    command.arg("--module").arg(&args.module).arg(&args.file);
+    if let Some(module) = &args.module {
+        command.arg("--module").arg(module);
+    }
+    command.arg(&args.file);
     command.args((0..args.verbose).map(|_| "-v"));
     end_with_us(&mut command);
     let mut child = command
@@ -95,10 +98,8 @@ fn run_child(args: &Args, seed: u64, mut line: impl FnMut(&str)) -> Result<Repor
 
 /// The command that plays a run again.
 fn replay(args: &Args, seed: u64) -> String {
-    let module = match args.module.as_str() {
-        "drbd" => String::new(),
-        module => format!(" --module {module}"),
-    };
+    let module = args.module.as_ref();
+    let module = module.map_or(String::new(), |module| format!(" --module {}", quoted(module)));
     format!("umc sim {} --seed {seed}{module}", quoted(&args.file.to_string_lossy()))
 }
 

@@ -51,13 +51,14 @@ pub fn find(mut attrs: &[u8], kind: u16) -> Option<&[u8]> {
     None
 }
 
-/// A request.
-pub fn message(kind: u16, command: u8, version: u8, body: &[u8]) -> Vec<u8> {
+/// A request; `dump` asks for all objects of a kind.
+pub fn message(kind: u16, command: u8, version: u8, dump: bool, body: &[u8]) -> Vec<u8> {
     const REQUEST: u16 = 1;
+    const DUMP: u16 = 0x300;
     let mut message = Vec::new();
     message.extend_from_slice(&(20 + body.len() as u32).to_ne_bytes());
     message.extend_from_slice(&kind.to_ne_bytes());
-    message.extend_from_slice(&REQUEST.to_ne_bytes());
+    message.extend_from_slice(&(if dump { REQUEST | DUMP } else { REQUEST }).to_ne_bytes());
     message.extend_from_slice(&1_u32.to_ne_bytes());
     message.extend_from_slice(&0_u32.to_ne_bytes());
     message.extend_from_slice(&[command, version, 0, 0]);
@@ -68,6 +69,21 @@ pub fn message(kind: u16, command: u8, version: u8, body: &[u8]) -> Vec<u8> {
 /// The number at an offset.
 pub fn i32_at(message: &[u8], at: usize) -> Option<i32> {
     Some(i32::from_ne_bytes(message.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// The number that is the payload of the attribute `kind`.
+pub fn u32_of(attrs: &[u8], kind: u16) -> Option<u32> {
+    find(attrs, kind)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
+/// The same of 64 bits.
+pub fn u64_of(attrs: &[u8], kind: u16) -> Option<u64> {
+    find(attrs, kind)?.try_into().ok().map(u64::from_ne_bytes)
+}
+
+/// Whether the attribute `kind` is a flag that is set.
+pub fn flag_of(attrs: &[u8], kind: u16) -> Option<bool> {
+    find(attrs, kind)?.first().map(|flag| *flag != 0)
 }
 
 /// The type of a message.
@@ -95,4 +111,32 @@ pub fn raw_address(addr: SocketAddr) -> Vec<u8> {
         }
     }
     raw
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_found_again() {
+        let inner = Attrs::default().text(2, "r0").u32(6, 3).flag(7, true);
+        let attrs = Attrs::default().u32(1, 9).nest(2, inner).bytes(3, &5_u64.to_ne_bytes());
+        assert!(attrs.0.len().is_multiple_of(4));
+        let nest = find(&attrs.0, 2).unwrap();
+        assert_eq!(find(nest, 2), Some(&b"r0\0"[..]));
+        assert_eq!((u32_of(nest, 6), flag_of(nest, 7)), (Some(3), Some(true)));
+        assert_eq!((u32_of(&attrs.0, 1), u64_of(&attrs.0, 3)), (Some(9), Some(5)));
+        assert_eq!((u32_of(&attrs.0, 3), u32_of(&attrs.0, 4)), (None, None));
+        // What is cut off is not read.
+        assert_eq!(find(&attrs.0[..attrs.0.len() - 1], 3), None);
+    }
+
+    #[test]
+    fn a_message_says_its_length_and_whether_it_is_a_dump() {
+        let dump = message(20, 30, 2, true, &[1, 2, 3, 4]);
+        assert_eq!(i32_at(&dump, 0), Some(24));
+        assert_eq!((kind_of(&dump), &dump[6..8]), (20, &0x301_u16.to_ne_bytes()[..]));
+        assert_eq!(dump[16..18], [30, 2]);
+        assert_eq!(message(20, 30, 2, false, &[])[6..8], 1_u16.to_ne_bytes());
+    }
 }

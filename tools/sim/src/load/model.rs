@@ -5,6 +5,7 @@
 //! answered and followed by an answered flush, or that was answered and had FUA, must not be lost; what came later may
 //! be there or not.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,6 +47,14 @@ pub struct Issued {
     numbers: Vec<(u64, u64)>,
 }
 
+impl fmt::Display for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> =
+            self.numbers.iter().map(|(number, _)| number.to_string()).collect();
+        write!(f, "write {} of the blocks from {} on", numbers.join(", "), self.first)
+    }
+}
+
 /// What is known of the device.
 pub struct Model {
     blocks: Mutex<Vec<Block>>,
@@ -78,6 +87,17 @@ fn number_of(sector: &[u8], index: u64) -> Option<u64> {
     let mut expected = [0; SECTOR];
     fill_sector(&mut expected, index, number);
     (number > 0 && sector == expected).then_some(number)
+}
+
+/// The writes that the sectors of a block hold, as text.
+pub fn writes_in(block: usize, data: &[u8]) -> String {
+    let first = (block * BLOCK / SECTOR) as u64;
+    let mut numbers: Vec<String> = (first..)
+        .zip(data.chunks_exact(SECTOR))
+        .map(|(index, sector)| number_of(sector, index).map_or("?".into(), |n| n.to_string()))
+        .collect();
+    numbers.dedup();
+    numbers.join(", ")
 }
 
 impl Model {
@@ -221,6 +241,8 @@ mod tests {
     #[test]
     fn reads_see_the_last_write() {
         let (model, [first, second]) = written_twice(false);
+        assert_eq!((writes_in(1, &first), writes_in(1, &second)), ("1".into(), "2".into()));
+        assert_eq!(writes_in(1, &[[7; 512], [0; 512]].concat()), "?, 0");
         assert!(check(&model, 1, &second).is_ok());
         assert!(check(&model, 1, &first).unwrap_err().contains("holds write 1"));
         assert!(check(&model, 2, &second).unwrap_err().contains("never written"));

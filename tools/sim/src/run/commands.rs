@@ -2,15 +2,16 @@
 //! What the administrator of a scenario does.
 //!
 //! DRBD may refuse, which is an event like others. Only what would excuse a loss of data is not asked of it: a node
-//! becomes Primary when it is connected to its peer, or has all writes for certain. It has, when it was the last Primary
-//! and kept its disks, or when that one lost power and both replicas were good.
+//! becomes Primary when it is connected to its peers, or has all writes for certain. It has, when it was the last Primary
+//! and kept its disks, or when that one lost power and all replicas were good. Where there is a quorum, DRBD is asked in
+//! any case: it has to know.
 
 use std::sync::Arc;
 
 use super::{MS, World, fail};
-use crate::drbd;
+use crate::drbd::{self, Disk, Status};
 use crate::load::BLOCK;
-use crate::meta::{self, Layout};
+use crate::meta::Layout;
 use crate::node::Node;
 use crate::scenario::{CommandSpec, NodeName, RandomCommand, Verb};
 
@@ -58,7 +59,7 @@ impl World<'_> {
     /// Gives a command, and its opposite after `for_ms`.
     pub fn order(&mut self, order: &Order, for_ms: Option<u64>) {
         let result = self.carry_out(order);
-        let name = self.nodes[order.node as usize].name;
+        let name = self.nodes[order.node.0].name;
         let volume = order.volume.map_or(String::new(), |volume| format!(" of volume {volume}"));
         let until = for_ms.map_or(String::new(), |for_ms| format!(" for {for_ms} ms"));
         let end = match &result {
@@ -73,7 +74,7 @@ impl World<'_> {
     }
 
     fn carry_out(&mut self, order: &Order) -> Result<(), String> {
-        let place = order.node as usize;
+        let place = order.node.0;
         let node = self.node(place);
         if node.running().is_none() {
             return Err("the node is off".into());
@@ -119,16 +120,19 @@ impl World<'_> {
 
     /// A command for one volume of a resource that is up.
     fn carry_out_for(&mut self, order: &Order, volume: u32) -> Result<(), String> {
-        let place = order.node as usize;
+        let place = order.node.0;
         let node = self.node(place);
         match order.run {
             Verb::Attach => {
-                let is_diskless = |status: drbd::Status| status.disk() == drbd::DISK_DISKLESS;
+                if !node.has_disk() {
+                    return Err("the node has no disks".into());
+                }
+                let is_diskless = |status: Status| status.disk == Disk::DISKLESS;
                 if !node.status(volume).is_some_and(is_diskless) {
                     return Err(format!("volume {volume} has its disk"));
                 }
                 self.wanted[place].detached.remove(&volume);
-                meta::apply_al(node.disk(volume));
+                node.apply_al(volume);
                 said(node.attach(volume))
             }
             Verb::Detach => {
@@ -170,9 +174,10 @@ impl World<'_> {
         let node = self.node(place);
         let is_connected = || {
             let all = node.statuses().unwrap_or_default();
-            all.into_iter().all(|status| status.conn() >= drbd::CONN_CONNECTED)
+            all.iter().all(Status::is_connected)
         };
-        let is_fail_over = self.may_fail_over && self.nodes[1 - place].running().is_none();
+        let is_fail_over = self.scenario.has_quorum()
+            || self.may_fail_over && self.nodes[self.primary].running().is_none();
         let has_all = place == self.primary && !self.is_degraded[place];
         if !has_all && !is_connected() && !is_fail_over {
             // The manager does it as soon as they are connected.
@@ -189,10 +194,10 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Makes the disks of both nodes larger, then the volume, and waits until both replicas are good again.
+    /// Makes the disks of all nodes larger, then the volume, and waits until all replicas are good again.
     fn resize(&mut self, place: usize, volume: u32, mib: u64) -> Result<(), String> {
         if !self.is_calm() {
-            return Err("the replicas are not good on both nodes".into());
+            return Err("the replicas are not good on all nodes".into());
         }
         for node in &self.nodes {
             node.grow(volume, mib).unwrap_or_else(|| Err("the node is off".into()))?;
@@ -200,9 +205,9 @@ impl World<'_> {
         let node = self.node(place);
         if let Err(why) = said(node.command(move |drbd| drbd.resize(volume))) {
             // The metadata are not at the end of the disk any more: nothing could be attached again.
-            fail(&format!("the disks of both nodes have grown, but not volume {volume}: {why}"));
+            fail(&format!("the disks of all nodes have grown, but not volume {volume}: {why}"));
         }
-        let bytes = Layout::new(node.disk(volume).len()).data_len();
+        let bytes = Layout::new(self.setup.format(), node.disk(volume).len()).data_len();
         let grown = move |node: &Arc<Node>| {
             node.command(move |drbd| drbd.capacity(volume)) == Some(Ok(bytes as u64))
         };

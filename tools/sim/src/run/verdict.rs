@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{World, fail};
-use crate::load::{BLOCK, Model};
+use crate::load::{BLOCK, Model, writes_in};
 use crate::meta::Layout;
 
 impl World<'_> {
@@ -36,20 +36,29 @@ impl World<'_> {
     }
 
     fn check_volume(&self, volume: u32) {
-        let [a, b] = [&self.nodes[0], &self.nodes[1]].map(|node| node.disk(volume));
-        let len = Layout::new(a.len()).data_len();
-        let a = a.read(0, len);
+        let replicas: Vec<_> = self.nodes.iter().filter(|node| node.has_disk()).collect();
+        let first = replicas[0].disk(volume);
+        let len = Layout::new(self.setup.format(), first.len()).data_len();
+        let first = first.read(0, len);
         let of =
             if self.models.len() == 1 { String::new() } else { format!(" of volume {volume}") };
-        let differs = b.with_content(|b| {
-            a.chunks(BLOCK).zip(b[..len].chunks(BLOCK)).position(|(a, b)| a != b)
-        });
-        if let Some(block) = differs {
-            fail(&format!("the replicas are UpToDate and differ, first in block {block}{of}"));
+        for replica in &replicas[1..] {
+            let other = replica.disk(volume).read(0, len);
+            let mut blocks = first.chunks(BLOCK).zip(other.chunks(BLOCK)).enumerate();
+            if let Some((block, (one, other))) = blocks.find(|(_, (one, other))| one != other) {
+                fail(&format!(
+                    "the replicas on {} and {} are UpToDate and differ, first in block {block}{of}, of which they hold \
+                     writes {} and {}",
+                    replicas[0].name,
+                    replica.name,
+                    writes_in(block, one),
+                    writes_in(block, other)
+                ));
+            }
         }
         let model = &self.models[volume as usize];
         let lowest = model.lowest(0, len / BLOCK, true);
-        if let Err(why) = model.check(0, &a[..len / BLOCK * BLOCK], &lowest) {
+        if let Err(why) = model.check(0, &first[..len / BLOCK * BLOCK], &lowest) {
             fail(&format!("data is lost: {why}{of}"));
         }
     }

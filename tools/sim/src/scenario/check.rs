@@ -4,7 +4,8 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Scenario;
+use super::{DRBD_84, NodeName, RandomSpec, Scenario};
+use crate::node::NAMES;
 
 /// What the administrator may do; all but `resize` are commands of `drbdadm`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -22,7 +23,7 @@ pub enum Verb {
     Invalidate,
     PauseSync,
     ResumeSync,
-    /// The disks of both nodes become larger, and then the volume.
+    /// The disks of all nodes become larger, and then the volume.
     Resize,
 }
 
@@ -95,6 +96,13 @@ fn line_of<T>(text: &str, part: &Spanned<T>) -> usize {
     1 + text[..part.span().start].matches('\n').count()
 }
 
+/// The line of a key that stands at the beginning of one, or behind a table's name.
+fn line_of_key(text: &str, key: &str) -> usize {
+    let is_it =
+        |line: &str| line.trim_start().starts_with(key) || line.contains(&format!(".{key}"));
+    1 + text.lines().position(is_it).unwrap_or_default()
+}
+
 /// A mistake of a command, if there is one.
 fn mistake(run: Verb, volume: Option<u32>, volumes: u64) -> Option<String> {
     let name = run.name();
@@ -133,23 +141,67 @@ impl Scenario {
         }
     }
 
+    /// A mistake of the cluster as a whole: the key, and what is wrong.
+    fn mistake_of_cluster(&self) -> Option<(&'static str, String)> {
+        let two_primaries = self.net.allow_two_primaries;
+        if let Some(why) = self.mistake_of_two_primaries().filter(|_| two_primaries) {
+            return Some(("allow_two_primaries", why));
+        }
+        if self.driver == DRBD_84 && self.wants_9() {
+            let instead = "Set driver to a build of DRBD 9, such as \"drbd-9.3\".";
+            return Some(match self.nodes {
+                2 if self.diskless.is_empty() => ("quorum", format!("it takes DRBD 9. {instead}")),
+                2 => ("diskless", format!("it takes DRBD 9. {instead}")),
+                _ => ("nodes", format!("DRBD 8.4 takes two nodes. {instead}")),
+            });
+        }
+        if self.diskless.contains(&NodeName(0)) {
+            return Some(("diskless", "node a needs a disk, it begins as the Primary.".into()));
+        }
+        let nodes = self.nodes as usize;
+        let beyond = self.diskless.iter().find(|node| node.0 >= nodes)?;
+        Some(("diskless", self.no_node(beyond.0)))
+    }
+
+    fn no_node(&self, place: usize) -> String {
+        format!("there is no node {}. Change it, or nodes (which is {}).", NAMES[place], self.nodes)
+    }
+
+    /// That the nodes are there, in what begins in a line.
+    fn check_nodes(
+        &self,
+        line: usize,
+        mut places: impl Iterator<Item = usize>,
+    ) -> Result<(), String> {
+        match places.find(|place| *place as u64 >= self.nodes) {
+            Some(place) => Err(format!("line {line}: {}", self.no_node(place))),
+            None => Ok(()),
+        }
+    }
+
     /// What the types do not say. The cause of a mistake names its line.
     pub(super) fn check(&self, text: &str) -> Result<(), String> {
-        if self.net.allow_two_primaries
-            && let Some(why) = self.mistake_of_two_primaries()
-        {
-            let is_key = |line: &str| line.contains("allow_two_primaries");
-            let line = 1 + text.lines().position(is_key).unwrap_or_default();
-            return Err(format!("line {line}: {why}"));
+        if let Some((key, why)) = self.mistake_of_cluster() {
+            return Err(format!("line {}: {why}", line_of_key(text, key)));
+        }
+        if let Some(liar) = &self.plant.flush_lies {
+            let (line, liar) = (line_of(text, liar), *liar.get_ref());
+            self.check_nodes(line, [liar.0].into_iter())?;
+            if self.diskless.contains(&liar) {
+                return Err(format!("line {line}: this node has no disk."));
+            }
         }
         for spanned in &self.faults {
-            self.check_time(spanned.get_ref().at_ms, line_of(text, spanned))?;
+            let line = line_of(text, spanned);
+            self.check_time(spanned.get_ref().at_ms, line)?;
+            self.check_nodes(line, spanned.get_ref().kind.last().into_iter())?;
         }
         for spanned in &self.commands {
             let at = format!("line {}", line_of(text, spanned));
             let command = spanned.get_ref();
             let name = command.run.name();
             self.check_time(command.at_ms, line_of(text, spanned))?;
+            self.check_nodes(line_of(text, spanned), [command.node.0].into_iter())?;
             if let Some(why) = mistake(command.run, command.volume, self.volumes) {
                 return Err(format!("{at}: {why}"));
             }
@@ -160,17 +212,24 @@ impl Scenario {
                 return Err(format!("{at}: mib is only for resize. Remove it."));
             }
         }
-        let Some(spanned) = &self.random else { return Ok(()) };
-        let random = spanned.get_ref();
+        match &self.random {
+            Some(random) => self.check_random(text, random),
+            None => Ok(()),
+        }
+    }
+
+    fn check_random(&self, text: &str, spanned: &Spanned<RandomSpec>) -> Result<(), String> {
+        let (random, line) = (spanned.get_ref(), line_of(text, spanned));
         if random.kinds.is_empty() && random.commands.is_empty() {
-            let line = line_of(text, spanned);
             return Err(format!(
                 "line {line}: kinds and commands are both empty. Fill one of them."
             ));
         }
+        self.check_nodes(line, random.kinds.iter().filter_map(super::FaultKind::last))?;
         for spanned in &random.commands {
             let at = format!("line {}", line_of(text, spanned));
             let command = spanned.get_ref();
+            self.check_nodes(line_of(text, spanned), [command.node.0].into_iter())?;
             if let Some(why) = mistake(command.run, command.volume, self.volumes) {
                 return Err(format!("{at}: {why}"));
             }
