@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use cluster::Mesh;
 
 mod admin;
+mod compat;
 mod metadata;
 mod network;
 mod replication;

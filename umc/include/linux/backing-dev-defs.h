@@ -15,8 +15,6 @@
 
 struct device;
 
-enum wb_congested_state { WB_async_congested, WB_sync_congested };
-
 /* umc: shared */
 struct backing_dev_info {
 	u64 id;
