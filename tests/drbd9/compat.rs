@@ -56,26 +56,42 @@ fn results(file: &Path) -> BTreeMap<String, bool> {
     results.lines().filter_map(result).collect()
 }
 
+/// A copy of the source of a build, which goes with the test.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn of(source: &Path) -> Copy {
+        let dir = std::env::temp_dir().join(format!("umc-test-compat-{}", std::process::id()));
+        let copy = Copy(dir);
+        let copied = Command::new("cp").arg("-r").arg(source.parent().unwrap()).arg(&copy.0).run();
+        assert!(copied.unwrap().status.success());
+        copy
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 #[test]
 fn its_tests_of_the_headers_find_a_6_12() {
     let Some(headers) = real_headers().filter(|_| !mesh::builds().is_empty()) else {
         eprintln!("left out: it wants linux-headers-6.12*-amd64 beside modules of DRBD 9");
         return mesh::left_out();
     };
-    let dir = std::env::temp_dir().join(format!("umc-test-compat-{}", std::process::id()));
     for modules in mesh::builds() {
         let source = source(&modules);
-        let copied = Command::new("cp").arg("-r").arg(source.parent().unwrap()).arg(&dir).run();
-        assert!(copied.unwrap().status.success());
-        let copy = dir.join(source.file_name().unwrap());
-        let clean = Command::new("make").arg("-C").arg(&copy).arg("distclean").run().unwrap();
+        let copy = Copy::of(&source);
+        let dir = copy.0.join(source.file_name().unwrap());
+        let clean = Command::new("make").arg("-C").arg(&dir).arg("distclean").run().unwrap();
         assert!(clean.status.success(), "{}", text(&clean));
         // Ends where patches are wanted, behind the tests; without asking a service for them.
         let kdir = format!("KDIR={}", headers.display());
-        let _ends = Command::new("make").arg("-C").arg(&copy).args([&kdir, "SPAAS=false"]).run();
-        let real = results(&copy.join("compat.h"));
+        let _ends = Command::new("make").arg("-C").arg(&dir).args([&kdir, "SPAAS=false"]).run();
+        let real = results(&dir.join("compat.h"));
         let ours = results(&source.join("compat.h"));
-        fs::remove_dir_all(&dir).unwrap();
         assert!(real.len() > 50, "the tests did not run");
         for (name, is_there) in &real {
             let ours = ours.get(name).copied();

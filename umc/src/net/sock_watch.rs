@@ -9,7 +9,8 @@
 //! TCP_CLOSE when it broke, and an accept finds it so.
 //! Differs from Linux: callbacks run on a provider's thread, attached to the kernel, and may block for short. Replaced
 //! callbacks of a connected socket are noticed at the next operation on it. What happens to a connection that nobody
-//! accepted yet calls nothing back. An error behind unread data is in `sk_err` only when the data was read.
+//! accepted yet calls nothing back. An error behind unread data is in `sk_err` only when the data was read. A stream that
+//! breaks after the peer ended it stays in TCP_CLOSE_WAIT: the next send says so.
 //! Used by DRBD for: waking the receiver that waits for the peer (`drbd_incoming_connection`), and telling a connection
 //! that its peer gave up already from a live one (`dtt_socket_ok_or_free`).
 //!
