@@ -42,6 +42,16 @@ impl Host {
         fs::write(dir.join("version.h"), format!("#define ASKER_VERSION \"{version}\"\n")).unwrap();
         dir.display().to_string()
     }
+
+    /// A module that a build with other headers left in that directory.
+    fn leave_old_module(&self, dir: &str) {
+        let mut module = fs::read(self.dir.join("1/asker.ko")).unwrap();
+        let mark = b" mod_unload umc ";
+        let at = module.windows(mark.len()).position(|bytes| bytes == mark).unwrap() + mark.len();
+        assert_ne!(module[at], 0, "the headers have a name");
+        module[at] ^= 1;
+        fs::write(Path::new(dir).join("left.ko"), module).unwrap();
+    }
 }
 
 impl Drop for Host {
@@ -59,9 +69,14 @@ fn each_build_has_its_own_and_finds_what_it_requests() {
     let host = Host { dir, _guard: guard };
     for version in ["1", "2"] {
         let source = host.source(version);
+        if version == "2" {
+            host.leave_old_module(&source);
+        }
         host.umc_ok(&["build", "--as", &format!("asker-{version}"), &source]);
         let info = host.umc_ok(&["modinfo", &format!("asker-{version}")]);
         assert!(info.lines().any(|line| line == format!("version:         {version}")), "{info}");
+        let set = host.dir.join(format!("cache/modules/asker-{version}"));
+        assert!(set.join("asker.so").exists() && !set.join("left.so").exists());
     }
 
     host.umc_ok(&["start", "sets-a", "--modprobe", "asker-1"]);

@@ -97,14 +97,14 @@ fn depends(ko: &Path) -> Result<Vec<String>> {
     Ok(list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
-/// Whether a module was built against a KDIR of ours. Others may lie in the same directory, built for the host.
+/// Whether a module was built with the headers of this program. Others may lie in the same directory: built for the host,
+/// or left by an earlier build of a source that is no longer made.
 fn is_ours(ko: &Path) -> bool {
     let info = symbols::modinfo(ko).unwrap_or_default();
-    info.iter().any(|(key, value)| key == "vermagic" && value.ends_with(VERMAGIC_END))
+    // As VERMAGIC_STRING of linux/vermagic.h ends.
+    let end = format!(" umc {} ", kdir::headers());
+    info.iter().any(|(key, value)| key == "vermagic" && value.ends_with(&end))
 }
-
-/// How `VERMAGIC_STRING` of `linux/vermagic.h` ends.
-const VERMAGIC_END: &str = " umc ";
 
 /// Builds a directory with a Kbuild file or Makefile of its own. The modules stay in it; with a name for the set, copies
 /// of them go where they are found by that name.

@@ -21,7 +21,7 @@ pub const KERNEL_RELEASE: &str = "6.12.0-umc";
 const ARCH_MAKEFILE: &str = "\
 # User space: position-independent code; unwind tables and line numbers for backtraces and gdb.
 KBUILD_CFLAGS := $(filter-out -fno-PIE -fno-pie -fno-pic -mcmodel=kernel,$(KBUILD_CFLAGS))
-KBUILD_CFLAGS += -fPIC -g -fasynchronous-unwind-tables $(UMC_CFLAGS)
+KBUILD_CFLAGS += -fPIC -g -fasynchronous-unwind-tables -DUMC_HEADERS=@HEADERS@ $(UMC_CFLAGS)
 KBUILD_AFLAGS := $(filter-out -fno-PIE,$(KBUILD_AFLAGS)) -fPIC
 LINUXINCLUDE += -I$(srctree)/include/uapi
 ";
@@ -139,7 +139,8 @@ pub fn make(umcd: &Path) -> Result<PathBuf> {
              DEBIAN_KERNEL_NO_CC_VERSION_CHECK = y\n"
         ),
     ));
-    files.push(("arch/umc/Makefile".into(), ARCH_MAKEFILE.into()));
+    let arch_makefile = ARCH_MAKEFILE.replace("@HEADERS@", headers());
+    files.push(("arch/umc/Makefile".into(), arch_makefile));
     files.push(("arch/umc/module.lds".into(), "SECTIONS { }\n".into()));
     files.push((".config".into(), auto_conf(autoconf)));
     files.push(("include/config/auto.conf".into(), auto_conf(autoconf)));

@@ -25,10 +25,15 @@ struct shash_desc {
 	void *__ctx[] __attribute__((aligned(8)));
 };
 
-#define SHASH_DESC_ON_STACK(shash, ctx)						\
-	char __##shash##_desc[sizeof(struct shash_desc) + HASH_MAX_DESCSIZE]	\
-		__attribute__((aligned(__alignof__(struct shash_desc))));	\
-	struct shash_desc *shash = (struct shash_desc *)__##shash##_desc
+/* Room for the descriptor of any algorithm, named by NAME, on the caller's stack; tfm is set by the caller, as in Linux. */
+union __shash_desc_room {
+	struct shash_desc desc;
+	u8 room[sizeof(struct shash_desc) + HASH_MAX_DESCSIZE];
+};
+
+#define SHASH_DESC_ON_STACK(name, tfm)				\
+	union __shash_desc_room name##__room;			\
+	struct shash_desc *name = &name##__room.desc
 
 /* may sleep */
 struct crypto_shash *crypto_alloc_shash(const char *alg_name, u32 type, u32 mask);

@@ -11,7 +11,9 @@
 #endif
 
 #include <generated/utsrelease.h>
+#include <linux/stringify.h>
 
-#define VERMAGIC_STRING	UTS_RELEASE " SMP mod_unload umc "
+/* UMC_HEADERS names these headers; the Makefile of the KDIR sets it. */
+#define VERMAGIC_STRING	UTS_RELEASE " SMP mod_unload umc " __stringify(UMC_HEADERS) " "
 
 #endif

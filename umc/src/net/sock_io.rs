@@ -107,6 +107,7 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
                 Errno::EINTR => continue,
                 error => {
                     sock.refresh_queued();
+                    sock.follow_host();
                     return part_or(sock, done, error);
                 }
             }
@@ -267,7 +268,10 @@ unsafe fn recv_stream(
                 }
             }
             Err(Errno::EAGAIN) => {}
-            Err(error) => break part_or(sock, done, error),
+            Err(error) => {
+                sock.follow_host();
+                break part_or(sock, done, error);
+            }
         }
         // Less than asked for: the host has no more now, so wait before asking again.
         let patience = patience.get_or_insert_with(|| Patience::new(sock, timeo));

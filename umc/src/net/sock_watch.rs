@@ -10,7 +10,7 @@
 //! Differs from Linux: callbacks run on a provider's thread, attached to the kernel, and may block for short. Replaced
 //! callbacks of a connected socket are noticed at the next operation on it. What happens to a connection that nobody
 //! accepted yet calls nothing back. An error behind unread data is in `sk_err` only when the data was read. A stream that
-//! breaks after the peer ended it stays in TCP_CLOSE_WAIT: the next send says so.
+//! breaks after the peer ended it goes from TCP_CLOSE_WAIT to TCP_CLOSE at the next send.
 //! Used by DRBD for: waking the receiver that waits for the peer (`drbd_incoming_connection`), and telling a connection
 //! that its peer gave up already from a live one (`dtt_socket_ok_or_free`).
 //!
@@ -107,7 +107,7 @@ impl Sock {
     }
 
     /// Makes the state what the host says of a connected stream: what the peer did.
-    fn follow_host(&self) {
+    pub(crate) fn follow_host(&self) {
         match self.host_state() {
             Some(sys::TCP_CLOSE_WAIT) => self.note_end(),
             Some(sys::TCP_CLOSE) => {

@@ -55,6 +55,11 @@ impl Owned {
         unsafe { &mut *(*self.0).sk }
     }
 
+    fn state(&self) -> u32 {
+        // SAFETY: alive.
+        unsafe { Sock::from_raw((*self.0).sk) }.state()
+    }
+
     fn ops(&self) -> &sys::proto_ops {
         // SAFETY: alive.
         unsafe { &*(*self.0).ops }
@@ -433,21 +438,17 @@ fn replaced_callbacks_are_called() {
     reaches(&calls.space, 1);
     drop(b);
     reaches(&calls.changed, 1);
-    assert_eq!(u32::from(a.sk().sk_state), sys::TCP_CLOSE_WAIT);
+    assert_eq!(a.state(), sys::TCP_CLOSE_WAIT);
 }
 
 #[test]
 fn the_state_follows_the_peer_while_data_is_unread() {
     let kernel = boot();
-    let state = |socket: &Owned| {
-        // SAFETY: a live socket.
-        unsafe { Sock::from_raw((*socket.0).sk) }.state()
-    };
     let mut buf = [0; 8];
     let (a, b) = pair();
     assert_eq!(b.send(b"abc", 0), 3);
     drop(b);
-    eventually(kernel, "the end is noticed", || state(&a) == sys::TCP_CLOSE_WAIT);
+    eventually(kernel, "the end is noticed", || a.state() == sys::TCP_CLOSE_WAIT);
     assert_eq!((a.recv(&mut buf, 0), a.recv(&mut buf, 0)), (3, 0));
 
     let (a, b) = pair();
@@ -455,8 +456,22 @@ fn the_state_follows_the_peer_while_data_is_unread() {
     // SAFETY: a live socket.
     unsafe { Sock::from_raw((*b.0).sk) }.reset_on_close();
     drop(b);
-    eventually(kernel, "the reset is noticed", || state(&a) == sys::TCP_CLOSE);
+    eventually(kernel, "the reset is noticed", || a.state() == sys::TCP_CLOSE);
     assert_eq!((a.recv(&mut buf, 0), a.recv(&mut buf, 0)), (3, -libc::ECONNRESET));
+}
+
+#[test]
+fn a_stream_that_breaks_after_its_end_is_closed() {
+    let kernel = boot();
+    let (client, server) = pair();
+    drop(client);
+    eventually(kernel, "the peer's end", || {
+        server.state() == sys::TCP_CLOSE_WAIT
+    });
+    // The first is taken, and answered with a reset.
+    assert_eq!(server.send(b"x", 0), 1);
+    eventually(kernel, "the reset", || server.send(b"x", 0) == -libc::EPIPE);
+    assert_eq!(server.state(), sys::TCP_CLOSE);
 }
 
 #[test]
