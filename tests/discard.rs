@@ -211,7 +211,7 @@ fn of_a_partition() {
     let node = cluster.a();
     let image = cluster.dir.join("disk");
     let disk = LoopDevice::partitioned(&image, 32 * MIB);
-    run(Command::new("addpart").arg(&disk.path).args(["1", "2048", "32768"]));
+    disk.add_partition(1, MIB, 16 * MIB);
     let name = disk.path.file_name().expect("a name").to_string_lossy();
     let mut part = PathBuf::from(format!("/dev/{name}p1"));
     if !part.exists() {

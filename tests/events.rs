@@ -16,10 +16,11 @@ fn signal(pid: u32, name: &str) {
 }
 
 /// Many changes in short time: the connection goes and comes back. The driver refuses to disconnect while another
-/// change of state is on its way, and says that one shall try again.
+/// change of state is on its way, and says that one shall try again; and it answers a disconnect before its worker has
+/// forgotten the address, which it says is in use until then.
 fn churn(cluster: &Cluster, rounds: u32) {
     let script = format!(
-        "for i in $(seq {rounds}); do until drbdsetup disconnect $0 $1; do :; done; drbdsetup connect r0 $0 $1 --protocol=C || exit 1; done"
+        "for i in $(seq {rounds}); do until drbdsetup disconnect $0 $1; do :; done; until drbdsetup connect r0 $0 $1 --protocol=C; do :; done; done"
     );
     let conf = std::fs::read_to_string(cluster.conf()).expect("drbd.conf");
     let addresses: Vec<String> = conf

@@ -1,11 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Loop devices of the host, set up as any program of the host does it: without the redirector.
 
+use std::ffi::c_void;
 use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{Start, text};
+
+/// `struct blkpg_partition`; sizes in bytes.
+#[repr(C)]
+struct Partition {
+    start: i64,
+    length: i64,
+    number: i32,
+    names: [u8; 128],
+}
+
+/// `struct blkpg_ioctl_arg`.
+#[repr(C)]
+struct PartitionCall {
+    op: i32,
+    flags: i32,
+    len: i32,
+    data: *mut c_void,
+}
+
+/// BLKPG_ADD_PARTITION.
+const ADD_PARTITION: i32 = 1;
+
+nix::ioctl_write_ptr_bad!(blkpg, nix::request_code_none!(0x12, 105), PartitionCall);
 
 /// A loop device of the host; gone when it is dropped.
 pub struct LoopDevice {
@@ -47,6 +72,21 @@ impl LoopDevice {
     /// As [`LoopDevice::new`], and its partitions are devices too.
     pub fn partitioned(image: &Path, len: u64) -> LoopDevice {
         LoopDevice::with(image, len, &["--partscan"])
+    }
+
+    /// Makes a part of it a partition, without a table. It goes with the loop device.
+    pub fn add_partition(&self, number: i32, start: u64, len: u64) {
+        let mut part = Partition {
+            start: start.cast_signed(),
+            length: len.cast_signed(),
+            number,
+            names: [0; 128],
+        };
+        let data = (&raw mut part).cast();
+        let call = PartitionCall { op: ADD_PARTITION, flags: 0, len: size_of::<Partition>() as i32, data };
+        let device = File::open(&self.path).expect("the loop device");
+        // SAFETY: both structures live through the call, and are as `linux/blkpg.h` lays them out.
+        unsafe { blkpg(device.as_raw_fd(), &raw const call) }.expect("a partition");
     }
 
     fn with(image: &Path, len: u64, options: &[&str]) -> LoopDevice {

@@ -46,14 +46,14 @@ impl Start for Command {
 
 /// Lets go of what was inherited, in the new process: descriptors, and signals that are ignored.
 ///
-/// Files are closed here, because the exec would do it too late: it is behind it that the starter goes on. Pipes stay for
-/// the exec, because one of them tells the starter of it.
+/// Files are closed here, because the exec would do it too late: it is behind it that the starter goes on. Pipes and
+/// sockets of packets stay for the exec, because one of them tells the starter of it, or why there was none.
 fn let_go() -> io::Result<()> {
     for fd in 3..FEW {
         // Answered from the descriptor alone. The file's status would be asked of a node, which may have stopped.
         // SAFETY: descriptors of this process, which runs nothing else.
         let is_pipe = unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) } >= 0;
-        if !is_pipe {
+        if !is_pipe && !is_of_packets(fd) {
             // SAFETY: as above.
             unsafe { libc::close(fd) };
         }
@@ -68,10 +68,26 @@ fn let_go() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the descriptor is a socket that keeps packets apart.
+fn is_of_packets(fd: libc::c_int) -> bool {
+    let (mut kind, mut len): (libc::c_int, _) = (0, size_of::<libc::c_int>() as libc::socklen_t);
+    let value = (&raw mut kind).cast();
+    // SAFETY: the value has room for the answer.
+    let ret =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, value, &raw mut len) };
+    ret == 0 && kind == libc::SOCK_SEQPACKET
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::process::ExitStatusExt;
+
+    #[test]
+    fn a_program_that_is_missing_is_named_so() {
+        let error = Command::new("no-such-program").run().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn what_is_started_in_the_background_can_be_interrupted() {
