@@ -124,22 +124,23 @@ fn an_unloaded_driver_leaves_nothing() {
         };
         // Lanes of the tree that have nothing to do end by themselves.
         let mut left = Vec::new();
-        let is_clean =
-            || {
-                let (mut threads, mut descriptors) = look();
-                for name in own(&threads, before_threads) {
-                    threads.remove(&name);
-                    descriptors.entry("anon_inode:[eventfd]".into()).and_modify(|count| *count -= 1);
-                }
-                left = more(&threads, before_threads);
-                if settled.is_none() {
-                    left.retain(|thread| !KERNELS_OWN.iter().any(|own| thread.starts_with(own)));
-                }
-                left.extend(more(&descriptors, before_descriptors).into_iter().filter(
-                    |descriptor| settled.is_some() || !descriptor.starts_with("anon_inode:"),
-                ));
-                left.is_empty()
-            };
+        let is_clean = || {
+            let (mut threads, mut descriptors) = look();
+            for name in own(&threads, before_threads) {
+                threads.remove(&name);
+                descriptors.entry("anon_inode:[eventfd]".into()).and_modify(|count| *count -= 1);
+            }
+            left = more(&threads, before_threads);
+            if settled.is_none() {
+                left.retain(|thread| !KERNELS_OWN.iter().any(|own| thread.starts_with(own)));
+            }
+            left.extend(
+                more(&descriptors, before_descriptors).into_iter().filter(|descriptor| {
+                    settled.is_some() || !descriptor.starts_with("anon_inode:")
+                }),
+            );
+            left.is_empty()
+        };
         let clean = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             eventually("the node is as before", is_clean);
         }));

@@ -38,6 +38,7 @@ static ABOVE_SCHED: crate::sched::Above = crate::sched::Above {
     worker_sleeps: crate::workqueue::worker_sleeps,
     worker_runs: crate::workqueue::worker_runs,
     flush_plug: crate::plug::flush_plug_from_schedule,
+    flush_sends: crate::sock_held::flush_before_sleep,
 };
 
 /// One emulated kernel: the state of every subsystem.

@@ -50,7 +50,7 @@ pub use lib::{bitmap, crc32c, devt, math, rbtree, string, tree};
 pub use mm::{crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};
 pub use module::umh;
 pub use net::{inet, skbuff};
-pub(crate) use net::{sock, sock_io, sock_watch};
+pub(crate) use net::{sock, sock_ahead, sock_held, sock_io, sock_watch};
 pub use netlink::{genetlink, genl_ctrl, genl_family, netlink_dump, nla, nla_policy};
 pub(crate) use netlink::{genl_client, genl_request};
 pub use sched::{bug, context, cpumask, jiffies, printk, random, ratelimit, signal, utsname};

@@ -13,7 +13,9 @@ pub mod handshake;
 pub mod inet;
 pub mod skbuff;
 pub(crate) mod sock;
+pub(crate) mod sock_ahead;
 pub mod sock_file;
+pub(crate) mod sock_held;
 pub(crate) mod sock_io;
 pub(crate) mod sock_watch;
 pub mod tcp_read;
@@ -223,7 +225,7 @@ unsafe extern "C" fn op_shutdown(socket: *mut sys::socket, how: c_int) -> c_int 
             }
             return Ok(());
         }
-        crate::errno::from_ret(sock.kernel.ops.shutdown(sock.fd, how))?;
+        sock.held.shutdown(sock, how)?;
         // SAFETY: a plain member.
         unsafe { (*sock.sk()).sk_shutdown |= (how + 1) as u8 };
         if how != sys::SHUT_RD as c_int && sock.state() == sys::TCP_ESTABLISHED {
@@ -243,11 +245,22 @@ unsafe extern "C" fn op_setsockopt(
     // SAFETY: the caller passes a live socket.
     to_ret(unsafe { sock_of(socket) }.and_then(|sock| {
         let ops = sock.kernel.ops;
-        // SAFETY: the caller's value has `len` bytes; both members of the union are the same pointer.
-        let ret = unsafe {
-            (ops.setsockopt)(ops.ctx, sock.fd, level, name, value.__bindgen_anon_1.kernel, len)
-        };
-        crate::errno::from_ret(ret).map(drop)
+        // SAFETY: both members of the union are the same pointer.
+        let value = unsafe { value.__bindgen_anon_1.kernel };
+        if (level, name) == (libc::IPPROTO_TCP, libc::TCP_CORK)
+            && len as usize >= size_of::<c_int>()
+        {
+            // SAFETY: the caller's value has `len` bytes.
+            sock.set_cork(unsafe { value.cast::<c_int>().read_unaligned() } != 0);
+            return Ok(());
+        }
+        // SAFETY: as above.
+        let ret = unsafe { (ops.setsockopt)(ops.ctx, sock.fd, level, name, value, len) };
+        crate::errno::from_ret(ret)?;
+        if (level, name) == (libc::IPPROTO_TCP, libc::TCP_NODELAY) {
+            sock.held.flush();
+        }
+        Ok(())
     }))
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Above {
     pub(crate) worker_runs: fn(&Task),
     /// The task has a plug and is about to sleep.
     pub(crate) flush_plug: fn(*mut sys::task_struct),
+    /// The task is about to sleep: what it sent goes out. Never sleeps.
+    pub(crate) flush_sends: fn(),
 }
 
 /// State of this subsystem in one kernel.
@@ -103,6 +105,8 @@ pub(crate) struct Task {
     pub(crate) atomic_entry: RefCell<Option<crate::bug::stack::Trace>>,
     /// The CPU that is the task's own until its outermost atomic section ends; see [`crate::cpumask`].
     pub(crate) own_cpu: Cell<Option<u32>>,
+    /// Wake-ups that wait for the end of the atomic section.
+    pub(crate) deferred: sleep::Deferred,
     /// The grace period in which the outermost section began, or 0 outside of sections.
     pub(crate) rcu: AtomicU64,
     /// Signals that are accepted and pending.
@@ -220,6 +224,7 @@ impl Task {
             atomic: Cell::new(0),
             atomic_entry: RefCell::new(None),
             own_cpu: Cell::new(None),
+            deferred: sleep::Deferred::new(),
             rcu: AtomicU64::new(0),
             signals: Signals::new(flags & sys::PF_KTHREAD != 0),
             thread: AtomicI32::new(0),

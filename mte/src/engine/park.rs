@@ -6,7 +6,7 @@
 //! is not empty. The order that makes this safe: a waiter enters the bucket, then looks at the word; a waker has
 //! changed the word before it looks at the bucket; both with sequential consistency.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::{c_int, c_void};
 use std::os::fd::AsRawFd;
 use std::ptr::{null, null_mut};
@@ -132,6 +132,8 @@ pub(super) unsafe extern "C" fn unpark(
 struct Entry {
     bucket: &'static Bucket,
     fd: c_int,
+    /// The eventfd was seen to be readable. One that becomes so later ends the next wait, which looks at its word.
+    rang: Cell<bool>,
 }
 
 impl Entry {
@@ -140,7 +142,7 @@ impl Entry {
         bucket.entries.lock().unwrap_or_else(|p| p.into_inner()).push((word as usize, fd));
         bucket.waiters.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        Entry { bucket, fd }
+        Entry { bucket, fd, rang: Cell::new(false) }
     }
 }
 
@@ -150,9 +152,11 @@ impl Drop for Entry {
         let mut entries = self.bucket.entries.lock().unwrap_or_else(|p| p.into_inner());
         entries.retain(|(_, fd)| *fd != self.fd);
         drop(entries);
-        let mut count = 0;
-        // SAFETY: `count` is valid; the read takes back a wake-up that came, and EAGAIN says that none did.
-        unsafe { libc::eventfd_read(self.fd, &raw mut count) };
+        if self.rang.get() {
+            let mut count = 0;
+            // SAFETY: `count` is valid; the read takes the wake-up.
+            unsafe { libc::eventfd_read(self.fd, &raw mut count) };
+        }
     }
 }
 
@@ -166,7 +170,7 @@ pub(super) unsafe extern "C" fn fd_wait(
 ) -> Wake {
     // Without an eventfd nobody can wake this thread: it looks for itself.
     let wake = WakeFd::current();
-    let _entry = wake.map(|wake| Entry::insert(word, wake));
+    let entry = wake.map(|wake| Entry::insert(word, wake));
     let sleep_max = if wake.is_some() { NEVER } else { LOOK_NS };
     loop {
         // SAFETY: the word lives through the call (contract of the table).
@@ -186,6 +190,9 @@ pub(super) unsafe extern "C" fn fd_wait(
         let timeout = if left.min(sleep_max) == NEVER { null() } else { &raw const sleep };
         // SAFETY: the array and the timeout live through the call.
         let ret = unsafe { libc::ppoll(fds.as_mut_ptr(), 2, timeout, null_mut()) };
+        if let Some(entry) = &entry {
+            entry.rang.set(fds[1].revents != 0);
+        }
         match ret {
             0 if left <= sleep_max => return Wake::TimedOut,
             1.. if fds[0].revents != 0 => return Wake::Ready,

@@ -83,7 +83,8 @@ impl LoopDevice {
             names: [0; 128],
         };
         let data = (&raw mut part).cast();
-        let call = PartitionCall { op: ADD_PARTITION, flags: 0, len: size_of::<Partition>() as i32, data };
+        let call =
+            PartitionCall { op: ADD_PARTITION, flags: 0, len: size_of::<Partition>() as i32, data };
         let device = File::open(&self.path).expect("the loop device");
         // SAFETY: both structures live through the call, and are as `linux/blkpg.h` lays them out.
         unsafe { blkpg(device.as_raw_fd(), &raw const call) }.expect("a partition");

@@ -73,8 +73,7 @@ fn is_of_packets(fd: libc::c_int) -> bool {
     let (mut kind, mut len): (libc::c_int, _) = (0, size_of::<libc::c_int>() as libc::socklen_t);
     let value = (&raw mut kind).cast();
     // SAFETY: the value has room for the answer.
-    let ret =
-        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, value, &raw mut len) };
+    let ret = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, value, &raw mut len) };
     ret == 0 && kind == libc::SOCK_SEQPACKET
 }
 

@@ -2,7 +2,7 @@
 //! Socket options and addresses.
 //!
 //! C header: `include/linux/tcp.h`, `include/net/sock.h`, `include/linux/inet.h` (API of 6.12).
-//! Guarantees kept: an option is in force at the host when the call returns.
+//! Guarantees kept: an option is in force when the call returns: at the host, or, for TCP_CORK, in `sock_held`.
 //! Differs from Linux: what the host refuses to this user (a mark, a large buffer) is left as it was.
 //! Used by DRBD for: TCP_NODELAY, TCP_CORK and TCP_QUICKACK around its packets.
 
@@ -23,7 +23,7 @@ unsafe fn set(sk: *mut sys::sock, level: c_int, name: c_int, value: c_int) -> c_
     sock.kernel.ops.setsockopt_int(sock.fd, level, name, value)
 }
 
-/// TCP_CORK: hold back partial frames while it is on; what is held goes when it is switched off.
+/// TCP_CORK: hold back what is sent while it is on; what is held goes when it is switched off.
 ///
 /// # Safety
 /// `sk` is a live TCP socket.
@@ -32,7 +32,7 @@ unsafe fn set(sk: *mut sys::sock, level: c_int, name: c_int, value: c_int) -> c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_sock_set_cork(sk: *mut sys::sock, on: bool) {
     // SAFETY: the caller's contract.
-    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_CORK, c_int::from(on)) };
+    unsafe { Sock::from_raw(sk) }.set_cork(on);
 }
 
 /// TCP_NODELAY, which also sends what waits.
@@ -43,11 +43,15 @@ pub unsafe extern "C" fn tcp_sock_set_cork(sk: *mut sys::sock, on: bool) {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_sock_set_nodelay(sk: *mut sys::sock) {
-    // SAFETY: the caller's contract.
-    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1) };
+    // SAFETY: `sk` is a live TCP socket.
+    unsafe {
+        set(sk, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1);
+        Sock::from_raw(sk).held.flush();
+    }
 }
 
-/// TCP_QUICKACK; the host gives the values above 1 the kernel's meaning too.
+/// TCP_QUICKACK; the host gives the values above 1 the kernel's meaning too: an even one acknowledges what has come, once.
+/// Where nothing has come since, there is nothing to do.
 ///
 /// # Safety
 /// `sk` is a live TCP socket.
@@ -56,7 +60,12 @@ pub unsafe extern "C" fn tcp_sock_set_nodelay(sk: *mut sys::sock) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_sock_set_quickack(sk: *mut sys::sock, val: c_int) {
     // SAFETY: the caller's contract.
-    unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_QUICKACK, val) };
+    let has_news = unsafe { Sock::from_raw(sk) }.ahead.lock().take_news();
+    let is_once = val != 0 && val & 1 == 0;
+    if has_news || !is_once {
+        // SAFETY: as above.
+        unsafe { set(sk, libc::IPPROTO_TCP, libc::TCP_QUICKACK, val) };
+    }
 }
 
 /// TCP_KEEPIDLE, in seconds.

@@ -12,6 +12,7 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_long, c_void};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use mte::ops::TimerId;
@@ -20,6 +21,8 @@ use mte::sim::lock::Mutex;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::skbuff::Skb;
+use crate::sock_ahead::Ahead;
+use crate::sock_held::Held;
 use crate::sock_watch::Watches;
 use crate::sys;
 use crate::wait::WaitQueue;
@@ -59,6 +62,10 @@ pub(crate) struct Sock {
     mark: AtomicU32,
     refresh: Mutex<Refresh>,
     pub(crate) watches: Watches,
+    /// What was sent and is not at the host yet.
+    pub(crate) held: Arc<Held>,
+    /// What was received from the host and is not at the driver yet. The innermost lock of a socket.
+    pub(crate) ahead: Mutex<Ahead>,
     /// What the driver is shown of the stream by `tcp_read_sock`: kept, since it reads often.
     pub(crate) shown: Mutex<Option<Skb>>,
 }
@@ -95,6 +102,8 @@ impl Sock {
             mark: AtomicU32::new(0),
             refresh: Mutex::default(),
             watches: Watches::default(),
+            held: Arc::default(),
+            ahead: Mutex::default(),
             shown: Mutex::default(),
         });
         // SAFETY: nobody else knows the socket yet.
@@ -353,6 +362,7 @@ impl Sock {
     /// Asks the host what the peer has not acknowledged, and what waits to be read.
     pub(crate) fn refresh_queued(&self) -> i32 {
         let out = self.kernel.ops.queued(self.fd, libc::TIOCOUTQ as c_int).max(0);
+        let out = out.saturating_add(self.held.len() as i32);
         self.end_of_stream();
         let (sk, tcp) = (self.sk(), self.tcp());
         // SAFETY: ints shared with C, and with whoever sends meanwhile.
@@ -383,7 +393,8 @@ impl Sock {
             .is_some_and(|flags| flags.load(Ordering::Acquire) & 1 << sys::SOCK_NOSPACE != 0)
     }
 
-    fn keep_refreshing(&'static self) {
+    /// Sees to it that what is held back is sent soon, and that the members follow the host.
+    pub(crate) fn keep_refreshing(&'static self) {
         let mut refresh = self.refresh.lock();
         if refresh.armed.is_none() && !refresh.closing {
             self.arm(&mut refresh);
@@ -395,6 +406,14 @@ impl Sock {
         let arg = std::ptr::from_ref(self).cast_mut().cast::<c_void>();
         // SAFETY: `destroy` cancels the timer, and waits for it, before the socket goes.
         refresh.armed = Some(unsafe { self.kernel.ops.timer_arm(at, refresh_tick, arg) });
+    }
+
+    /// TCP_CORK. What is held goes when it is switched off.
+    pub(crate) fn set_cork(&self, on: bool) {
+        self.held.is_corked.store(on, Ordering::Relaxed);
+        if !on && self.held.len() > 0 {
+            self.held.flush();
+        }
     }
 
     /// Makes the close reset the connection.
@@ -425,6 +444,7 @@ impl Sock {
                 sock.kernel.ops.timer_cancel(timer);
             }
             sock.stop_listening();
+            sock.held.close();
             sock.unwatch();
             sock.kernel.ops.close(sock.fd);
         }
@@ -442,6 +462,9 @@ unsafe extern "C" fn refresh_tick(arg: *mut c_void) {
     let mut refresh = sock.refresh.lock();
     if refresh.closing {
         return;
+    }
+    if sock.held.len() > 0 && !sock.held.is_stuck() {
+        sock.held.flush();
     }
     if sock.refresh_queued() > 0 {
         sock.arm(&mut refresh);

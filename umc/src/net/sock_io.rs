@@ -5,18 +5,19 @@
 //! Guarantees kept: as in `tcp_sendmsg` and `tcp_recvmsg`: a send returns when all bytes were taken, or what was taken
 //! before an error, a signal or the end of `sk_sndtimeo`; MSG_WAITALL receives until all is there; MSG_DONTWAIT never
 //! waits; an error that follows a part is kept for the next call. A broken connection never raises SIGPIPE.
-//! Differs from Linux: the data is copied to the host's socket before the call returns, MSG_SPLICE_PAGES included.
+//! Differs from Linux: the data is copied, to the host's socket or to what is held back (`sock_held`), before the call
+//! returns, MSG_SPLICE_PAGES included.
 //! Used by DRBD for: all replication traffic.
 
 use std::ffi::c_int;
 use std::ptr;
+use std::sync::atomic::Ordering;
 
 use crate::errno::{Errno, Result};
-use crate::sock::{Patience, Sock};
+use crate::sock::{Patience, Sock, member};
+use crate::sock_held::IOVECS_MAX;
 use crate::{context, sys, uio};
 
-/// Pieces handed to the host in one call.
-const IOVECS_MAX: usize = 64;
 /// Flags that mean the same to the host; the rest is ours or unknown in the kernel.
 const SEND_FLAGS: c_int =
     libc::MSG_OOB | libc::MSG_DONTROUTE | libc::MSG_EOR | libc::MSG_MORE | libc::MSG_CONFIRM;
@@ -53,6 +54,49 @@ fn no_iovecs() -> [libc::iovec; IOVECS_MAX] {
     [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; IOVECS_MAX]
 }
 
+/// One send to the host, of what the iterator of `msg` has left: bytes, and whether it left some of what it was offered.
+///
+/// # Safety
+/// As for [`send`].
+unsafe fn send_once(
+    sock: &Sock,
+    msg: &mut sys::msghdr,
+    flags: c_int,
+    is_first: bool,
+) -> Result<(usize, bool)> {
+    let mut iovecs = no_iovecs();
+    // SAFETY: the iterator of `msg` describes readable memory that lives through the call.
+    let count = unsafe { uio::host_iovecs(&msg.msg_iter, usize::MAX, &mut iovecs) };
+    let asked: usize = iovecs[..count].iter().map(|vec| vec.iov_len).sum();
+    let more = if asked < uio::count(&msg.msg_iter) { libc::MSG_MORE } else { 0 };
+    let mut host = host_msghdr(msg, &mut iovecs, count);
+    host.msg_namelen = if msg.msg_name.is_null() { 0 } else { msg.msg_namelen as u32 };
+    if !is_first {
+        host.msg_controllen = 0;
+    }
+    loop {
+        // SAFETY: the iovecs describe what the iterator holds; the rest by the caller's contract.
+        let sent = unsafe { sock.kernel.ops.sendmsg(sock.fd, &host, flags | more) };
+        if sent >= 0 {
+            // SAFETY: the iterator of `msg` describes memory that lives, of which the host took so many bytes.
+            unsafe { uio::advance(&mut msg.msg_iter, sent as usize) };
+            return Ok((sent as usize, (sent as usize) < asked));
+        }
+        match Errno::new(sent as c_int) {
+            Errno::EINTR => {}
+            error => return Err(error),
+        }
+    }
+}
+
+/// Whether what is sent now may wait for more.
+fn is_held_back(sock: &Sock, flags: c_int) -> bool {
+    let waits_for_more = flags & libc::MSG_MORE != 0 || sock.held.is_corked.load(Ordering::Relaxed);
+    waits_for_more
+        && matches!(sock.state(), sys::TCP_ESTABLISHED | sys::TCP_CLOSE_WAIT)
+        && u32::from(member!(sock, sk_shutdown)) & sys::SEND_SHUTDOWN == 0
+}
+
 /// Sends what the iterator of `msg` has left, and advances it.
 ///
 /// # Safety
@@ -67,49 +111,51 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
     if let Some(error) = sock.take_error() {
         return Err(error);
     }
-    // SAFETY: a plain member.
-    let timeo = if waits { unsafe { (*sock.sk()).sk_sndtimeo } } else { 0 };
+    let is_plain = sock.is_stream() && flags & libc::MSG_OOB == 0 && msg.msg_controllen == 0;
+    if is_plain && is_held_back(sock, flags) {
+        // SAFETY: the iterator of `msg` describes readable memory that lives through the call.
+        if let Some(held) = unsafe { sock.held.hold(sock, &mut msg.msg_iter) } {
+            sock.note_sent(held);
+            sock.keep_refreshing();
+            sock.sync_watches();
+            return Ok(held);
+        }
+    }
+    if !is_plain {
+        sock.held.flush();
+    }
+    let timeo = if waits { member!(sock, sk_sndtimeo) } else { 0 };
     let mut patience = None;
     let host_flags = (flags & SEND_FLAGS) | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     let mut done = 0;
     loop {
-        let mut iovecs = no_iovecs();
-        // SAFETY: the iterator of `msg` describes readable memory that lives through the call.
-        let count = unsafe { uio::host_iovecs(&msg.msg_iter, usize::MAX, &mut iovecs) };
-        let asked: usize = iovecs[..count].iter().map(|vec| vec.iov_len).sum();
-        let more = if asked < uio::count(&msg.msg_iter) { libc::MSG_MORE } else { 0 };
-        let mut host = host_msghdr(msg, &mut iovecs, count);
-        host.msg_namelen = if msg.msg_name.is_null() { 0 } else { msg.msg_namelen as u32 };
-        if done > 0 {
-            host.msg_controllen = 0;
-        }
-        // SAFETY: the iovecs describe what the iterator holds; the rest by the caller's contract.
-        let sent = unsafe { sock.kernel.ops.sendmsg(sock.fd, &host, host_flags | more) };
-        if sent >= 0 {
-            done += sent as usize;
-            // SAFETY: the iterator of `msg` describes memory that lives, of which the host took
-            // `sent` bytes.
-            unsafe { uio::advance(&mut msg.msg_iter, sent as usize) };
-            if sock.is_stream() {
-                sock.note_sent(sent as usize);
-            }
-            if uio::count(&msg.msg_iter) == 0 || !sock.is_stream() {
-                sock.set_nospace(false);
-                sock.sync_watches();
-                return Ok(done);
-            }
-            if sent as usize == asked {
-                continue;
-            }
+        let sent = if is_plain {
+            // SAFETY: the iterator of `msg` describes readable memory that lives through the call.
+            unsafe { sock.held.send(sock, msg, host_flags) }
         } else {
-            match Errno::new(sent as c_int) {
-                Errno::EAGAIN => {}
-                Errno::EINTR => continue,
-                error => {
-                    sock.refresh_queued();
-                    sock.follow_host();
-                    return part_or(sock, done, error);
+            // SAFETY: the iterator, the name and the control data of `msg` are readable.
+            unsafe { send_once(sock, msg, host_flags, done == 0) }
+        };
+        match sent {
+            Ok((sent, is_short)) => {
+                done += sent;
+                if sock.is_stream() {
+                    sock.note_sent(sent);
                 }
+                if uio::count(&msg.msg_iter) == 0 || !sock.is_stream() {
+                    sock.set_nospace(false);
+                    sock.sync_watches();
+                    return Ok(done);
+                }
+                if !is_short {
+                    continue;
+                }
+            }
+            Err(Errno::EAGAIN) => {}
+            Err(error) => {
+                sock.refresh_queued();
+                sock.follow_host();
+                return part_or(sock, done, error);
             }
         }
         // The host's buffer is full.
@@ -119,6 +165,10 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
         }
         let patience = patience.get_or_insert_with(|| Patience::new(sock, timeo));
         if let Err(error) = patience.wait(sock, libc::POLLOUT) {
+            // Nobody comes back for what was held.
+            if sock.held.len() > 0 {
+                sock.held.flush();
+            }
             sock.sync_watches();
             return part_or(sock, done, error);
         }
@@ -193,6 +243,12 @@ pub(crate) unsafe fn recv(
     }
     let patience = Patience::new(sock, timeo);
     let all = sock.is_stream() && flags & libc::MSG_WAITALL != 0;
+    if sock.ahead.lock().len() > 0 {
+        let least = if all && waits { wanted } else { 1 };
+        // SAFETY: the iterator of `msg` is writable.
+        return unsafe { look_ahead(sock, msg, least, &patience) };
+    }
+    let mut is_last = false;
     let _low_water = (all && waits && wanted > 1).then(|| LowWater::set(sock, wanted));
     loop {
         // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL
@@ -200,12 +256,14 @@ pub(crate) unsafe fn recv(
         let result = unsafe { recv_once(sock, msg, wanted, host_flags) };
         match result {
             // Peeking for all: what is there stays there, so only a longer look may satisfy it.
-            Ok((got, _)) if all && got > 0 && got < wanted && waits => {
+            Ok((got, _)) if all && got > 0 && got < wanted && waits && !is_last => {
+                // Behind the end nothing comes, but something may have come just before it.
+                is_last = at_end(sock);
+                if is_last {
+                    continue;
+                }
                 if let Err(error) = patience.wait(sock, libc::POLLIN) {
                     return part_or(sock, got, error);
-                }
-                if at_end(sock) {
-                    return Ok(got);
                 }
             }
             Ok((got, seen)) => {
@@ -224,6 +282,76 @@ pub(crate) unsafe fn recv(
     }
 }
 
+/// MSG_PEEK where bytes were received ahead: shows at least so many of them, as far as they come.
+///
+/// # Safety
+/// The iterator of `msg` must be writable.
+unsafe fn look_ahead(
+    sock: &'static Sock,
+    msg: &mut sys::msghdr,
+    least: usize,
+    patience: &Patience,
+) -> Result<usize> {
+    let mut iter = msg.msg_iter;
+    loop {
+        let mut ahead = sock.ahead.lock();
+        let is_all = match ahead.len() < least {
+            true => ahead.receive_more(sock),
+            false => Ok(0),
+        };
+        if is_all == Err(Errno::EAGAIN) {
+            drop(ahead);
+            if patience.wait(sock, libc::POLLIN).is_ok() {
+                continue;
+            }
+            ahead = sock.ahead.lock();
+        } else if is_all.is_ok_and(|more| more > 0) {
+            continue;
+        }
+        msg.msg_flags = 0;
+        // SAFETY: the caller's contract.
+        return Ok(unsafe { ahead.fill(&mut iter, usize::MAX, true) });
+    }
+}
+
+/// As much of a stream as there is, up to `limit` bytes, without waiting: bytes, 0 at its end. Advances the iterator.
+///
+/// # Safety
+/// As for [`recv`].
+unsafe fn take(
+    sock: &'static Sock,
+    msg: &mut sys::msghdr,
+    limit: usize,
+    flags: c_int,
+) -> Result<usize> {
+    let special = libc::MSG_OOB | libc::MSG_ERRQUEUE | libc::MSG_TRUNC;
+    let mut ahead = sock.ahead.lock();
+    if ahead.len() > 0 && flags & (libc::MSG_OOB | libc::MSG_ERRQUEUE) == 0 {
+        msg.msg_flags = 0;
+        if flags & libc::MSG_TRUNC != 0 {
+            let skipped = ahead.skip(limit);
+            // SAFETY: the iterator of `msg` describes memory that lives.
+            unsafe { uio::advance(&mut msg.msg_iter, skipped) };
+            return Ok(skipped);
+        }
+        // SAFETY: the iterator of `msg` is writable.
+        return Ok(unsafe { ahead.fill(&mut msg.msg_iter, limit, false) });
+    }
+    let is_plain = flags & special == 0 && msg.msg_name.is_null() && msg.msg_controllen == 0;
+    if is_plain && !sock.replaced().0 {
+        msg.msg_flags = 0;
+        // SAFETY: as above.
+        return unsafe { ahead.receive(sock, &mut msg.msg_iter, limit) };
+    }
+    // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL or has room for any address.
+    let (got, seen) = unsafe { recv_once(sock, msg, limit, flags) }?;
+    ahead.note_news();
+    msg.msg_flags = seen as u32;
+    // SAFETY: the host filled so many bytes of the iterator.
+    unsafe { uio::advance(&mut msg.msg_iter, got) };
+    Ok(got)
+}
+
 /// A stream's receive without MSG_PEEK.
 ///
 /// # Safety
@@ -236,48 +364,51 @@ unsafe fn recv_stream(
     flags: c_int,
     host_flags: c_int,
 ) -> Result<usize> {
-    // SAFETY: a plain member.
-    let low_water = unsafe { (*sock.sk()).sk_rcvlowat }.max(1) as usize;
+    let low_water = member!(sock, sk_rcvlowat).max(1) as usize;
     let target = if flags & libc::MSG_WAITALL != 0 { wanted } else { low_water.min(wanted) };
     let mut patience = None;
     let mut done = 0;
+    let mut asks = timeo == 0 || !sock.ahead.lock().waits_first();
     let result = loop {
         let left = wanted - done;
-        // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL
-        // or has room for any address.
-        match unsafe { recv_once(sock, msg, left, host_flags) } {
-            Ok((0, _)) if left > 0 => {
-                sock.note_end();
-                // The watch may have found first that it broke.
-                match sock.take_error() {
-                    Some(error) => break part_or(sock, done, error),
-                    None => break Ok(done),
+        if asks {
+            let had = sock.ahead.lock().len();
+            // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL or has room for any
+            // address.
+            match unsafe { take(sock, msg, left, host_flags) } {
+                Ok(0) if left > 0 => {
+                    sock.note_end();
+                    // The watch may have found first that it broke.
+                    match sock.take_error() {
+                        Some(error) => break part_or(sock, done, error),
+                        None => break Ok(done),
+                    }
                 }
-            }
-            Ok((got, seen)) => {
-                done += got;
-                // SAFETY: the iterator of `msg` describes memory that lives, of which the host
-                // filled `got` bytes.
-                unsafe { uio::advance(&mut msg.msg_iter, got) };
-                msg.msg_flags = seen as u32;
-                if done >= target {
-                    break Ok(done);
+                Ok(got) => {
+                    done += got;
+                    if done >= target {
+                        break Ok(done);
+                    }
+                    // What was there ahead is no sign that the host has no more, nor is a full piece of what is discarded.
+                    if had > 0 || uio::discards(&msg.msg_iter) {
+                        continue;
+                    }
                 }
-                if got == left.min(SCRATCH_LEN) && uio::discards(&msg.msg_iter) {
-                    continue;
+                Err(Errno::EAGAIN) => {}
+                Err(error) => {
+                    sock.follow_host();
+                    break part_or(sock, done, error);
                 }
-            }
-            Err(Errno::EAGAIN) => {}
-            Err(error) => {
-                sock.follow_host();
-                break part_or(sock, done, error);
             }
         }
-        // Less than asked for: the host has no more now, so wait before asking again.
+        // The host has no more now, so wait before asking again.
         let patience = patience.get_or_insert_with(|| Patience::new(sock, timeo));
+        let since = sock.kernel.ops.now_ns();
         if let Err(error) = patience.wait(sock, libc::POLLIN) {
             break part_or(sock, done, error);
         }
+        sock.ahead.lock().waited(sock.kernel.ops.now_ns() - since);
+        asks = true;
     };
     sock.note_received(done);
     sock.sync_watches();

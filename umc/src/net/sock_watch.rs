@@ -136,7 +136,7 @@ impl Sock {
     }
 
     /// Whether the driver replaced what is called for reading, and for writing.
-    fn replaced(&self) -> (bool, bool) {
+    pub(crate) fn replaced(&self) -> (bool, bool) {
         let reads = !is(member!(self, sk_data_ready), sock_def_readable)
             || !is(member!(self, sk_state_change), sock_def_wakeup)
             || !is(member!(self, sk_error_report), sock_def_error_report);
@@ -172,8 +172,12 @@ impl Sock {
             if is_new || !is_unread {
                 events |= libc::POLLIN as FdEvents;
             }
+            if is_new && self.ahead.lock().len() > 0 {
+                // The host does not ring for what it gave us already, before there was a callback: room comes next.
+                events |= libc::POLLOUT as FdEvents;
+            }
         }
-        if writes && self.lacks_room() {
+        if (writes && self.lacks_room()) || self.held.is_stuck() {
             events |= libc::POLLOUT as FdEvents;
         }
         events
@@ -183,8 +187,13 @@ impl Sock {
     /// While another thread receives it may be too few: never too many.
     pub(crate) fn end_of_stream(&self) -> (u32, bool) {
         let received = self.received();
-        let unread = self.kernel.ops.queued(self.fd, libc::FIONREAD as c_int).max(0);
-        let end = received.wrapping_add(unread.cast_unsigned());
+        let unread = {
+            // Nothing goes from the host to us meanwhile, so that nothing is counted twice.
+            let ahead = self.ahead.lock();
+            let unread = self.kernel.ops.queued(self.fd, libc::FIONREAD as c_int).max(0);
+            unread.cast_unsigned() + ahead.len() as u32
+        };
+        let end = received.wrapping_add(unread);
         self.note_arrived(end);
         (end, unread != 0)
     }
@@ -199,10 +208,14 @@ impl Sock {
     /// A connected socket became ready for something its driver wants to know.
     fn on_stream(&'static self, seen: FdEvents) {
         if seen & libc::POLLOUT as FdEvents != 0 {
+            if self.held.is_stuck() {
+                self.held.flush();
+            }
             self.set_nospace(false);
             self.call(member!(self, sk_write_space));
         }
-        if seen & !(libc::POLLOUT as FdEvents) == 0 || self.watches.state.lock().hung_up {
+        let is_read = seen & !(libc::POLLOUT as FdEvents) != 0 || self.ahead.lock().len() > 0;
+        if !is_read || self.watches.state.lock().hung_up {
             return;
         }
         let (end, is_unread) = self.end_of_stream();

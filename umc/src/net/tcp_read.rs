@@ -15,7 +15,7 @@ use std::ptr;
 use crate::errno::Errno;
 use crate::skbuff::Skb;
 use crate::sock::Sock;
-use crate::sys;
+use crate::{sock_ahead, sys};
 
 /// Offered to the actor in one buffer.
 const CHUNK_LEN: usize = 64 * 1024;
@@ -46,19 +46,15 @@ impl Drop for Shown<'_> {
 
 /// One receive that does not wait: what there is at `to`, 0 at the end of the stream.
 fn receive(sock: &Sock, to: *mut u8, len: usize, flags: c_int) -> Result<usize, Errno> {
-    let mut iov = libc::iovec { iov_base: to.cast(), iov_len: len };
-    // SAFETY: all-zero is a valid header.
-    let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
-    (msg.msg_iov, msg.msg_iovlen) = (&raw mut iov, 1);
-    loop {
-        // SAFETY: the callers give `len` bytes that they own, and the header lives through the call.
-        let got = unsafe { sock.kernel.ops.recvmsg(sock.fd, &mut msg, flags | libc::MSG_DONTWAIT) };
-        match got {
-            0.. => return Ok(got as usize),
-            _ if Errno::new(got as c_int) == Errno::EINTR => {}
-            _ => return Err(Errno::new(got as c_int)),
-        }
+    let mut ahead = sock.ahead.lock();
+    if ahead.len() > 0 {
+        // SAFETY: the callers give `len` bytes that they own.
+        return Ok(unsafe { ahead.copy_to(to, len, flags & libc::MSG_PEEK != 0) });
     }
+    ahead.note_news();
+    let iov = libc::iovec { iov_base: to.cast(), iov_len: len };
+    // SAFETY: as above.
+    unsafe { sock_ahead::receive(sock, &mut [iov], flags) }
 }
 
 /// Offers what a stream has to `recv_actor`, until it takes no more or there is no more. Returns how many bytes it took,

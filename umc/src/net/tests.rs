@@ -465,9 +465,7 @@ fn a_stream_that_breaks_after_its_end_is_closed() {
     let kernel = boot();
     let (client, server) = pair();
     drop(client);
-    eventually(kernel, "the peer's end", || {
-        server.state() == sys::TCP_CLOSE_WAIT
-    });
+    eventually(kernel, "the peer's end", || server.state() == sys::TCP_CLOSE_WAIT);
     // The first is taken, and answered with a reset.
     assert_eq!(server.send(b"x", 0), 1);
     eventually(kernel, "the reset", || server.send(b"x", 0) == -libc::EPIPE);

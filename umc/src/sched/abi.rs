@@ -151,7 +151,10 @@ pub unsafe extern "C" fn __cond_resched() -> c_int {
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cpu_relax() {
-    let ops = current_task().kernel.ops;
+    let task = current_task();
+    // The loop may wait for what a task does that was woken before it.
+    task.deferred.flush(task);
+    let ops = task.kernel.ops;
     if ops.is_simulated != 0 { ops.yield_now() } else { std::hint::spin_loop() }
 }
 

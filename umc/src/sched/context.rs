@@ -79,6 +79,7 @@ pub(crate) fn leave(task: &Task, unit: u64) {
 fn end(task: &Task) {
     cpumask::leave(task);
     rcu_section::end(task);
+    task.deferred.flush(task);
 }
 
 #[inline]

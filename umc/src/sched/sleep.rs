@@ -4,9 +4,13 @@
 //! The state word of a task is what it parks on. A waker that finds the task in one of the states it wakes changes the
 //! word to `TASK_RUNNING` and unparks it; so a wake-up between `set_current_state` and `schedule` makes `schedule`
 //! return at once, and one from nowhere is harmless.
+//!
+//! In a section in which Linux would not take the CPU away, the host hears of a wake-up only at the end of the section.
+//! It would run the woken task at once, often in place of its waker, whose locks it then meets: two switches for nothing.
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_long};
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use mte::{NEVER, Wake};
 
@@ -42,8 +46,46 @@ pub(crate) fn wake_up(task: &Task, mask: u32) -> bool {
             Err(now) => state = now,
         }
     }
-    ops.unpark(key, 1);
+    match super::try_current() {
+        Some(me) if context::is_on_its_cpu(me) && std::ptr::eq(me.kernel.ops, ops) => {
+            me.deferred.unpark(me, key);
+        }
+        _ => drop(ops.unpark(key, 1)),
+    }
     true
+}
+
+/// Wake-ups of which the host is told at the end of the task's atomic section.
+pub(crate) struct Deferred {
+    keys: [Cell<*const AtomicU32>; DEFERRED_MAX],
+    len: Cell<usize>,
+}
+
+/// Sections that wake more tasks than that are rare; the others are woken at once.
+const DEFERRED_MAX: usize = 8;
+
+impl Deferred {
+    pub(crate) const fn new() -> Deferred {
+        Deferred { keys: [const { Cell::new(std::ptr::null()) }; DEFERRED_MAX], len: Cell::new(0) }
+    }
+
+    fn unpark(&self, task: &Task, key: *const AtomicU32) {
+        match self.keys.get(self.len.get()) {
+            Some(place) => {
+                place.set(key);
+                self.len.set(self.len.get() + 1);
+            }
+            None => drop(task.kernel.ops.unpark(key, 1)),
+        }
+    }
+
+    /// Tells the host. A task that has woken by itself meanwhile, or is gone, is not harmed by it.
+    #[inline]
+    pub(crate) fn flush(&self, task: &Task) {
+        for key in &self.keys[..self.len.replace(0)] {
+            task.kernel.ops.unpark(key.get(), 1);
+        }
+    }
 }
 
 /// What happens on the way into any sleep, and out of it again.
@@ -73,11 +115,14 @@ impl Drop for Sleeping<'_> {
     }
 }
 
-/// Sends the requests on their way that the task has collected in its plug: those it sleeps for may be among them.
-fn flush_plug(task: &Task) {
+/// Sends on their way what the task has collected, wake-ups, requests in its plug and bytes for its peers: what it
+/// sleeps for may be among them.
+fn flush_collected(task: &Task) {
+    task.deferred.flush(task);
     if !task.plug().is_null() {
         (task.kernel.sched.above.flush_plug)(task.as_sys());
     }
+    (task.kernel.sched.above.flush_sends)();
 }
 
 /// Sleeps until the state is `TASK_RUNNING`, or until the deadline, which makes it so. False: the deadline passed.
@@ -88,7 +133,7 @@ pub(crate) fn schedule_until(task: &Task, deadline_ns: u64) -> bool {
         return true;
     }
     context::check_schedule(task);
-    flush_plug(task);
+    flush_collected(task);
     let _sleeping = Sleeping::begin(task, &"schedule");
     loop {
         let state = word.load(Ordering::SeqCst);
@@ -136,7 +181,7 @@ pub fn sleep_on_fd(fd: c_int, events: u32, timeout_jiffies: c_long) -> Result<()
     let task = current_task();
     let (kernel, word) = (task.kernel, task.state());
     context::check_schedule(task);
-    flush_plug(task);
+    flush_collected(task);
     let deadline_ns = match timeout_jiffies {
         MAX_SCHEDULE_TIMEOUT => NEVER,
         timeout => {

@@ -31,6 +31,7 @@ mod semaphore;
 mod signal;
 mod socket;
 mod socket_events;
+mod socket_held;
 mod socket_watch;
 mod spinlock;
 mod timer;

@@ -106,8 +106,12 @@ impl Socket {
     }
 
     pub fn send(self, data: &[u8]) -> c_int {
+        self.send_with(data, 0)
+    }
+
+    pub fn send_with(self, data: &[u8], flags: c_int) -> c_int {
         let mut vec = sys::kvec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
-        let mut msg = sys::msghdr::default();
+        let mut msg = sys::msghdr { msg_flags: flags as u32, ..Default::default() };
         c!(kernel_sendmsg(self.get(), &raw mut msg, &raw mut vec, 1, data.len()))
     }
 
@@ -115,6 +119,12 @@ impl Socket {
         let mut vec = sys::kvec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() };
         let mut msg = sys::msghdr::default();
         c!(kernel_recvmsg(self.get(), &raw mut msg, &raw mut vec, 1, data.len(), flags))
+    }
+
+    pub fn cork(self, on: bool) {
+        // SAFETY: not released yet.
+        let sk = unsafe { (*self.get()).sk };
+        c!(tcp_sock_set_cork(sk, on));
     }
 
     pub fn shutdown(self) {
