@@ -218,6 +218,7 @@ fn a_thin_resync_counts_its_acknowledgements_too_late() {
 }
 
 /// The modules of each build of DRBD 9, as arguments; without one the calling test is left out.
+#[track_caller]
 fn drbd_9() -> Vec<[String; 2]> {
     let builds = mesh::builds();
     if builds.is_empty() {

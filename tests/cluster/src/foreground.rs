@@ -25,10 +25,27 @@ pub struct Foreground {
     reader: Option<JoinHandle<()>>,
 }
 
+/// Arguments of a node with DRBD and its first disk, and these.
+fn drbd(cluster: &Cluster, node: &str, args: &[&str]) -> Vec<String> {
+    let disk = cluster.disk_spec(node, 0);
+    let args = ["--modprobe", "drbd", "--disk", &disk].into_iter().chain(args.iter().copied());
+    args.map(str::to_owned).collect()
+}
+
 impl Foreground {
     /// Starts `program` (umcd, or something that runs it) as a node of the cluster with DRBD and its first disk, and
     /// waits until it is up.
     pub fn start(cluster: &Cluster, node: &str, program: Command, args: &[&str]) -> Foreground {
+        Foreground::start_with(cluster, node, program, &drbd(cluster, node, args))
+    }
+
+    /// The same with nothing but what `args` say.
+    pub fn start_with(
+        cluster: &Cluster,
+        node: &str,
+        program: Command,
+        args: &[String],
+    ) -> Foreground {
         let foreground = Foreground::spawn(cluster, node, program, args);
         foreground.await_line(IS_UP);
         foreground
@@ -41,18 +58,17 @@ impl Foreground {
         program: Command,
         args: &[&str],
     ) -> Result<Foreground, (ExitStatus, String)> {
-        let foreground = Foreground::spawn(cluster, node, program, args);
+        let foreground = Foreground::spawn(cluster, node, program, &drbd(cluster, node, args));
         match foreground.find_line(IS_UP) {
             Ok(_) => Ok(foreground),
             Err(_) => Err(foreground.wait()),
         }
     }
 
-    fn spawn(cluster: &Cluster, node: &str, mut program: Command, args: &[&str]) -> Foreground {
+    fn spawn(cluster: &Cluster, node: &str, mut program: Command, args: &[String]) -> Foreground {
         let dir = cluster.dir.join("run").join(node);
-        let disk = cluster.disk_spec(node, 0);
         let mut child = program
-            .args(["--name", node, "--modprobe", "drbd", "--disk", &disk])
+            .args(["--name", node])
             .arg("--root")
             .arg(dir.join("root"))
             .arg("--state")

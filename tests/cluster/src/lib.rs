@@ -91,6 +91,17 @@ pub enum MetaDisk {
     Flexible,
 }
 
+impl MetaDisk {
+    /// What `drbd.conf` says of a volume. A flexible one is one volume's.
+    fn of(self, volume: usize) -> String {
+        match self {
+            MetaDisk::Internal => "meta-disk internal".into(),
+            MetaDisk::External => format!("meta-disk /dev/md[{volume}]"),
+            MetaDisk::Flexible => "flexible-meta-disk /dev/md".into(),
+        }
+    }
+}
+
 impl Default for Layout {
     fn default() -> Layout {
         Layout {
@@ -224,11 +235,7 @@ impl Cluster {
             };
             let _ = writeln!(text, "  on {node} {{\n    address {address};");
             for volume in 0..layout.volumes {
-                let meta = match layout.meta_disk {
-                    MetaDisk::Internal => "meta-disk internal".to_owned(),
-                    MetaDisk::External => format!("meta-disk /dev/md[{volume}]"),
-                    MetaDisk::Flexible => "flexible-meta-disk /dev/md".to_owned(),
-                };
+                let meta = layout.meta_disk.of(volume);
                 let _ = writeln!(
                     text,
                     "    volume {volume} {{ device /dev/drbd{volume}; disk /dev/low{volume}; {meta}; }}"

@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::Command;
 
-use crate::{Cluster, Guard, Layout, Namespace, eventually, fresh_dir, text};
+use crate::{Cluster, Foreground, Guard, Layout, MetaDisk, Namespace, eventually, fresh_dir, text};
 
 /// Directories with the modules of a build of DRBD 9 each: what `umc build --as` made.
 pub fn builds() -> Vec<PathBuf> {
@@ -20,20 +21,30 @@ pub fn builds() -> Vec<PathBuf> {
     found
 }
 
-/// Notes that the calling test is left out for want of DRBD 9; `tools/test` says so at its end. A test is named by the
-/// place of this call in it, since the thread that it runs on need not have its name.
+/// Notes that the calling test is left out, for want of modules of DRBD 9 or of a second build of them.
 #[track_caller]
 pub fn left_out() {
+    left_out_because(match builds().len() {
+        0 => "UMC_DRBD9 names no modules",
+        _ => "UMC_DRBD9 names one release, and they want two",
+    });
+}
+
+/// The same for another reason; `tools/test` gives it at its end, once for all tests that have it. A test is named by the
+/// place of this call in it, since the thread that it runs on need not have its name.
+#[track_caller]
+pub fn left_out_because(reason: &str) {
     let test = std::panic::Location::caller();
-    eprintln!("{test}: left out: UMC_DRBD9 names no directory with modules of DRBD 9");
+    eprintln!("{test}: left out: {reason}");
     let Some(list) = std::env::var_os("UMC_TEST_LEFT_OUT") else { return };
     let mut list = File::options().append(true).create(true).open(list).expect("the list");
     // In one piece: others write at the same time.
-    list.write_all(format!("{test}\n").as_bytes()).expect("the list");
+    list.write_all(format!("{reason}\t{test}\n").as_bytes()).expect("the list");
 }
 
 /// What a mesh looks like.
 pub struct MeshLayout {
+    /// Those that the configuration knows, the first ones.
     pub nodes: usize,
     /// Nodes without a disk, the last ones.
     pub diskless: usize,
@@ -48,7 +59,12 @@ pub struct MeshLayout {
     pub ipv6: bool,
     /// Two nodes, in the configuration that 8.4 knows.
     pub older: bool,
+    pub volumes: usize,
+    pub meta_disk: MetaDisk,
+    /// MiB of each lower disk.
     pub disk_mib: u64,
+    /// What is added to the CONFIG of lower disks.
+    pub lower_options: String,
     /// The module of each node; the first build of DRBD 9 for those that it does not say.
     pub drivers: Vec<PathBuf>,
 }
@@ -65,7 +81,10 @@ impl Default for MeshLayout {
             paths: 1,
             ipv6: false,
             older: false,
+            volumes: 1,
+            meta_disk: MetaDisk::Internal,
             disk_mib: 24,
+            lower_options: String::new(),
             drivers: Vec::new(),
         }
     }
@@ -107,8 +126,7 @@ impl Mesh {
             }
             mesh.spaces[index].ip("link set lo up");
             if mesh.has_disk(index) {
-                let image = File::create(mesh.cluster.image(node, 0)).expect("image");
-                image.set_len(mesh.layout.disk_mib << 20).expect("image size");
+                mesh.make_images(node);
             }
             mesh.start(index);
         }
@@ -131,9 +149,25 @@ impl Mesh {
             }
         }
         mesh.await_connected();
-        mesh.cluster.adm(mesh.node(0), &["new-current-uuid", "--clear-bitmap", "r0/0"]);
+        for volume in 0..mesh.layout.volumes {
+            let device = format!("r0/{volume}");
+            mesh.cluster.adm(mesh.node(0), &["new-current-uuid", "--clear-bitmap", &device]);
+        }
         mesh.await_up_to_date();
         Some(mesh)
+    }
+
+    fn make_images(&self, node: &str) {
+        let make = |path: PathBuf, mib: u64| {
+            File::create(path).expect("image").set_len(mib << 20).expect("image size");
+        };
+        for volume in 0..self.layout.volumes {
+            make(self.cluster.image(node, volume), self.layout.disk_mib);
+        }
+        if self.layout.meta_disk != MetaDisk::Internal {
+            // Each index of it takes 128 MiB.
+            make(self.cluster.meta_image(node), 128 * self.layout.volumes as u64);
+        }
     }
 
     fn has_disk(&self, index: usize) -> bool {
@@ -190,15 +224,20 @@ impl Mesh {
             "global {{ usage-count no; }}\nresource r0 {{\n  options {{ {options} }}\n  net {{ {net} }}\n  \
              disk {{ c-plan-ahead 0; resync-rate 1G; {disk} }}\n"
         );
-        for (index, node) in self.cluster.nodes.iter().enumerate() {
-            let disk = if self.has_disk(index) { "/dev/low0" } else { "none" };
+        for (index, node) in self.cluster.nodes.iter().take(self.layout.nodes).enumerate() {
             let id = if self.layout.older { String::new() } else { format!("node-id {index};") };
-            let _ = writeln!(
-                text,
-                "  on {node} {{\n    {id}\n    {};\n    volume 0 {{ device /dev/drbd0; disk {disk}; \
-                 meta-disk internal; }}\n  }}",
-                self.endpoint(index, 0)
-            );
+            let _ = writeln!(text, "  on {node} {{\n    {id}\n    {};", self.endpoint(index, 0));
+            for volume in 0..self.layout.volumes {
+                let (disk, meta) = match self.has_disk(index) {
+                    true => (format!("/dev/low{volume}"), self.layout.meta_disk.of(volume)),
+                    false => ("none".into(), MetaDisk::Internal.of(volume)),
+                };
+                let _ = writeln!(
+                    text,
+                    "    volume {volume} {{ device /dev/drbd{volume}; disk {disk}; {meta}; }}"
+                );
+            }
+            text.push_str("  }\n");
         }
         for a in (0..self.layout.nodes).filter(|_| !self.layout.older) {
             (a + 1..self.layout.nodes).for_each(|b| self.connection(&mut text, a, b));
@@ -217,18 +256,41 @@ impl Mesh {
         text.push_str("  }\n");
     }
 
-    /// Starts a node, with the disk it had.
+    /// Starts a node, with the disks it had.
     pub fn start(&self, index: usize) {
+        let (netns, args) = (self.spaces[index].file(), self.arguments(index));
+        let mut words = vec!["start", self.node(index), "--netns", &netns];
+        words.extend(args.iter().map(String::as_str));
+        self.cluster.umc_ok(&words);
+    }
+
+    /// The same as a child of this process: `program` is umcd, or something that runs it.
+    pub fn start_in_foreground(&self, index: usize, program: &Command) -> Foreground {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", self.spaces[index].file()));
+        command.arg(program.get_program()).args(program.get_args());
+        Foreground::start_with(&self.cluster, self.node(index), command, &self.arguments(index))
+    }
+
+    /// Module and disks of a node, as arguments.
+    fn arguments(&self, index: usize) -> Vec<String> {
         let node = self.node(index);
         let driver = self.layout.drivers.get(index).cloned();
         let driver = driver.unwrap_or_else(|| builds()[0].join("drbd.so"));
-        let (driver, netns) = (driver.display().to_string(), self.spaces[index].file());
-        let disk = format!("low0=file/{}", self.cluster.image(node, 0).display());
-        let mut args = vec!["start", node, "--netns", &netns, "--modprobe", &driver];
+        let mut args = vec!["--modprobe".into(), driver.display().to_string()];
+        let mut disk = |name: String, image: PathBuf| {
+            let spec = format!("{name}=file/{}{}", image.display(), self.layout.lower_options);
+            args.extend(["--disk".into(), spec]);
+        };
         if self.has_disk(index) {
-            args.extend(["--disk", &disk]);
+            for volume in 0..self.layout.volumes {
+                disk(format!("low{volume}"), self.cluster.image(node, volume));
+            }
+            if self.layout.meta_disk != MetaDisk::Internal {
+                disk("md".into(), self.cluster.meta_image(node));
+            }
         }
-        self.cluster.umc_ok(&args);
+        args
     }
 
     /// Pulls a node's cable to the first network.
@@ -266,16 +328,21 @@ impl Mesh {
     /// Does the node say of every disk that it is UpToDate, and that nothing is resynced?
     pub fn is_up_to_date(&self, index: usize) -> bool {
         let status = self.status(index);
-        let own = status["devices"][0]["disk-state"].as_str().unwrap_or_default();
-        let peers = status["connections"].as_array().map_or(&[][..], Vec::as_slice);
+        let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+        let peers = list(&status["connections"]);
         let wanted = |index: usize| if self.has_disk(index) { "UpToDate" } else { "Diskless" };
-        own == wanted(index)
+        let all = |devices: &serde_json::Value, test: &dyn Fn(&serde_json::Value) -> bool| {
+            let devices = list(devices);
+            devices.len() == self.layout.volumes && devices.iter().all(test)
+        };
+        all(&status["devices"], &|device| device["disk-state"] == wanted(index))
             && peers.len() == self.layout.nodes - 1
             && peers.iter().all(|peer| {
                 let id = peer["peer-node-id"].as_u64().unwrap_or(0) as usize;
-                let device = &peer["peer_devices"][0];
-                device["peer-disk-state"] == wanted(id)
-                    && device["replication-state"] == "Established"
+                all(&peer["peer_devices"], &|device| {
+                    device["peer-disk-state"] == wanted(id)
+                        && device["replication-state"] == "Established"
+                })
             })
     }
 
@@ -290,11 +357,21 @@ impl Mesh {
     /// Compares the data of the lower disks byte for byte, all but the metadata at their ends, while nobody writes.
     /// Returns the image of the first.
     pub fn compare(&self) -> Vec<u8> {
+        let mut images = (0..self.layout.volumes).map(|volume| self.compare_volume(volume));
+        let first = images.next().expect("a volume");
+        images.for_each(drop);
+        first
+    }
+
+    fn compare_volume(&self, volume: usize) -> Vec<u8> {
         let image =
-            |index: usize| fs::read(self.cluster.image(self.node(index), 0)).expect("image");
-        // Metadata of a few peers takes less at such a size.
-        let data = (self.layout.disk_mib as usize - 1) << 20;
+            |index: usize| fs::read(self.cluster.image(self.node(index), volume)).expect("image");
         let first = image(0);
+        let data = match self.layout.meta_disk {
+            // Metadata of a few peers takes less at such a size.
+            MetaDisk::Internal => first.len() - (1 << 20),
+            MetaDisk::External | MetaDisk::Flexible => first.len(),
+        };
         for index in (1..self.layout.nodes).filter(|index| self.has_disk(*index)) {
             let (other, name) = (image(index), self.node(index));
             let differs = (0..data).find(|at| first[*at] != other[*at]).map(|at| at / 512);
@@ -305,7 +382,7 @@ impl Mesh {
 
     /// Takes all down, and compares as [`Mesh::compare`] does.
     pub fn down_and_compare(&self) -> Vec<u8> {
-        for node in &self.cluster.nodes {
+        for node in self.cluster.nodes.iter().take(self.layout.nodes) {
             self.cluster.adm(node, &["down", "r0"]);
             self.cluster.stop(node);
         }
