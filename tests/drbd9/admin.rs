@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The stock tools' verbs that 8.4 has not, or has otherwise.
 
+use std::io::Write;
 use std::time::Duration;
 
-use cluster::{Mesh, MeshLayout, eventually, text};
+use cluster::{Mesh, MeshLayout, Watch, eventually, text};
 
-use crate::{read, role, write};
+use crate::{read, role, shown, write};
 
 #[test]
 fn every_file_of_debugfs_can_be_read() {
@@ -21,12 +22,6 @@ fn every_file_of_debugfs_can_be_read() {
     );
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).lines().count() > 20, "{}", text(&output));
-}
-
-fn shown(mesh: &Mesh, words: &[&str]) -> String {
-    let output = mesh.cluster.on(mesh.node(0), words);
-    assert!(output.status.success(), "{words:?}: {}", text(&output));
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
@@ -47,36 +42,6 @@ fn a_node_alone_is_forced_and_the_others_follow() {
     mesh.await_up_to_date();
     assert_eq!(read(&mesh, 2, 0), [1; 4096]);
     mesh.down_and_compare();
-}
-
-#[test]
-fn adjust_follows_the_configuration() {
-    let Some(mut mesh) = Mesh::in_sync("adjust", MeshLayout::default()) else { return };
-    let (conf, node) = (mesh.cluster.conf().display().to_string(), mesh.node(0).to_owned());
-    let pending = |mesh: &Mesh| mesh.cluster.adm(&node, &["--dry-run", "adjust", "r0"]);
-    assert_eq!(pending(&mesh), "", "{conf} is in force");
-    mesh.layout.net = "max-buffers 4000;".into();
-    mesh.layout.options = "quorum majority; on-no-quorum io-error;".into();
-    mesh.layout.disk = "c-max-rate 77M;".into();
-    mesh.configure();
-    let commands = pending(&mesh);
-    for part in ["net-options", "resource-options", "peer-device-options"] {
-        assert!(commands.contains(part), "{commands}");
-    }
-    mesh.cluster.adm(&node, &["adjust", "r0"]);
-    assert_eq!(pending(&mesh), "");
-    let show = shown(&mesh, &["drbdsetup", "show", "r0"]);
-    for part in ["4000", "majority", "io-error", "78848k"] {
-        assert!(show.contains(part), "{part} in {show}");
-    }
-    // What is said of one connection is said of no other.
-    mesh.layout.connections = vec![(0, 1, "net { protocol A; }".into())];
-    mesh.configure();
-    mesh.cluster.adm(&node, &["adjust", "r0"]);
-    let show = shown(&mesh, &["drbdsetup", "show", "r0"]);
-    let is_a = |line: &str| line.split_whitespace().eq(["protocol", "A;"]);
-    assert_eq!(show.lines().filter(|line| is_a(line)).count(), 1, "{show}");
-    mesh.await_up_to_date();
 }
 
 #[test]
@@ -122,13 +87,42 @@ fn waiting_and_watching() {
     let mut watch = mesh.cluster.watch(mesh.node(0), &["--statistics"]);
     mesh.cluster.adm(mesh.node(1), &["primary", "r0"]);
     watch.until("role:Primary");
-    let full = shown(&mesh, &["drbdsetup", "events2", "--now", "--full", "--statistics"]);
+    let full = shown(&mesh, 0, &["drbdsetup", "events2", "--now", "--full", "--statistics"]);
     for part in ["exists resource", "exists connection", "exists peer-device", "exists path"] {
         assert!(full.contains(part), "{part} in {full}");
     }
-    let status = shown(&mesh, &["drbdsetup", "status", "--json", "--verbose", "--statistics"]);
+    let status = shown(&mesh, 0, &["drbdsetup", "status", "--json", "--verbose", "--statistics"]);
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status[0]["connections"].as_array().map(Vec::len), Some(2));
     mesh.cluster.adm(mesh.node(1), &["secondary", "r0"]);
     eventually("nobody is Primary", || role(&mesh, 1) == "Secondary");
+}
+
+#[test]
+fn options_of_one_peers_device() {
+    let Some(mesh) = Mesh::in_sync("peeropts", MeshLayout::default()) else { return };
+    let set = ["drbdsetup", "peer-device-options", "r0", "2", "0", "--c-max-rate=7M"];
+    shown(&mesh, 0, &set);
+    let count = || {
+        let show = shown(&mesh, 0, &["drbdsetup", "show", "r0"]);
+        show.lines().filter(|line| line.contains("c-max-rate") && line.contains("7168k")).count()
+    };
+    assert_eq!(count(), 1);
+    shown(&mesh, 0, &[&set[..5], &["--set-defaults"]].concat());
+    assert_eq!(count(), 0);
+}
+
+/// The full-screen monitor comes up in a terminal, shows the resource, and ends when it is told to.
+#[test]
+fn the_monitor() {
+    let Some(mesh) = Mesh::in_sync("monitor", MeshLayout::default()) else { return };
+    let words = ["script", "-qfec", "stty rows 40 cols 120; exec drbdmon", "/dev/null"];
+    let mut command = mesh.cluster.command_on(mesh.node(0), &words);
+    let (keys, mut keyboard) = std::io::pipe().unwrap();
+    command.env("TERM", "xterm").stdin(keys);
+    let mut monitor = Watch::start(command);
+    monitor.until("RES:");
+    keyboard.write_all(b"q").unwrap();
+    let (status, lines) = monitor.ends();
+    assert!(status.success(), "{status}: {}", lines.join("\n"));
 }

@@ -1,37 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Metadata: sizes, names, and the tools that look at it while nothing runs.
+//! Metadata under the tools that look at it while nothing runs.
 
-use std::fs::{self, File};
+use std::fs;
 
-use cluster::{Mesh, MeshLayout, eventually, text};
+use cluster::{Mesh, MeshLayout, text};
 
 use crate::{read, write};
-
-#[test]
-fn a_resource_grows_and_is_renamed() {
-    let Some(mesh) = Mesh::in_sync("grow9", MeshLayout::default()) else { return };
-    let size = |index: usize| {
-        let output = mesh.cluster.on(mesh.node(index), &["blockdev", "--getsize64", "/dev/drbd0"]);
-        String::from_utf8_lossy(&output.stdout).trim().parse::<u64>().unwrap_or(0)
-    };
-    let before = size(0);
-    for node in &mesh.cluster.nodes {
-        let image = File::options().write(true).open(mesh.cluster.image(node, 0)).unwrap();
-        image.set_len(40 << 20).unwrap();
-        mesh.cluster.umc_ok(&["disk", "resize", "-n", node, "low0"]);
-    }
-    mesh.cluster.adm(mesh.node(0), &["resize", "r0"]);
-    for index in 0..3 {
-        eventually("every node has the new size", || size(index) > before + (15 << 20));
-    }
-    mesh.await_up_to_date();
-    let output = mesh.cluster.on(mesh.node(0), &["drbdsetup", "rename-resource", "r0", "other"]);
-    assert!(output.status.success(), "{}", text(&output));
-    let debugfs = mesh.cluster.root(mesh.node(0)).join("sys/kernel/debug/drbd/resources");
-    assert!(debugfs.join("other").is_dir() && !debugfs.join("r0").exists());
-    let output = mesh.cluster.on(mesh.node(0), &["drbdsetup", "down", "other"]);
-    assert!(output.status.success(), "{}", text(&output));
-}
 
 #[test]
 fn metadata_is_dumped_restored_and_converted() {

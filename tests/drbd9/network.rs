@@ -5,10 +5,11 @@ use cluster::{Mesh, MeshLayout, eventually};
 
 use crate::{read, role, write};
 
-const IMPATIENT: &str = "timeout 9; ping-int 1; ping-timeout 5; connect-int 1;";
+/// Notices within some seconds that a peer is gone.
+pub const IMPATIENT: &str = "timeout 9; ping-int 1; ping-timeout 5; connect-int 1;";
 
 /// Is the path of this number, of the first connection of the first node, the one in use?
-fn uses(mesh: &Mesh, path: usize) -> bool {
+pub fn uses(mesh: &Mesh, path: usize) -> bool {
     let events = mesh.cluster.on(mesh.node(0), &["drbdsetup", "events2", "--now", "r0"]);
     let events = String::from_utf8_lossy(&events.stdout).into_owned();
     let of_it = |line: &&str| line.contains(" path ") && line.contains(&format!("10.77.{path}.2"));

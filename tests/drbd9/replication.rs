@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What meshes do with data: replication, quorum, diskless nodes, verify, discards.
+//! What meshes do with data: replication, several streams, discards.
 
-use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use cluster::{Mesh, MeshLayout, eventually, text};
 
@@ -62,54 +62,6 @@ fn several_streams_balance_the_load() {
 }
 
 #[test]
-fn without_quorum_writes_fail_and_come_back_with_it() {
-    let layout = MeshLayout {
-        options: "quorum majority; on-no-quorum io-error;".into(),
-        net: "ping-int 1; ping-timeout 5; connect-int 1;".into(),
-        ..MeshLayout::default()
-    };
-    let Some(mesh) = Mesh::in_sync("quorum", layout) else { return };
-    write(&mesh, 0, 0, 1).unwrap();
-    mesh.pull(0);
-    eventually("the node alone has no quorum", || mesh.status(0)["devices"][0]["quorum"] == false);
-    let refused = write(&mesh, 0, 0, 2);
-    assert!(refused.is_err(), "a node without quorum took a write");
-    // The others go on.
-    eventually("the others let a Primary be", || write(&mesh, 1, 0, 3).is_ok());
-    mesh.plug(0);
-    mesh.await_up_to_date();
-    assert_eq!(read(&mesh, 0, 0), [3; 4096]);
-    mesh.down_and_compare();
-}
-
-#[test]
-fn a_diskless_node_reads_and_writes_and_breaks_ties() {
-    let layout = MeshLayout {
-        diskless: 1,
-        options: "quorum majority; on-no-quorum suspend-io;".into(),
-        net: "ping-int 1; ping-timeout 5; connect-int 1;".into(),
-        ..MeshLayout::default()
-    };
-    let Some(mesh) = Mesh::in_sync("tie", layout) else { return };
-    write(&mesh, 2, 8192, 7).unwrap();
-    assert_eq!(read(&mesh, 2, 8192), [7; 4096]);
-    // One of the two disks goes: the diskless node makes a majority with the other.
-    mesh.cluster.kill(mesh.node(1));
-    eventually("the loss is noticed", || {
-        let peers = mesh.status(0)["connections"].as_array().cloned().unwrap_or_default();
-        peers
-            .iter()
-            .any(|peer| peer["peer-node-id"] == 1 && peer["connection-state"] != "Connected")
-    });
-    write(&mesh, 0, 8192, 8).unwrap();
-    assert_eq!(read(&mesh, 2, 8192), [8; 4096]);
-    mesh.start(1);
-    mesh.cluster.adm(mesh.node(1), &["up", "r0"]);
-    mesh.await_up_to_date();
-    mesh.down_and_compare();
-}
-
-#[test]
 fn a_second_primary_is_refused_by_the_cluster() {
     let Some(mesh) = Mesh::in_sync("veto", MeshLayout::default()) else { return };
     mesh.cluster.adm(mesh.node(0), &["primary", "r0"]);
@@ -123,42 +75,6 @@ fn a_second_primary_is_refused_by_the_cluster() {
     mesh.cluster.adm(mesh.node(2), &["down", "r0"]);
     let output = mesh.cluster.try_adm(mesh.node(0), &["detach", "r0/0"]);
     assert!(!output.status.success(), "{}", text(&output));
-}
-
-#[test]
-fn verify_and_csums_find_what_differs() {
-    let net = "verify-alg crc32c; csums-alg sha1;".into();
-    let Some(mesh) = Mesh::in_sync("verify", MeshLayout { net, ..MeshLayout::default() }) else {
-        return;
-    };
-    write(&mesh, 0, 1 << 20, 9).unwrap();
-    mesh.cluster.adm(mesh.node(2), &["down", "r0"]);
-    mesh.cluster.stop(mesh.node(2));
-    let image = File::options().write(true).open(mesh.cluster.image(mesh.node(2), 0)).unwrap();
-    image.write_all_at(&[0xee; 4096], 1 << 20).unwrap();
-    drop(image);
-    mesh.start(2);
-    mesh.cluster.adm(mesh.node(2), &["up", "r0"]);
-    mesh.await_up_to_date();
-    let peer = format!("r0:{}/0", mesh.node(2));
-    mesh.cluster.adm(mesh.node(0), &["verify", &peer]);
-    let out_of_sync = || {
-        let status = mesh.status(0);
-        let peers = status["connections"].as_array().cloned().unwrap_or_default();
-        let peer = peers.iter().find(|peer| peer["name"] == mesh.node(2)).cloned();
-        let device = peer.unwrap_or_default()["peer_devices"][0].clone();
-        (device["replication-state"] == "Established")
-            .then(|| device["out-of-sync"].as_u64().unwrap_or(0))
-    };
-    eventually("the verify ends and finds a block", || out_of_sync() == Some(4));
-    // What was found, and no more, is fetched from the first node.
-    mesh.cluster.adm(
-        mesh.node(2),
-        &["invalidate", "--reset-bitmap=no", "--sync-from-peer-node-id=0", "r0/0"],
-    );
-    eventually("the block is resynced", || out_of_sync() == Some(0));
-    mesh.await_up_to_date();
-    mesh.down_and_compare();
 }
 
 #[test]
