@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::process::Command;
 use std::sync::Arc;
 
-use cluster::{Cluster, Foreground, Layout, Lower, bin_dir, text};
+use cluster::{Cluster, Foreground, Layout, Lower, Mesh, MeshLayout, bin_dir, eventually, text};
 
 /// KiB of address space.
 const ADDRESS_SPACE: &str = "6000000";
@@ -101,4 +101,46 @@ fn nothing_is_lost() {
     assert_eq!(status.code(), Some(0), "{log}");
     cluster.adm(a, &["down", "r0"]);
     cluster.stop(a);
+}
+
+#[test]
+fn nothing_is_lost_by_drbd_9() {
+    let layout = MeshLayout {
+        nodes: 2,
+        disk_mib: 4,
+        lower_options: ";engine=threads".into(),
+        ..MeshLayout::default()
+    };
+    let Some(mesh) = Mesh::new("valgrind9", layout) else { return };
+    let (cluster, a, b) = (&mesh.cluster, mesh.node(0), mesh.node(1));
+    cluster.stop(b);
+    let umcd = mesh.start_in_foreground(1, &under_valgrind());
+    for node in [a, b] {
+        cluster.adm(node, &["create-md", "--force", "r0"]);
+    }
+    cluster.adm(a, &["up", "r0"]);
+    patiently(cluster, b, "up");
+    mesh.await_connected();
+    // A full sync as its target, a resync as its source after changes without the peer.
+    cluster.adm(a, &["primary", "--force", "r0"]);
+    mesh.await_up_to_date();
+    write_and_read(cluster, a);
+    cluster.adm(a, &["secondary", "r0"]);
+    cluster.adm(a, &["disconnect", "r0"]);
+    // Promoted by the open, demoted by the close.
+    write_and_read(cluster, b);
+    cluster.adm(a, &["connect", "r0"]);
+    mesh.await_up_to_date();
+    write_and_read(cluster, b);
+    eventually("the writer is Secondary again", || mesh.status(1)["role"] == "Secondary");
+    patiently(cluster, b, "down");
+    for module in ["drbd_transport_tcp", "drbd"] {
+        cluster.umc_ok(&["rmmod", "--node", b, module]);
+    }
+    cluster.umc_ok(&["stop", b]);
+    let (status, log) = umcd.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    cluster.adm(a, &["down", "r0"]);
+    cluster.stop(a);
+    mesh.compare();
 }
