@@ -450,6 +450,16 @@ pub const fn table<D: Disk>() -> Handler {
     }
 }
 
+/// Makes a panic end the host, with its message. On a thread of the handler's own it would end that thread only, and
+/// requests would wait for ever.
+pub fn end_on_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        tell(info);
+        std::process::abort();
+    }));
+}
+
 /// Makes the crate a handler: its disks are of the given type.
 #[macro_export]
 macro_rules! handler {
@@ -462,6 +472,7 @@ macro_rules! handler {
         /// Called once, by a host of the handler ABI.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn handler_init() -> ::std::ffi::c_int {
+            $crate::queued::end_on_panic();
             // SAFETY: the table is never unmapped; hosts keep the pointer and only read through it.
             unsafe { $crate::runner::tcmur_register_handler(&raw mut HANDLER) }
         }

@@ -3,12 +3,15 @@
 //!
 //! Three repetitions of each, the median counts. The load is fio against the DRBD device as FUSE shows it, without a
 //! file system between. Both nodes, and fio, share the processors of this machine. With the word `handlers`, only the
-//! disks without DRBD are measured; with `nodes`, `events` or `resync`, only those.
+//! disks without DRBD are measured; with `costs`, `nodes`, `events` or `resync`, only those. With `--kernel` they are
+//! compared with DRBD in a kernel that is a process.
 
 #![allow(clippy::disallowed_methods)] // measures with the host's clock
 
+mod costs;
 mod events;
 mod handlers;
+mod kernel;
 mod nodes;
 
 use std::fs;
@@ -38,7 +41,14 @@ impl Figure {
 
 /// One run of fio: its JSON.
 fn fio(device: &Path, args: &[&str]) -> serde_json::Value {
-    let output = Command::new("fio")
+    fio_with(&[], device, args)
+}
+
+/// The same, started by way of another program.
+fn fio_with(by: &[&str], device: &Path, args: &[&str]) -> serde_json::Value {
+    let words: Vec<&str> = by.iter().copied().chain(["fio"]).collect();
+    let output = Command::new(words[0])
+        .args(&words[1..])
         .arg("--name=figure")
         .arg(format!("--filename={}", device.display()))
         .args(["--direct=1", "--time_based", "--runtime=2", "--output-format=json"])
@@ -145,17 +155,20 @@ fn load(figures: &mut Vec<Figure>) {
 }
 
 fn main() {
-    let mut figures = Vec::new();
+    let (mut figures, mut calls, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
     match std::env::args().nth(1).as_deref() {
         Some("handlers") => handlers::measure(&mut figures),
         Some("nodes") => nodes::measure(&mut figures),
         Some("events") => events::measure(&mut figures),
         Some("resync") => resync(&mut figures),
+        Some("costs") => calls = costs::measure(&mut figures),
+        Some("--kernel") => pairs = kernel::measure(&mut figures),
         _ => {
             nodes::measure(&mut figures);
             events::measure(&mut figures);
             resync(&mut figures);
             load(&mut figures);
+            calls = costs::measure(&mut figures);
             handlers::measure(&mut figures);
         }
     }
@@ -174,6 +187,14 @@ fn main() {
         );
         let value = serde_json::json!({ "unit": figure.unit, "median": figure.median(), "runs": figure.values });
         json.insert(figure.name.clone(), value);
+    }
+    if !calls.is_empty() {
+        println!("\nSystem calls of one request, those made more often than once in twenty:");
+        calls.iter().for_each(|line| println!("  {line}"));
+    }
+    if !pairs.is_empty() {
+        println!("\nBoth of each pair, requests or MB a second:");
+        pairs.iter().for_each(|line| println!("  {line}"));
     }
     fs::write("target/bench.json", serde_json::Value::Object(json).to_string())
         .expect("target/bench.json");
