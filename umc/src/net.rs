@@ -131,10 +131,13 @@ unsafe fn address<'a>(addr: *const sys::sockaddr, len: c_int) -> Result<&'a [u8]
 
 unsafe extern "C" fn op_release(socket: *mut sys::socket) -> c_int {
     // SAFETY: the caller gives up the socket.
-    let sk = unsafe { std::mem::replace(&mut (*socket).sk, ptr::null_mut()) };
+    let sk = unsafe { (*socket).sk };
     if !sk.is_null() {
-        // SAFETY: `sk` is a whole `Sock`, and its last user is the caller.
-        unsafe { Sock::destroy(sk.cast()) };
+        // SAFETY: `sk` is a whole `Sock`, and its last user is the caller. Callbacks that still run see it in the socket.
+        unsafe {
+            Sock::destroy(sk.cast());
+            (*socket).sk = ptr::null_mut();
+        }
     }
     0
 }

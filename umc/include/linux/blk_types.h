@@ -64,6 +64,7 @@ struct block_device {
 	spinlock_t bd_size_lock;
 	struct kobject *bd_holder_dir;
 	atomic_t bd_fsfreeze_count;
+	struct mutex bd_fsfreeze_mutex;
 	int bd_writers;
 	struct device bd_device;
 };

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 
 use crate::errno::{err_ptr, is_err_or_null, to_ret};
 use crate::gendisk::{self, DiskRecord, Opener};
+use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::{Devt, Errno, Kernel, Result, fs, module, sys};
 
 pub mod claim;
@@ -370,7 +371,11 @@ pub unsafe extern "C" fn sync_blockdev(_bdev: *mut sys::block_device) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn invalidate_bdev(_bdev: *mut sys::block_device) {}
 
-/// Freezes the file system on a device: the node has none, so its claim decides.
+/// Freezes the file system on a device: the node has none, so the first freeze asks the holder of the device, and the
+/// others are counted.
+///
+/// # Errors
+/// The holder's; the device is as it was then.
 ///
 /// # Safety
 /// `bdev` must be open.
@@ -379,14 +384,23 @@ pub unsafe extern "C" fn invalidate_bdev(_bdev: *mut sys::block_device) {}
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bdev_freeze(bdev: *mut sys::block_device) -> c_int {
-    // SAFETY: the caller's contract; a holder's operations are valid as long as its claim.
+    // SAFETY: the caller has the device open, so it and its holder's operations stay through the call.
     unsafe {
-        let ops = (*bdev).bd_holder_ops;
-        ops.as_ref().and_then(|ops| ops.freeze).map_or(0, |freeze| freeze(bdev))
+        change_freezes(bdev, |ops, freezes| {
+            let result = match ops.and_then(|ops| ops.freeze) {
+                Some(freeze) if *freezes == 0 => freeze(bdev),
+                _ => 0,
+            };
+            *freezes += i32::from(result == 0);
+            result
+        })
     }
 }
 
-/// The opposite of `bdev_freeze`.
+/// Takes one freeze back; the last one tells the holder of the device.
+///
+/// # Errors
+/// `-EINVAL` for a device that is not frozen, and the holder's; the device stays as it was then.
 ///
 /// # Safety
 /// As `bdev_freeze`.
@@ -395,10 +409,35 @@ pub unsafe extern "C" fn bdev_freeze(bdev: *mut sys::block_device) -> c_int {
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bdev_thaw(bdev: *mut sys::block_device) -> c_int {
-    // SAFETY: as `bdev_freeze`.
+    // SAFETY: the device is open, as in `bdev_freeze`.
     unsafe {
-        let ops = (*bdev).bd_holder_ops;
-        ops.as_ref().and_then(|ops| ops.thaw).map_or(0, |thaw| thaw(bdev))
+        change_freezes(bdev, |ops, freezes| {
+            let result = match ops.and_then(|ops| ops.thaw) {
+                _ if *freezes == 0 => Errno::EINVAL.neg(),
+                Some(thaw) if *freezes == 1 => thaw(bdev),
+                _ => 0,
+            };
+            *freezes -= i32::from(result == 0);
+            result
+        })
+    }
+}
+
+/// Calls `change` with the operations of the holder and how often the device is frozen, one call at a time.
+///
+/// # Safety
+/// `bdev` must be open.
+unsafe fn change_freezes(
+    bdev: *mut sys::block_device,
+    change: impl FnOnce(Option<&sys::blk_holder_ops>, &mut i32) -> c_int,
+) -> c_int {
+    // SAFETY: the caller's contract; the count changes under the mutex only, and a holder's operations are valid as long
+    // as its claim.
+    unsafe {
+        mutex_lock(&raw mut (*bdev).bd_fsfreeze_mutex);
+        let result = change((*bdev).bd_holder_ops.as_ref(), &mut (*bdev).bd_fsfreeze_count.counter);
+        mutex_unlock(&raw mut (*bdev).bd_fsfreeze_mutex);
+        result
     }
 }
 

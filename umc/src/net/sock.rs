@@ -23,7 +23,7 @@ use crate::kernel::Kernel;
 use crate::skbuff::Skb;
 use crate::sock_ahead::Ahead;
 use crate::sock_held::Held;
-use crate::sock_watch::Watches;
+use crate::sock_watch::{Watches, callbacks_written};
 use crate::sys;
 use crate::wait::WaitQueue;
 
@@ -122,6 +122,7 @@ impl Sock {
         sk.sk_data_ready = Some(sock_def_readable);
         sk.sk_write_space = Some(sock_def_write_space);
         sk.sk_error_report = Some(sock_def_error_report);
+        sk.sk_callback_lock.umc_written = Some(callbacks_written);
         sock
     }
 

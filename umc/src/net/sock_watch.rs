@@ -7,10 +7,10 @@
 //! what came before, and `tcp_sock.rcv_nxt` covers it by then; a connect that goes on by itself ends in
 //! `sk_state_change`; `sk_state` follows the peer also while data is unread: TCP_CLOSE_WAIT when it ended the stream,
 //! TCP_CLOSE when it broke, and an accept finds it so.
-//! Differs from Linux: callbacks run on a provider's thread, attached to the kernel, and may block for short. Replaced
-//! callbacks of a connected socket are noticed at the next operation on it. What happens to a connection that nobody
-//! accepted yet calls nothing back. An error behind unread data is in `sk_err` only when the data was read. A stream that
-//! breaks after the peer ended it goes from TCP_CLOSE_WAIT to TCP_CLOSE at the next send.
+//! Differs from Linux: callbacks run on a provider's thread, attached to the kernel, and may block for short. Callbacks of
+//! a connected socket that are replaced without `sk_callback_lock` are noticed at the next operation on it. What happens to
+//! a connection that nobody accepted yet calls nothing back. An error behind unread data is in `sk_err` only when the data
+//! was read. A stream that breaks after the peer ended it goes from TCP_CLOSE_WAIT to TCP_CLOSE at the next send.
 //! Used by DRBD for: waking the receiver that waits for the peer (`drbd_incoming_connection`), and telling a connection
 //! that its peer gave up already from a live one (`dtt_socket_ok_or_free`).
 //!
@@ -267,6 +267,14 @@ type sys_callback = Option<unsafe extern "C" fn(*mut sys::sock)>;
 
 fn is(member: sys_callback, initial: unsafe extern "C" fn(*mut sys::sock)) -> bool {
     member.is_some_and(|member| std::ptr::fn_addr_eq(member, initial))
+}
+
+/// A driver that has the lock of a socket's callbacks for writing is about to leave it.
+pub(crate) unsafe extern "C" fn callbacks_written(lock: *mut sys::rwlock_t) {
+    let place = std::mem::offset_of!(sys::sock, sk_callback_lock);
+    // SAFETY: only the lock of a socket has this function, and who holds it keeps the socket.
+    let sock: &'static Sock = unsafe { Sock::from_raw(lock.byte_sub(place).cast()) };
+    sock.sync_watches();
 }
 
 /// A socket is ready for what its watch waits for.

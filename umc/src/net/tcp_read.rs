@@ -3,8 +3,8 @@
 //!
 //! C header: `include/net/tcp.h` (API of 6.12).
 //! Guarantees kept: it never blocks; the actor sees each byte that it did not take again; what it is offered counts into
-//! `rcv_nxt`, and what it took into `copied_seq`, at once; one that takes less than it was offered, or sets `desc->count`
-//! to 0, ends the call.
+//! `rcv_nxt`, and what it took into `copied_seq`, at once; one that takes nothing ends the call, and so does one that took all
+//! it was shown and has set `desc->count` to 0. What it left of that is shown to it again, whatever the count is.
 //! Differs from Linux: what the actor is shown is a copy in a buffer of ours, up to 64 KiB at a time, instead of the
 //! packets as they came.
 //! Used by DRBD for: the control stream of its TCP transports (9 only), from `sk_data_ready`.
@@ -125,7 +125,8 @@ pub unsafe extern "C" fn tcp_read_sock(
         sock.note_received(used - left);
         taken += (used - left) as c_int;
         // SAFETY: the caller's contract.
-        if used < offered || left > 0 || taken >= TAKEN_MAX || unsafe { (*desc).count } == 0 {
+        let wants_more = used < offered || unsafe { (*desc).count } != 0;
+        if !wants_more || left > 0 || taken >= TAKEN_MAX {
             break taken;
         }
     };

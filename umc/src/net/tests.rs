@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use super::*;
 use crate::kernel::Config;
+use crate::rwlock::abi::{_raw_write_lock_bh, _raw_write_unlock_bh};
 use crate::{completion::Completion, kthread, sched, signal, uio};
 
 const SIGHUP: c_int = 1;
@@ -415,12 +416,17 @@ fn replaced_callbacks_are_called() {
         }
         assert_eq!(counter.load(Ordering::Acquire), value);
     };
+    // SAFETY: a live socket.
+    let lock = unsafe { &raw mut (*(*a.0).sk).sk_callback_lock };
+    // SAFETY: its lock.
+    unsafe { _raw_write_lock_bh(lock) };
     a.sk().sk_user_data = (&raw const calls).cast_mut().cast();
     a.sk().sk_data_ready = Some(ready);
     a.sk().sk_state_change = Some(changed);
     a.sk().sk_write_space = Some(space);
+    // SAFETY: as above. From here on they are called, without an operation on the socket before.
+    unsafe { _raw_write_unlock_bh(lock) };
     let mut buf = vec![0u8; 1 << 20];
-    assert_eq!(a.recv(&mut buf, libc::MSG_DONTWAIT), -libc::EAGAIN);
     for round in 1..=3 {
         assert_eq!(b.send(b"abc", 0), 3);
         reaches(&calls.ready, round);
@@ -520,7 +526,7 @@ fn accept_waits_and_is_interrupted() {
     assert_eq!(unsafe { kernel_accept(listener.0, &raw mut new, 0) }, -libc::EAGAIN);
 }
 
-/// What an actor of [`tcp_read_sock`] was shown, and how much of it it may take.
+/// What an actor of [`tcp_read_sock`] has taken, and how much more it may take, at most three bytes at once.
 struct Reader {
     seen: Vec<u8>,
     at_most: usize,
@@ -535,7 +541,8 @@ unsafe extern "C" fn actor(
     // SAFETY: the test's own descriptor and the buffer it is shown.
     unsafe {
         let reader = &mut *(*desc).arg.data.cast::<Reader>();
-        let take = len.min(reader.at_most);
+        let take = len.min(reader.at_most).min(3);
+        reader.at_most -= take;
         let mut state = sys::skb_seq_state::default();
         let end = offset + take as std::ffi::c_uint;
         skbuff::skb_prepare_seq_read(skb, offset, end, &raw mut state);
@@ -565,24 +572,24 @@ fn read_sock(socket: &Owned, reader: &mut Reader) -> c_int {
 fn an_actor_takes_what_it_wants() {
     boot();
     let (client, server) = pair();
-    let mut reader = Reader { seen: Vec::new(), at_most: 3 };
+    let mut reader = Reader { seen: Vec::new(), at_most: 4 };
     assert_eq!(read_sock(&server, &mut reader), 0, "nothing there, and no wait");
     assert_eq!(client.send(b"0123456789", 0), 10);
     assert_eq!(server.recv(&mut [0; 10], libc::MSG_PEEK | WAITALL), 10);
-    // Less than it was offered: the rest stays, for it and for others.
-    assert_eq!(read_sock(&server, &mut reader), 3);
-    assert_eq!(reader.seen, b"012");
+    // Less than it was offered: it is asked again. What it does not want then stays, for it and for others.
+    assert_eq!(read_sock(&server, &mut reader), 4);
+    assert_eq!(reader.seen, b"0123");
     // SAFETY: alive; the members are those of Linux.
     let tcp = unsafe { &*(*server.0).sk.cast::<sys::tcp_sock>() };
-    assert_eq!((tcp.copied_seq, tcp.rcv_nxt.wrapping_sub(tcp.copied_seq)), (3, 7));
+    assert_eq!((tcp.copied_seq, tcp.rcv_nxt.wrapping_sub(tcp.copied_seq)), (4, 6));
     let mut two = [0; 2];
     assert_eq!(server.recv(&mut two, 0), 2);
-    assert_eq!(&two, b"34");
+    assert_eq!(&two, b"45");
     reader.at_most = 0;
     assert_eq!(read_sock(&server, &mut reader), 0);
     reader.at_most = usize::MAX;
-    assert_eq!(read_sock(&server, &mut reader), 5);
-    assert_eq!(reader.seen, b"01256789");
+    assert_eq!(read_sock(&server, &mut reader), 4);
+    assert_eq!(reader.seen, b"01236789");
     // The end of the stream is none of the actor's business.
     // SAFETY: a live socket.
     assert_eq!(unsafe { kernel_sock_shutdown(client.0, sys::SHUT_WR) }, 0);

@@ -30,6 +30,8 @@ const SPINS: u32 = 200;
 pub(crate) struct RwSpin {
     word: AtomicU32,
     next: RawSpin,
+    /// Set before anybody knows the lock.
+    written: Option<unsafe extern "C" fn(*mut sys::rwlock_t)>,
 }
 
 const _: () = assert!(size_of::<RwSpin>() == size_of::<sys::rwlock_t>());
@@ -39,7 +41,7 @@ impl RwSpin {
     /// An unlocked one.
     #[cfg(test)]
     const fn new() -> RwSpin {
-        RwSpin { word: AtomicU32::new(0), next: RawSpin::new() }
+        RwSpin { word: AtomicU32::new(0), next: RawSpin::new(), written: None }
     }
 
     /// # Safety
@@ -47,6 +49,20 @@ impl RwSpin {
     unsafe fn from_sys<'a>(lock: *mut sys::rwlock_t) -> &'a RwSpin {
         // SAFETY: the caller's contract; the layouts agree (asserted above) and all zero is an unlocked lock.
         unsafe { &*lock.cast::<RwSpin>() }
+    }
+
+    /// A writer leaves the lock of a driver; whoever wants to know what it wrote looks at it first.
+    ///
+    /// # Safety
+    /// The caller holds `lock` for writing.
+    unsafe fn write_unlock_sys(lock: *mut sys::rwlock_t, task: &Task) {
+        // SAFETY: the caller's contract.
+        let spin = unsafe { RwSpin::from_sys(lock) };
+        if let Some(written) = spin.written {
+            // SAFETY: who set it expects this lock, held for writing.
+            unsafe { written(lock) };
+        }
+        spin.write_unlock(task);
     }
 
     /// Replaces the word by what `next` makes of it; false when it makes nothing.

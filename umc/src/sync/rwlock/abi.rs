@@ -205,7 +205,7 @@ pub unsafe extern "C" fn _raw_write_trylock(lock: *mut sys::rwlock_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn _raw_write_unlock(lock: *mut sys::rwlock_t) {
     // SAFETY: the caller's contract.
-    unsafe { RwSpin::from_sys(lock) }.write_unlock(current_task());
+    unsafe { RwSpin::write_unlock_sys(lock, current_task()) };
 }
 
 /// Gives the lock back and turns interrupts on.
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn _raw_write_unlock(lock: *mut sys::rwlock_t) {
 pub unsafe extern "C" fn _raw_write_unlock_irq(lock: *mut sys::rwlock_t) {
     let task = current_task();
     // SAFETY: the caller's contract.
-    unsafe { RwSpin::from_sys(lock) }.write_unlock(task);
+    unsafe { RwSpin::write_unlock_sys(lock, task) };
     context::irq_restore(task, false);
 }
 
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn _raw_write_unlock_irq(lock: *mut sys::rwlock_t) {
 pub unsafe extern "C" fn _raw_write_unlock_bh(lock: *mut sys::rwlock_t) {
     let task = current_task();
     // SAFETY: the caller's contract.
-    unsafe { RwSpin::from_sys(lock) }.write_unlock(task);
+    unsafe { RwSpin::write_unlock_sys(lock, task) };
     context::leave(task, context::BH);
 }
 
@@ -246,6 +246,6 @@ pub unsafe extern "C" fn _raw_write_unlock_bh(lock: *mut sys::rwlock_t) {
 pub unsafe extern "C" fn _raw_write_unlock_irqrestore(lock: *mut sys::rwlock_t, flags: c_ulong) {
     let task = current_task();
     // SAFETY: the caller's contract.
-    unsafe { RwSpin::from_sys(lock) }.write_unlock(task);
+    unsafe { RwSpin::write_unlock_sys(lock, task) };
     context::irq_restore(task, flags != 0);
 }
