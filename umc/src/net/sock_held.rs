@@ -5,8 +5,9 @@
 //! Guarantees kept: between cork and uncork, or with MSG_MORE, no small packet leaves; what is held back goes before
 //! everything that is sent later, at the uncork, at the next send without MSG_MORE, before the task that sent it sleeps,
 //! before a shutdown, and within 20 ms in any case (Linux: 200 ms).
-//! Differs from Linux: full packets are held back too, up to 64 KiB, where Linux sends them at once. A release while the
-//! host takes no more resets the connection, where Linux goes on sending in the background.
+//! Differs from Linux: full packets are held back too, up to 64 KiB, where Linux sends them at once. While the host takes
+//! no more, a release resets the connection, and a shutdown of both directions drops what is held, where Linux goes on
+//! sending in the background.
 //! Used by DRBD for: `drbd_tcp_cork` around the packets of its worker and of its acknowledgements, MSG_MORE between
 //! header and payload.
 //!
@@ -173,18 +174,23 @@ impl Held {
         }
     }
 
-    /// Ends sending, behind what is held.
+    /// Ends receiving, sending behind what is held, or both. The end of both is told at once to whoever waits in the
+    /// socket, as Linux does, even if what is held is lost by that.
     ///
     /// # Errors
     /// The host's.
     pub(crate) fn shutdown(&self, sock: &Sock, how: c_int) -> Result<()> {
         self.flush();
         let mut bytes = self.bytes.lock();
-        if bytes.left() == 0 {
-            return crate::errno::from_ret(sock.kernel.ops.shutdown(sock.fd, how)).map(drop);
+        if how == libc::SHUT_WR && bytes.left() > 0 {
+            bytes.shut = Some(how);
+            return Ok(());
         }
-        bytes.shut = Some(how);
-        Ok(())
+        if how == libc::SHUT_RDWR {
+            bytes.forget();
+            self.count(&bytes);
+        }
+        crate::errno::from_ret(sock.kernel.ops.shutdown(sock.fd, how)).map(drop)
     }
 
     /// The socket is released: nothing is held any more.

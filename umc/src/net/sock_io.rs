@@ -126,7 +126,11 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
     }
     let timeo = if waits { member!(sock, sk_sndtimeo) } else { 0 };
     let mut patience = None;
-    let host_flags = (flags & SEND_FLAGS) | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    let mut host_flags = (flags & SEND_FLAGS) | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    if is_plain {
+        // What waits for more waits here, never at the host, which nobody would tell that there is no more.
+        host_flags &= !libc::MSG_MORE;
+    }
     let mut done = 0;
     loop {
         let sent = if is_plain {

@@ -191,6 +191,10 @@ fn shutdown_ends_blocked_calls() {
         });
         let sender = world.thread("sender", move || {
             let data = vec![1; 16 << 20];
+            if world.flip() {
+                client.cork(true);
+                assert_eq!(client.send(&[1]), 1);
+            }
             let sent = client.send(&data);
             assert!(sent == -libc::EPIPE || (0..data.len() as c_int).contains(&sent), "{sent}");
         });
