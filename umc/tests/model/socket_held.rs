@@ -218,3 +218,24 @@ fn what_came_along_is_announced() {
         server.release();
     });
 }
+
+/// A shutdown ends a call that waits in the socket also while the peer takes nothing of what is held.
+#[test]
+fn a_shutdown_waits_for_no_room() {
+    holds(200, |world| {
+        let (client, server) = pair();
+        let receiver = world.thread("receiver", move || {
+            assert_eq!(client.recv(&mut [0; 8], WAITALL), 0);
+        });
+        let data = vec![1; 1 << 20];
+        while client.send_with(&data, DONTWAIT) != EAGAIN {
+            world.nap(10 * US);
+        }
+        client.cork(true);
+        assert_eq!(client.send(b"held"), 4);
+        client.shutdown();
+        receiver.join();
+        client.release();
+        server.release();
+    });
+}
