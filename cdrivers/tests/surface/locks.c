@@ -132,14 +132,14 @@ static void write_once(int number)
 static void reader_in_a_timer_passes_a_waiting_writer(void)
 {
 	unsigned long end = jiffies + CHECK_BOUND;
+	DECLARE_COMPLETION_ONSTACK(may_write);
 	struct check_thread writer;
 	bool held_off = false;
 
-	read_lock(&pair_lock);
-	read_unlock(&pair_lock);
-	if (!check_thread_run(&writer, NULL, write_once, 0))
+	if (!check_thread_run(&writer, &may_write, write_once, 0))
 		return;
 	read_lock(&pair_lock);
+	complete(&may_write);
 	while (!held_off && time_before(jiffies, end)) {
 		held_off = !read_trylock(&pair_lock);
 		if (!held_off)
