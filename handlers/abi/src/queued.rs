@@ -478,3 +478,29 @@ macro_rules! handler {
         }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    const ALONE: &str = "HANDLER_ABI_TEST_PANIC";
+
+    /// A panic of a thread of the handler's own, whose end nobody would notice.
+    #[test]
+    #[allow(clippy::disallowed_methods)] // a program of its own, with a thread as handlers have them
+    fn a_panic_ends_the_host() {
+        if std::env::var_os(ALONE).is_some() {
+            super::end_on_panic();
+            let _ = std::thread::spawn(|| panic!("of a handler")).join();
+            return;
+        }
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "queued::tests::a_panic_ends_the_host", "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("of a handler"));
+    }
+}

@@ -464,7 +464,8 @@ unsafe extern "C" fn refresh_tick(arg: *mut c_void) {
     if refresh.closing {
         return;
     }
-    if sock.held.len() > 0 && !sock.held.is_stuck() {
+    if sock.held.len() > 0 {
+        // Also what the watch is to send, which may have found no memory, or a stream that broke.
         sock.held.flush();
     }
     if sock.refresh_queued() > 0 {

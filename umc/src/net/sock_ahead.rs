@@ -8,19 +8,16 @@
 //! Used by DRBD for: headers and payloads of its packets, which it receives in small pieces.
 //!
 //! A call of the host costs more than the copy of a page, and drivers receive a header, then a payload page by page. So a
-//! receive takes along what there is, unless the driver has callbacks: it is to be told of what came later.
+//! receive takes along what there is.
 
 use std::ffi::c_int;
 
 use crate::errno::{Errno, Result};
 use crate::sock::Sock;
-use crate::sock_held::IOVECS_MAX;
 use crate::{sys, uio};
 
 /// Most bytes that are taken along.
 const AHEAD_MAX: usize = 64 * 1024;
-/// Where discarded data goes, piece by piece.
-const SCRATCH_LEN: usize = 16 * 1024;
 /// A wait that ends sooner met data that was there already.
 const AT_ONCE_NS: u64 = 4_000;
 
@@ -127,55 +124,24 @@ impl Ahead {
         Ok(got)
     }
 
-    /// Receives from the host into the iterator, up to `limit` bytes, and what there is behind them into here. How many
-    /// the iterator got; 0 at the end of the stream.
-    ///
-    /// # Errors
-    /// The host's; EAGAIN when nothing has come.
-    /// # Safety
-    /// As for [`Ahead::fill`].
-    pub(crate) unsafe fn receive(
-        &mut self,
-        sock: &Sock,
-        iter: &mut sys::iov_iter,
-        limit: usize,
-    ) -> Result<usize> {
+    /// Where to take along what comes: all of it, for nothing is here.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
         debug_assert_eq!(self.len(), 0);
-        let mut scratch = Vec::new();
-        let mut iovecs = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; IOVECS_MAX];
-        let limit = limit.min(uio::count(iter));
-        let mut count = if uio::discards(iter) {
-            scratch.resize(SCRATCH_LEN.min(limit), 0u8);
-            iovecs[0] =
-                libc::iovec { iov_base: scratch.as_mut_ptr().cast(), iov_len: scratch.len() };
-            1
-        } else {
-            // SAFETY: the iterator describes writable memory that lives through the call.
-            unsafe { uio::host_iovecs(iter, limit, &mut iovecs[..IOVECS_MAX - 1]) }
-        };
-        let asked: usize = iovecs[..count].iter().map(|vec| vec.iov_len).sum();
-        if asked == limit {
-            if self.data.is_empty() {
-                self.data = vec![0; AHEAD_MAX].into_boxed_slice();
-            }
-            iovecs[count] =
-                libc::iovec { iov_base: self.data.as_mut_ptr().cast(), iov_len: AHEAD_MAX };
-            count += 1;
+        if self.data.is_empty() {
+            self.data = vec![0; AHEAD_MAX].into_boxed_slice();
         }
-        // SAFETY: they describe the iterator's memory, or ours.
-        let got = match unsafe { receive(sock, &mut iovecs[..count], 0) } {
-            Err(Errno::EAGAIN) => {
-                self.asks_first = false;
-                return Err(Errno::EAGAIN);
-            }
-            other => other?,
-        };
+        &mut self.data
+    }
+
+    /// Data was received, and the driver has it but for so many bytes in [`Ahead::room`].
+    pub(crate) fn note_received(&mut self, along: usize) {
         self.has_news = true;
-        let taken = got.min(asked);
-        // SAFETY: the host filled so many bytes of it.
-        unsafe { uio::advance(iter, taken) };
-        (self.start, self.end) = (0, got - taken);
-        Ok(taken)
+        (self.start, self.end) = (0, along);
+    }
+
+    /// There was nothing to receive.
+    pub(crate) fn note_nothing(&mut self) {
+        self.asks_first = false;
     }
 }
 

@@ -22,13 +22,12 @@ use mte::sim::lock::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::sock::Sock;
+use crate::sock_io::{host_msghdr, no_iovecs};
 use crate::{sys, uio};
 
 /// Most bytes that are held back.
 const HELD_MAX: usize = 64 * 1024;
-/// Pieces handed to the host in one call.
-pub(crate) const IOVECS_MAX: usize = 64;
-/// How a stream's bytes go to the host: it neither waits nor kills us.
+/// How bytes go to the host: it neither waits nor kills us.
 const FLAGS: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 /// The bytes of one socket that wait for more.
@@ -118,8 +117,8 @@ impl Held {
         Some(count)
     }
 
-    /// Sends what is held, and behind it the message as far as it fits in one call: how many bytes of the message the
-    /// host took, and whether it took all it was offered.
+    /// Sends what is held, and behind it the message as far as it fits in one call, with its control data if this is its
+    /// first part: how many bytes of the message the host took, and whether it left some of what it was offered.
     ///
     /// # Errors
     /// The host's; EAGAIN when it took nothing of the message. After another error nothing is held any more.
@@ -130,13 +129,14 @@ impl Held {
         sock: &Sock,
         msg: &mut sys::msghdr,
         flags: c_int,
+        is_first: bool,
     ) -> Result<(usize, bool)> {
         let mut bytes = self.bytes.lock();
         if bytes.shut.is_some() {
             return Err(Errno::EPIPE);
         }
         // SAFETY: the caller's contract.
-        let sent = unsafe { bytes.send(sock, Some(msg), flags) };
+        let sent = unsafe { bytes.send(sock, Some(msg), flags, is_first) };
         self.count(&bytes);
         drop(bytes);
         let (message, is_short) = sent?;
@@ -155,7 +155,7 @@ impl Held {
         let result = match bytes.left() {
             0 => Ok(()),
             // SAFETY: without a message there is none to describe.
-            _ => unsafe { bytes.send(sock, None, 0) }.map(drop),
+            _ => unsafe { bytes.send(sock, None, 0, false) }.map(drop),
         };
         self.count(&bytes);
         if bytes.left() > 0 {
@@ -235,30 +235,32 @@ impl Bytes {
         sock: &Sock,
         msg: Option<&sys::msghdr>,
         flags: c_int,
+        is_first: bool,
     ) -> Result<(usize, bool)> {
-        let mut iovecs = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; IOVECS_MAX];
-        let held = self.left();
-        let first = usize::from(held > 0);
+        let mut iovecs = no_iovecs();
+        let (held, mut count, mut more) = (self.left(), 0, 0);
         if held > 0 {
             let data = self.data[self.gone..].as_mut_ptr();
             iovecs[0] = libc::iovec { iov_base: data.cast(), iov_len: held };
+            count = 1;
         }
-        // SAFETY: all-zero is a valid header.
-        let mut host: libc::msghdr = unsafe { std::mem::zeroed() };
-        let mut more = 0;
-        host.msg_iovlen = first;
         if let Some(msg) = msg {
             // SAFETY: the iterator describes readable memory that lives.
-            let count =
-                unsafe { uio::host_iovecs(&msg.msg_iter, usize::MAX, &mut iovecs[first..]) };
-            host.msg_iovlen += count;
-            let offered: usize = iovecs[first..][..count].iter().map(|vec| vec.iov_len).sum();
-            if offered < uio::count(&msg.msg_iter) {
-                more = libc::MSG_MORE;
-            }
+            count += unsafe { uio::host_iovecs(&msg.msg_iter, usize::MAX, &mut iovecs[count..]) };
         }
-        host.msg_iov = iovecs.as_mut_ptr();
-        let asked: usize = iovecs[..host.msg_iovlen].iter().map(|vec| vec.iov_len).sum();
+        let asked: usize = iovecs[..count].iter().map(|vec| vec.iov_len).sum();
+        if msg.is_some_and(|msg| asked - held < uio::count(&msg.msg_iter)) {
+            more = libc::MSG_MORE;
+        }
+        let empty = sys::msghdr::default();
+        let mut host = host_msghdr(msg.unwrap_or(&empty), &mut iovecs, count);
+        host.msg_namelen = match msg {
+            Some(msg) if !msg.msg_name.is_null() => msg.msg_namelen as u32,
+            _ => 0,
+        };
+        if !is_first {
+            host.msg_controllen = 0;
+        }
         loop {
             // SAFETY: the iovecs describe our bytes and the message's, which live through the call.
             let ret = unsafe { sock.kernel.ops.sendmsg(sock.fd, &host, FLAGS | flags | more) };

@@ -15,9 +15,10 @@ use std::sync::atomic::Ordering;
 
 use crate::errno::{Errno, Result};
 use crate::sock::{Patience, Sock, member};
-use crate::sock_held::IOVECS_MAX;
 use crate::{context, sys, uio};
 
+/// Pieces handed to the host in one call.
+pub(crate) const IOVECS_MAX: usize = 64;
 /// Flags that mean the same to the host; the rest is ours or unknown in the kernel.
 const SEND_FLAGS: c_int =
     libc::MSG_OOB | libc::MSG_DONTROUTE | libc::MSG_EOR | libc::MSG_MORE | libc::MSG_CONFIRM;
@@ -38,7 +39,12 @@ fn part_or(sock: &Sock, done: usize, error: Errno) -> Result<usize> {
     Ok(done)
 }
 
-fn host_msghdr(msg: &sys::msghdr, iovecs: &mut [libc::iovec], count: usize) -> libc::msghdr {
+/// The header of `msg` as the host takes it, over other pieces.
+pub(crate) fn host_msghdr(
+    msg: &sys::msghdr,
+    iovecs: &mut [libc::iovec],
+    count: usize,
+) -> libc::msghdr {
     // SAFETY: all-zero is a valid header.
     let mut host: libc::msghdr = unsafe { std::mem::zeroed() };
     host.msg_iov = iovecs.as_mut_ptr();
@@ -50,43 +56,8 @@ fn host_msghdr(msg: &sys::msghdr, iovecs: &mut [libc::iovec], count: usize) -> l
     host
 }
 
-fn no_iovecs() -> [libc::iovec; IOVECS_MAX] {
+pub(crate) fn no_iovecs() -> [libc::iovec; IOVECS_MAX] {
     [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; IOVECS_MAX]
-}
-
-/// One send to the host, of what the iterator of `msg` has left: bytes, and whether it left some of what it was offered.
-///
-/// # Safety
-/// As for [`send`].
-unsafe fn send_once(
-    sock: &Sock,
-    msg: &mut sys::msghdr,
-    flags: c_int,
-    is_first: bool,
-) -> Result<(usize, bool)> {
-    let mut iovecs = no_iovecs();
-    // SAFETY: the iterator of `msg` describes readable memory that lives through the call.
-    let count = unsafe { uio::host_iovecs(&msg.msg_iter, usize::MAX, &mut iovecs) };
-    let asked: usize = iovecs[..count].iter().map(|vec| vec.iov_len).sum();
-    let more = if asked < uio::count(&msg.msg_iter) { libc::MSG_MORE } else { 0 };
-    let mut host = host_msghdr(msg, &mut iovecs, count);
-    host.msg_namelen = if msg.msg_name.is_null() { 0 } else { msg.msg_namelen as u32 };
-    if !is_first {
-        host.msg_controllen = 0;
-    }
-    loop {
-        // SAFETY: the iovecs describe what the iterator holds; the rest by the caller's contract.
-        let sent = unsafe { sock.kernel.ops.sendmsg(sock.fd, &host, flags | more) };
-        if sent >= 0 {
-            // SAFETY: the iterator of `msg` describes memory that lives, of which the host took so many bytes.
-            unsafe { uio::advance(&mut msg.msg_iter, sent as usize) };
-            return Ok((sent as usize, (sent as usize) < asked));
-        }
-        match Errno::new(sent as c_int) {
-            Errno::EINTR => {}
-            error => return Err(error),
-        }
-    }
 }
 
 /// Whether what is sent now may wait for more.
@@ -112,6 +83,11 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
         return Err(error);
     }
     let is_plain = sock.is_stream() && flags & libc::MSG_OOB == 0 && msg.msg_controllen == 0;
+    let mut host_flags = flags & SEND_FLAGS;
+    if is_plain {
+        // What waits for more waits here, never at the host, which nobody would tell that there is no more.
+        host_flags &= !libc::MSG_MORE;
+    }
     if is_plain && is_held_back(sock, flags) {
         // SAFETY: the iterator of `msg` describes readable memory that lives through the call.
         if let Some(held) = unsafe { sock.held.hold(sock, &mut msg.msg_iter) } {
@@ -121,26 +97,12 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
             return Ok(held);
         }
     }
-    if !is_plain {
-        sock.held.flush();
-    }
     let timeo = if waits { member!(sock, sk_sndtimeo) } else { 0 };
     let mut patience = None;
-    let mut host_flags = (flags & SEND_FLAGS) | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    if is_plain {
-        // What waits for more waits here, never at the host, which nobody would tell that there is no more.
-        host_flags &= !libc::MSG_MORE;
-    }
     let mut done = 0;
     loop {
-        let sent = if is_plain {
-            // SAFETY: the iterator of `msg` describes readable memory that lives through the call.
-            unsafe { sock.held.send(sock, msg, host_flags) }
-        } else {
-            // SAFETY: the iterator, the name and the control data of `msg` are readable.
-            unsafe { send_once(sock, msg, host_flags, done == 0) }
-        };
-        match sent {
+        // SAFETY: the iterator, the name and the control data of `msg` are readable.
+        match unsafe { sock.held.send(sock, msg, host_flags, done == 0) } {
             Ok((sent, is_short)) => {
                 done += sent;
                 if sock.is_stream() {
@@ -179,7 +141,7 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
     }
 }
 
-/// One receive from the host: bytes, 0 at the end of the stream.
+/// One receive from the host: bytes, 0 at the end of the stream. What is more than `limit` is in `beyond`.
 ///
 /// # Safety
 /// As for [`recv`].
@@ -188,17 +150,23 @@ unsafe fn recv_once(
     msg: &mut sys::msghdr,
     limit: usize,
     flags: c_int,
+    beyond: &mut [u8],
 ) -> Result<(usize, c_int)> {
     let mut iovecs = no_iovecs();
     let mut scratch = Vec::new();
-    let count = if uio::discards(&msg.msg_iter) {
+    let mut count = if uio::discards(&msg.msg_iter) {
         scratch.resize(SCRATCH_LEN.min(limit), 0u8);
         iovecs[0] = libc::iovec { iov_base: scratch.as_mut_ptr().cast(), iov_len: scratch.len() };
         1
     } else {
         // SAFETY: the iterator of `msg` describes writable memory that lives through the call.
-        unsafe { uio::host_iovecs(&msg.msg_iter, limit, &mut iovecs) }
+        unsafe { uio::host_iovecs(&msg.msg_iter, limit, &mut iovecs[..IOVECS_MAX - 1]) }
     };
+    let asked: usize = iovecs[..count].iter().map(|vec| vec.iov_len).sum();
+    if asked == limit && !beyond.is_empty() {
+        iovecs[count] = libc::iovec { iov_base: beyond.as_mut_ptr().cast(), iov_len: beyond.len() };
+        count += 1;
+    }
     let mut host = host_msghdr(msg, &mut iovecs, count);
     host.msg_namelen =
         if msg.msg_name.is_null() { 0 } else { size_of::<libc::sockaddr_storage>() as u32 };
@@ -233,12 +201,8 @@ pub(crate) unsafe fn recv(
         context::might_sleep();
     }
     sock.apply_members();
-    if let Some(error) = sock.take_error() {
-        return Err(error);
-    }
     let wanted = uio::count(&msg.msg_iter);
-    // SAFETY: a plain member.
-    let timeo = if waits { unsafe { (*sock.sk()).sk_rcvtimeo } } else { 0 };
+    let timeo = if waits { member!(sock, sk_rcvtimeo) } else { 0 };
     let host_flags = (flags & RECV_FLAGS) | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     if sock.is_stream() && flags & libc::MSG_PEEK == 0 {
         // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL
@@ -252,12 +216,15 @@ pub(crate) unsafe fn recv(
         // SAFETY: the iterator of `msg` is writable.
         return unsafe { look_ahead(sock, msg, least, &patience) };
     }
+    if let Some(error) = sock.take_error() {
+        return Err(error);
+    }
     let mut is_last = false;
     let _low_water = (all && waits && wanted > 1).then(|| LowWater::set(sock, wanted));
     loop {
         // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL
         // or has room for any address.
-        let result = unsafe { recv_once(sock, msg, wanted, host_flags) };
+        let result = unsafe { recv_once(sock, msg, wanted, host_flags, &mut []) };
         match result {
             // Peeking for all: what is there stays there, so only a longer look may satisfy it.
             Ok((got, _)) if all && got > 0 && got < wanted && waits && !is_last => {
@@ -303,14 +270,18 @@ unsafe fn look_ahead(
             true => ahead.receive_more(sock),
             false => Ok(0),
         };
-        if is_all == Err(Errno::EAGAIN) {
-            drop(ahead);
-            if patience.wait(sock, libc::POLLIN).is_ok() {
-                continue;
+        match is_all {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(Errno::EAGAIN) => {
+                drop(ahead);
+                if patience.wait(sock, libc::POLLIN).is_ok() {
+                    continue;
+                }
+                ahead = sock.ahead.lock();
             }
-            ahead = sock.ahead.lock();
-        } else if is_all.is_ok_and(|more| more > 0) {
-            continue;
+            // Whoever finds nothing more is told.
+            Err(error) => sock.set_error(error),
         }
         msg.msg_flags = 0;
         // SAFETY: the caller's contract.
@@ -342,18 +313,23 @@ unsafe fn take(
         return Ok(unsafe { ahead.fill(&mut msg.msg_iter, limit, false) });
     }
     let is_plain = flags & special == 0 && msg.msg_name.is_null() && msg.msg_controllen == 0;
-    if is_plain && !sock.replaced().0 {
-        msg.msg_flags = 0;
-        // SAFETY: as above.
-        return unsafe { ahead.receive(sock, &mut msg.msg_iter, limit) };
-    }
+    let limit = limit.min(uio::count(&msg.msg_iter));
+    // A driver with callbacks is to be told of what comes later, so nothing is taken along.
+    let beyond = if is_plain && !sock.replaced().0 { ahead.room() } else { &mut [] };
     // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL or has room for any address.
-    let (got, seen) = unsafe { recv_once(sock, msg, limit, flags) }?;
-    ahead.note_news();
+    let (got, seen) = match unsafe { recv_once(sock, msg, limit, flags, beyond) } {
+        Err(error) => {
+            ahead.note_nothing();
+            return Err(error);
+        }
+        other => other?,
+    };
+    let taken = got.min(limit);
+    ahead.note_received(got - taken);
     msg.msg_flags = seen as u32;
     // SAFETY: the host filled so many bytes of the iterator.
-    unsafe { uio::advance(&mut msg.msg_iter, got) };
-    Ok(got)
+    unsafe { uio::advance(&mut msg.msg_iter, taken) };
+    Ok(taken)
 }
 
 /// A stream's receive without MSG_PEEK.
@@ -372,7 +348,9 @@ unsafe fn recv_stream(
     let target = if flags & libc::MSG_WAITALL != 0 { wanted } else { low_water.min(wanted) };
     let mut patience = None;
     let mut done = 0;
-    let mut asks = timeo == 0 || !sock.ahead.lock().waits_first();
+    // An error comes behind the data.
+    let fails = member!(sock, sk_err) != 0;
+    let mut asks = timeo == 0 || fails || !sock.ahead.lock().waits_first();
     let result = loop {
         let left = wanted - done;
         if asks {
@@ -404,6 +382,9 @@ unsafe fn recv_stream(
                     break part_or(sock, done, error);
                 }
             }
+        }
+        if let Some(error) = sock.take_error() {
+            break part_or(sock, done, error);
         }
         // The host has no more now, so wait before asking again.
         let patience = patience.get_or_insert_with(|| Patience::new(sock, timeo));

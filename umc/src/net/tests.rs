@@ -479,6 +479,25 @@ fn a_stream_that_breaks_after_its_end_is_closed() {
 }
 
 #[test]
+fn an_error_comes_behind_the_data() {
+    let kernel = boot();
+    let (a, b) = pair();
+    let mut buf = [0; 8];
+    for taken_along in [false, true] {
+        assert_eq!(b.send(b"abcdef", 0), 6);
+        if taken_along {
+            assert_eq!(a.recv(&mut buf[..2], WAITALL), 2);
+        } else {
+            eventually(kernel, "all has come", || a.recv(&mut buf, libc::MSG_PEEK) == 6);
+        }
+        // SAFETY: a live socket. As of an acknowledgement that could not be sent, for one.
+        unsafe { Sock::from_raw((*a.0).sk) }.set_error(Errno::ECONNRESET);
+        assert_eq!(a.recv(&mut buf, 0), if taken_along { 4 } else { 6 });
+        assert_eq!(a.recv(&mut buf, 0), -libc::ECONNRESET);
+    }
+}
+
+#[test]
 fn an_accepted_connection_says_that_its_peer_has_gone() {
     let kernel = boot();
     let (listener, client) = (Owned::tcp(), Owned::tcp());
