@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -171,6 +172,37 @@ fn one_sequence_over_several_streams() {
 #[test]
 fn disks() {
     load("disks").unload();
+}
+
+/// What the module sees itself, and then what a disk of requests is for those who use it.
+#[test]
+fn requests() {
+    let loaded = load("requests");
+    let disk = loaded.root().join("dev/requests0");
+    let stat = || fs::read_to_string(loaded.root().join("sys/block/requests0/stat")).unwrap();
+    let fields = |stat: &str| -> Vec<u64> {
+        stat.split_whitespace().map(|field| field.parse().unwrap()).collect()
+    };
+    let before = fields(&stat());
+    let data: Vec<u8> = (0..1 << 19).map(|n: u32| (n / 512 * 7 + n) as u8).collect();
+    let file = File::options().read(true).write(true).open(&disk).unwrap();
+    file.write_all_at(&data, 1 << 20).unwrap();
+    file.sync_all().unwrap();
+    let mut read = vec![0; data.len()];
+    file.read_exact_at(&mut read, 1 << 20).unwrap();
+    assert!(read == data, "what is read is what was written");
+    drop(file);
+    let after = fields(&stat());
+    let grown = |field: usize| after[field] - before[field];
+    assert_eq!((grown(2), grown(6), after[8]), (1024, 1024, 0), "sectors, in flight: {after:?}");
+    assert!(grown(15) >= 1, "flushes: {after:?}");
+    eventually("nobody has the disk open", || {
+        let modules = fs::read_to_string(loaded.root().join("proc/modules")).unwrap();
+        modules
+            .lines()
+            .any(|line| line.starts_with("requests ") && line.split(' ').nth(2) == Some("0"))
+    });
+    loaded.unload();
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod blkdev_issue;
 pub mod disk;
 pub mod gendisk;
 pub mod holder_links;
+pub(crate) mod mq;
 pub mod part_stat;
 pub mod plug;
 pub(crate) mod queue_gate;

@@ -28,7 +28,7 @@ macro_rules! errnos {
 
 errnos! {
     EPERM = libc::EPERM; ENOENT = libc::ENOENT; ESRCH = libc::ESRCH; EINTR = libc::EINTR; EIO = libc::EIO;
-    ENXIO = libc::ENXIO; E2BIG = libc::E2BIG; ENOEXEC = libc::ENOEXEC; EBADF = libc::EBADF; EAGAIN = libc::EAGAIN;
+    ENXIO = libc::ENXIO; EXDEV = libc::EXDEV; E2BIG = libc::E2BIG; ENOEXEC = libc::ENOEXEC; EBADF = libc::EBADF; EAGAIN = libc::EAGAIN;
     ENOMEM = libc::ENOMEM; EACCES = libc::EACCES; EFAULT = libc::EFAULT; EBUSY = libc::EBUSY; EEXIST = libc::EEXIST;
     ENODEV = libc::ENODEV; ENOTDIR = libc::ENOTDIR; EISDIR = libc::EISDIR; EINVAL = libc::EINVAL;
     ENOTTY = libc::ENOTTY; EFBIG = libc::EFBIG; ENOSPC = libc::ENOSPC; ESPIPE = libc::ESPIPE; EROFS = libc::EROFS;

@@ -55,8 +55,10 @@ pub struct Kernel {
     pub(crate) kobject: crate::kobject::State,
     pub(crate) log: crate::printk::Log,
     pub(crate) modules: crate::module::State,
+    pub(crate) mq: crate::mq::State,
     pub(crate) rcu: crate::rcupdate::State,
     pub(crate) sched: crate::sched::State,
+    pub(crate) srcu: crate::srcu::State,
     pub(crate) timer: crate::timer::State,
     pub(crate) umh: crate::umh::State,
     pub(crate) utsname: crate::utsname::State,
@@ -77,8 +79,10 @@ impl Kernel {
             kobject: Default::default(),
             log: Default::default(),
             modules: Default::default(),
+            mq: Default::default(),
             rcu: Default::default(),
             sched: crate::sched::State::new(&ABOVE_SCHED),
+            srcu: Default::default(),
             timer: Default::default(),
             umh: Default::default(),
             utsname: Default::default(),
@@ -91,6 +95,7 @@ impl Kernel {
     /// What is used again afterwards starts again.
     pub fn shutdown(&'static self) {
         crate::sched::with_kernel(self, || {
+            crate::mq::shutdown(self);
             crate::workqueue::shutdown(self);
             crate::timer::shutdown(self);
             crate::rcupdate::shutdown(self);

@@ -25,6 +25,7 @@ pub mod lib {
     pub mod bitmap;
     pub mod crc32c;
     pub mod devt;
+    pub(crate) mod list;
     pub mod math;
     pub mod rbtree;
     pub mod string;
@@ -44,8 +45,9 @@ pub use block::{
     bdev, bio, bio_alloc, bio_iter, bio_split, blkdev, blkdev_issue, disk, gendisk, holder_links,
     part_stat, plug, queue_limits, submit,
 };
-pub(crate) use block::{blk_sysfs, queue_gate, rust_disk};
+pub(crate) use block::{blk_sysfs, mq, queue_gate, rust_disk};
 pub use fs::{debugfs, device, hung_task, kmsg, kobject, proc_fs, seq_file, sysfs, sysrq};
+pub(crate) use lib::list;
 pub use lib::{bitmap, crc32c, devt, math, rbtree, string, tree};
 pub use mm::{crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};
 pub use module::umh;
@@ -56,7 +58,7 @@ pub(crate) use netlink::{genl_client, genl_request};
 pub use sched::{bug, context, cpumask, jiffies, printk, random, ratelimit, signal, utsname};
 pub use sync::{
     capability, completion, kthread, mutex, rcupdate, refcount, rwlock, rwsem, semaphore, spinlock,
-    timer, wait, workqueue,
+    srcu, timer, wait, workqueue,
 };
 
 pub use devt::Devt;

@@ -11,6 +11,7 @@ pub mod rwlock;
 pub mod rwsem;
 pub mod semaphore;
 pub mod spinlock;
+pub mod srcu;
 pub mod timer;
 pub mod wait;
 pub mod workqueue;

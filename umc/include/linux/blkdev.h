@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Disks, queues, limits, opening block devices (6.12).
- * Differs: drivers are bio based (no request queue behind it), no partitions, no zones, no integrity, no page cache.
+ * Differs: no partitions, no zones, no integrity, no page cache. Requests are in blk-mq.h.
  * Rust: blkdev.rs, gendisk.rs, queue_limits.rs, plug.rs, blkdev_issue.rs, bdev.rs, holder_links.rs, part_stat.rs.
  */
 #ifndef UMC_LINUX_BLKDEV_H
@@ -30,10 +30,10 @@ struct attribute_group;
 struct backing_dev_info;
 struct badblocks;
 struct blk_mq_ops;
+struct blk_mq_tag_set;
 struct file;
 struct hd_geometry;
 struct inode;
-struct io_comp_batch;
 struct module;
 struct pr_ops;
 struct request;
@@ -176,13 +176,18 @@ enum {
 /* umc: shared */
 struct request_queue {
 	void *queuedata;
-	const struct blk_mq_ops *mq_ops; /* always NULL */
+	const struct blk_mq_ops *mq_ops; /* NULL: the driver takes bios */
 	unsigned long queue_flags;
 	unsigned int rq_timeout;
 	unsigned int queue_depth;
 	unsigned long nr_requests;
-	atomic_t umc_usage; /* bios inside the driver's submit_bio; high bit: entering is forbidden */
-	atomic_t umc_waiters;
+	atomic_t umc_usage; /* bios inside the driver's submit_bio, and requests; high bits: entering is forbidden */
+	int mq_freeze_depth;
+	struct mutex mq_freeze_lock;
+	unsigned int nr_hw_queues;
+	struct blk_mq_tag_set *tag_set;
+	struct list_head tag_set_list;
+	void *umc_mq; /* the Rust side of a queue of requests */
 	struct gendisk *disk;
 	struct queue_limits limits;
 	struct mutex limits_lock;
@@ -216,6 +221,21 @@ struct gendisk {
 	u64 diskseq;
 	blk_mode_t open_mode;
 	void *umc_disk; /* the Rust side */
+};
+
+/* Linked by rq_next. */
+/* umc: shared */
+struct rq_list {
+	struct request *head;
+	struct request *tail;
+};
+
+/* Requests that complete together. */
+/* umc: shared */
+struct io_comp_batch {
+	struct rq_list req_list;
+	bool need_ts;
+	void (*complete)(struct io_comp_batch *batch);
 };
 
 struct blk_holder_ops {
@@ -585,9 +605,12 @@ static inline bool blk_op_is_passthrough(blk_opf_t op)
 
 /* umc: shared */
 struct blk_plug {
-	struct list_head cb_list;
+	struct rq_list mq_list;
 	u64 cur_ktime;
 	unsigned short nr_ios;
+	unsigned short rq_count;
+	bool multiple_queues;
+	struct list_head cb_list;
 };
 
 struct blk_plug_cb;

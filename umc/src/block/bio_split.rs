@@ -171,32 +171,76 @@ fn cut_of_discard(sector: u64, sectors: u32, most: u32, lim: &sys::queue_limits)
     Cut::AfterSectors(if most > over { most - over } else { most })
 }
 
-/// Where a bio must be cut to fit the limits.
+/// Where a bio must be cut to fit the limits; also the segments up to there, as requests count them.
 ///
 /// # Safety
 /// `bio` is valid; a read or a write has a vector table behind its iterator.
-unsafe fn cut_of(bio: *const sys::bio, lim: &sys::queue_limits) -> Result<Cut> {
+unsafe fn cut_of(bio: *const sys::bio, lim: &sys::queue_limits) -> Result<(Cut, u32)> {
     // SAFETY: the caller's contract: a valid bio.
     let (opf, iter) = unsafe { ((*bio).bi_opf, (*bio).bi_iter) };
     let sectors = iter.bi_size / SECTOR;
     match opf & sys::REQ_OP_MASK {
         sys::REQ_OP_DISCARD => {
-            Ok(cut_of_discard(iter.bi_sector, sectors, lim.max_discard_sectors, lim))
+            Ok((cut_of_discard(iter.bi_sector, sectors, lim.max_discard_sectors, lim), 1))
         }
         sys::REQ_OP_SECURE_ERASE => {
-            Ok(cut_of_discard(iter.bi_sector, sectors, lim.max_secure_erase_sectors, lim))
+            Ok((cut_of_discard(iter.bi_sector, sectors, lim.max_secure_erase_sectors, lim), 1))
         }
         sys::REQ_OP_WRITE_ZEROES => {
             let most = max_io_sectors(opf, iter.bi_sector, lim);
             let fits = most == 0 || sectors <= most;
-            Ok(if fits { Cut::Nowhere } else { Cut::AfterSectors(most) })
+            Ok((if fits { Cut::Nowhere } else { Cut::AfterSectors(most) }, 0))
         }
         sys::REQ_OP_READ | sys::REQ_OP_WRITE if iter.bi_size > 0 => {
             let most = max_io_sectors(opf, iter.bi_sector, lim).min(u32::MAX / SECTOR);
             // SAFETY: `bio` is valid, and its vectors stand still.
-            unsafe { cut_of_data(bio, lim, most * SECTOR) }.map(|(cut, _)| cut)
+            unsafe { cut_of_data(bio, lim, most * SECTOR) }
         }
-        _ => Ok(Cut::Nowhere),
+        _ => Ok((Cut::Nowhere, 0)),
+    }
+}
+
+/// The segments of a bio that fits the limits of its device.
+///
+/// # Safety
+/// `bio` is valid, with a device.
+pub(crate) unsafe fn segments_of(bio: *const sys::bio) -> u32 {
+    // SAFETY: the caller's contract. Limits may change meanwhile; each field read was valid at some time.
+    unsafe {
+        let lim = &(&raw const (*(*(*bio).bi_bdev).bd_queue).limits).read();
+        cut_of(bio, lim).map_or(1, |(_, count)| count)
+    }
+}
+
+/// The front part of a bio that fits the limits of its device, and its segments; the rest is submitted again. `None`
+/// when the bio had to be split and could not be: it was ended. May sleep.
+///
+/// # Safety
+/// As [`bio_split_to_limits`].
+pub(crate) unsafe fn split_to_limits(bio: *mut sys::bio) -> Option<(*mut sys::bio, u32)> {
+    // SAFETY: the caller's contract. Limits may change meanwhile; each field read was valid at some time.
+    unsafe {
+        let lim = &(&raw const (*(*(*bio).bi_bdev).bd_queue).limits).read();
+        // The common case, a bio of few pieces that is small enough, costs one walk.
+        match cut_of(bio, lim) {
+            Ok((Cut::Nowhere, count)) => Some((bio, count)),
+            Ok((Cut::AfterSectors(sectors), count)) => {
+                let pool = &raw mut (*(*(*bio).bi_bdev).bd_disk).bio_split;
+                let front = bio_split(bio, sectors as c_int, mm::gfp::NOIO, pool);
+                (*front).bi_opf |= sys::REQ_NOMERGE;
+                crate::bio::bio_chain(front, bio);
+                crate::submit::submit_bio_noacct(bio);
+                Some((front, count))
+            }
+            Err(error) => {
+                crate::bio::fail(bio, crate::bio::status_of(Err(error)));
+                if error == Errno::EAGAIN {
+                    set_flag(bio, sys::BIO_QUIET);
+                }
+                crate::bio::bio_endio(bio);
+                None
+            }
+        }
     }
 }
 
@@ -210,30 +254,8 @@ unsafe fn cut_of(bio: *const sys::bio, lim: &sys::queue_limits) -> Result<Cut> {
 /// May sleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bio_split_to_limits(bio: *mut sys::bio) -> *mut sys::bio {
-    // SAFETY: the caller's contract. Limits may change meanwhile; each field read was valid at some time.
-    unsafe {
-        let lim = &(&raw const (*(*(*bio).bi_bdev).bd_queue).limits).read();
-        // The common case, a bio of few pieces that is small enough, costs one walk.
-        match cut_of(bio, lim) {
-            Ok(Cut::Nowhere) => bio,
-            Ok(Cut::AfterSectors(sectors)) => {
-                let pool = &raw mut (*(*(*bio).bi_bdev).bd_disk).bio_split;
-                let front = bio_split(bio, sectors as c_int, mm::gfp::NOIO, pool);
-                (*front).bi_opf |= sys::REQ_NOMERGE;
-                crate::bio::bio_chain(front, bio);
-                crate::submit::submit_bio_noacct(bio);
-                front
-            }
-            Err(error) => {
-                crate::bio::fail(bio, crate::bio::status_of(Err(error)));
-                if error == Errno::EAGAIN {
-                    set_flag(bio, sys::BIO_QUIET);
-                }
-                crate::bio::bio_endio(bio);
-                std::ptr::null_mut()
-            }
-        }
-    }
+    // SAFETY: the caller's contract.
+    unsafe { split_to_limits(bio) }.map_or(std::ptr::null_mut(), |(front, _)| front)
 }
 
 /// After how many sectors a read or a write must be split; 0 for nowhere, negative when it cannot be.

@@ -21,7 +21,7 @@ use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::part_stat::{SHARDS, Shard};
 use crate::queue_gate::QueueGate;
 use crate::{Devt, Errno, Kernel, Result};
-use crate::{bio_alloc, blk_sysfs, device, kobject, queue_limits, sched, string, sys};
+use crate::{bio_alloc, blk_sysfs, device, kobject, mq, queue_limits, sched, string, sys};
 
 pub(crate) mod calls;
 
@@ -156,6 +156,10 @@ impl DiskRecord {
 
     pub(crate) fn bdev(&self) -> *mut sys::block_device {
         self.part0.get()
+    }
+
+    pub(crate) fn queue(&self) -> *mut sys::request_queue {
+        self.queue.get()
     }
 
     pub(crate) fn inode(&self) -> *mut sys::inode {
@@ -353,6 +357,8 @@ impl DiskRecord {
         self.uevent(sys::KOBJ_REMOVE);
         blk_sysfs::hide(self);
         self.gate().kill_and_drain();
+        // SAFETY: nobody is inside, and nobody enters any more; the driver that deletes its disk is there.
+        unsafe { mq::end(self.queue.get()) };
         true
     }
 
@@ -389,6 +395,7 @@ impl Drop for DiskRecord {
                 if let Some(free_disk) = self.free_disk.get() {
                     free_disk(disk);
                 }
+                mq::end(self.queue.get());
                 bio_alloc::bioset_exit(&raw mut (*disk).bio_split);
             }
             if let Some(minor) = self.ext_minor.lock().take() {
@@ -470,6 +477,11 @@ fn set_state(disk: *mut sys::gendisk, bit: u32) {
 
 fn has_state(disk: *mut sys::gendisk, bit: u32) -> bool {
     state_word(disk).load(Ordering::SeqCst) & (1 << bit) != 0
+}
+
+/// Is the disk gone?
+pub(crate) fn is_dead(disk: *mut sys::gendisk) -> bool {
+    has_state(disk, sys::GD_DEAD)
 }
 
 /// `bdev_read_only`.

@@ -216,6 +216,15 @@ pub(crate) unsafe fn count_flush(bdev: *mut sys::block_device, start_time: u64) 
     }
 }
 
+/// Counts a bio that was joined to a request.
+///
+/// # Safety
+/// `bdev` is open.
+pub(crate) unsafe fn count_merge(bdev: *mut sys::block_device, op: sys::req_op) {
+    // SAFETY: the caller's contract; the indexes are in bounds.
+    unsafe { add(&raw mut (*(*bdev).bd_stats.add(shard())).merges[group(op)], 1) };
+}
+
 /// `jiffies`.
 pub(crate) fn jiffies_now() -> u64 {
     jiffies::now(Kernel::current())

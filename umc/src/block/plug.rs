@@ -3,13 +3,14 @@
 //!
 //! C header: `include/linux/blkdev.h`, `struct blk_plug` (API of 6.12).
 //! Guarantees kept: a callback that `blk_check_plugged` registered runs once: at the end of the outermost plug, or, with
-//! `from_schedule`, before the task goes to sleep.
-//! Differs from Linux: only callbacks are held back. There are no requests to batch: a disk below gets each bio at once.
+//! `from_schedule`, before the task goes to sleep. The requests that were held back go to their driver after the
+//! callbacks; those of a task that goes to sleep are handed to another thread.
+//! Differs from Linux: a disk below, which takes bios, gets each at once.
 //! Used by DRBD for: `drbd_check_plugged` (unplug hint to the peer), the plugs around bitmap and receiver writes.
 
 use std::ffi::{c_int, c_void};
 
-use crate::{sched, sys};
+use crate::{list, mq, sched, sys};
 
 /// A plug of the running task, in Rust: [`Plug::hold`] runs a batch.
 pub struct Plug(());
@@ -33,47 +34,10 @@ pub(crate) fn flush_plug_from_schedule(task: *mut sys::task_struct) {
     // SAFETY: the running task is valid; a plug lives until its task finished it.
     unsafe {
         let plug = (*task).plug;
-        if !plug.is_null() && (*plug).cb_list.next != &raw mut (*plug).cb_list {
+        if !plug.is_null() && (!list::is_empty(&raw const (*plug).cb_list) || (*plug).rq_count != 0)
+        {
             __blk_flush_plug(plug, true);
         }
-    }
-}
-
-/// Does the list have no entry?
-///
-/// # Safety
-/// `head` is an initialized list.
-unsafe fn is_empty(head: *const sys::list_head) -> bool {
-    // SAFETY: the caller's contract: an initialized list.
-    unsafe { std::ptr::eq((*head).next, head) }
-}
-
-/// Puts `entry` first.
-///
-/// # Safety
-/// `head` is an initialized list that nobody else changes, `entry` valid and in no list.
-unsafe fn push(head: *mut sys::list_head, entry: *mut sys::list_head) {
-    // SAFETY: the caller's contract: an initialized list and an entry that is in none.
-    unsafe {
-        let first = (*head).next;
-        *entry = sys::list_head { next: first, prev: head };
-        (*first).prev = entry;
-        (*head).next = entry;
-    }
-}
-
-/// Takes the first entry out of a list that is not empty.
-///
-/// # Safety
-/// `head` is a list that nobody else changes, and has an entry.
-unsafe fn pop(head: *mut sys::list_head) -> *mut sys::list_head {
-    // SAFETY: `head` is a list of the running task's own plug, and has an entry, which nobody else
-    // knows.
-    unsafe {
-        let entry = (*head).next;
-        (*head).next = (*entry).next;
-        (*(*entry).next).prev = head;
-        entry
     }
 }
 
@@ -103,12 +67,8 @@ pub unsafe extern "C" fn blk_start_plug_nr_ios(plug: *mut sys::blk_plug, nr_ios:
     // SAFETY: the caller's contract; only the task itself uses its plug.
     unsafe {
         if (*task).plug.is_null() {
-            let head = &raw mut (*plug).cb_list;
-            plug.write(sys::blk_plug {
-                cb_list: sys::list_head { next: head, prev: head },
-                cur_ktime: 0,
-                nr_ios,
-            });
+            plug.write(sys::blk_plug { nr_ios, ..Default::default() });
+            list::init(&raw mut (*plug).cb_list);
             (*task).plug = plug;
         }
     }
@@ -146,12 +106,14 @@ pub unsafe extern "C" fn __blk_flush_plug(plug: *mut sys::blk_plug, from_schedul
     // SAFETY: the caller's contract. A callback owns its memory and frees it; it may add others, which run here too.
     unsafe {
         let head = &raw mut (*plug).cb_list;
-        while !is_empty(head) {
-            let cb = pop(head).cast::<sys::blk_plug_cb>();
+        while !list::is_empty(head) {
+            let cb = (*head).next.cast::<sys::blk_plug_cb>();
+            list::del(cb.cast());
             if let Some(callback) = (*cb).callback {
                 callback(cb, from_schedule);
             }
         }
+        mq::flush_plug(plug, from_schedule);
         (*plug).cur_ktime = 0;
     }
 }
@@ -191,7 +153,7 @@ pub unsafe extern "C" fn blk_check_plugged(
         if !cb.is_null() {
             (*cb).data = data;
             (*cb).callback = unplug;
-            push(head, &raw mut (*cb).list);
+            list::add(&raw mut (*cb).list, head);
         }
         cb
     }

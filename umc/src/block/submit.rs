@@ -5,7 +5,7 @@
 //! Guarantees kept: one `submit_bio` of a driver is active per task, what it submits meanwhile runs after it, lower devices
 //! first; a bio beyond the end of its device, or of a kind the device does not know, is ended and not passed on; a flush
 //! of a device without a write cache ends at once; a disk that was deleted gets no bio.
-//! Differs from Linux: below a Rust disk there is no request queue, see `rust_disk`.
+//! Differs from Linux: below a Rust disk there is no request queue, see `rust_disk`; `mq` has those of drivers.
 //! Used by DRBD for: every `submit_bio` and `submit_bio_noacct`, and `drbd_submit_bio` is called from here.
 
 use std::ffi::c_int;
@@ -16,7 +16,7 @@ use crate::gendisk::{self, DiskRecord};
 use crate::kprintln;
 use crate::printk::Level;
 use crate::queue_gate::QueueGate;
-use crate::{context, plug, rust_disk, sched, sys};
+use crate::{context, mq, plug, rust_disk, sched, sys};
 
 /// Sends a bio on its way.
 ///
@@ -268,7 +268,10 @@ unsafe fn dispatch(bio: *mut sys::bio) {
         if gate.enter() {
             match (*disk).fops.as_ref().and_then(|fops| fops.submit_bio) {
                 Some(submit_bio) => submit_bio(bio),
-                None => rust_disk::submit(bio),
+                None => match mq::Queue::of((*disk).queue) {
+                    Some(queue) => mq::submit_bio(queue, bio),
+                    None => rust_disk::submit(bio),
+                },
             }
             gate.leave();
         } else {

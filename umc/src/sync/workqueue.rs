@@ -99,6 +99,35 @@ fn create(
     Ok(queue)
 }
 
+/// Makes an item that runs `func`, for Rust code that embeds one: what `INIT_WORK` is in C.
+///
+/// # Safety
+/// `work` is valid, and not queued.
+pub(crate) unsafe fn init_work(work: *mut Work, func: unsafe extern "C" fn(*mut Work)) {
+    // SAFETY: `work` is valid, and not queued, so nobody else uses it.
+    unsafe {
+        let entry = &raw mut (*work).entry;
+        work.write(Work { func: Some(func), ..Default::default() });
+        crate::list::init(entry);
+    }
+}
+
+/// What `INIT_DELAYED_WORK` is in C.
+///
+/// # Safety
+/// As [`init_work`].
+pub(crate) unsafe fn init_delayed_work(
+    work: *mut sys::delayed_work,
+    func: unsafe extern "C" fn(*mut Work),
+) {
+    // SAFETY: `work` is valid, and not queued, so nobody else uses it.
+    unsafe {
+        init_work(&raw mut (*work).work, func);
+        let timer = &raw mut (*work).timer;
+        crate::timer::abi::umc_timer_setup(timer, Some(abi::delayed_work_timer_fn), 0);
+    }
+}
+
 /// Queues an item; false when it was pending already.
 ///
 /// # Safety

@@ -9,7 +9,7 @@ use super::{DiskRecord, bdev_name, report_dead, state_word};
 use crate::errno::{err_ptr, to_ret};
 use crate::kprintln;
 use crate::printk::Level;
-use crate::{Kernel, kobject, queue_limits, sys};
+use crate::{Kernel, kobject, mq, queue_limits, sys};
 
 /// Makes a disk for a driver whose `submit_bio` takes bios.
 ///
@@ -332,15 +332,17 @@ pub unsafe extern "C" fn blk_put_queue(q: *mut sys::request_queue) {
     unsafe { put_disk((*q).disk) }
 }
 
-/// Waits for callbacks of the block layer into the driver. There are none: no requests, hence no timeouts.
+/// Waits for callbacks of the block layer into the driver: its timeouts.
 ///
 /// # Safety
-/// None needed.
+/// As `blk_queue_flag_set`.
 ///
 /// # Context
-/// Any.
+/// May sleep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn blk_sync_queue(_q: *mut sys::request_queue) {}
+pub unsafe extern "C" fn blk_sync_queue(q: *mut sys::request_queue) {
+    mq::timeout::cancel(q);
+}
 
 /// Notes the timeout of requests.
 ///
