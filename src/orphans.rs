@@ -16,19 +16,33 @@ use umc_protocol::node::HELPER_OF;
 /// How long one that was killed is waited for.
 const PATIENCE_MS: u16 = 2000;
 
+/// How often all processes are looked at: one of them may have started another one meanwhile.
+const ROUNDS_MAX: usize = 10;
+
+/// How often, and after how long, a process in the middle of its exec is looked at again.
+const LOOKS_MAX: usize = 200;
+const LOOK_AGAIN_MS: u16 = 1;
+
 /// Ends them; but for one that starts this node, and waits for it.
 pub fn end(root: &Path) {
     // It tells a helper from other programs that use the node.
     let mark = format!("{HELPER_OF}={}", root.display());
     let spared = lineage();
+    (0..ROUNDS_MAX).find(|_| end_those_of(&mark, &spared) == 0);
+}
+
+/// Ends the processes with the mark that are there: how many.
+fn end_those_of(mark: &str, spared: &[i32]) -> usize {
+    let mut ended = 0;
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     for pid in processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()) {
-        if spared.contains(&pid) || !is_marked(pid, &mark) {
+        if spared.contains(&pid) || !is_marked(pid, mark) {
             continue;
         }
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        match kill(pid, &mark) {
+        match kill(pid, mark) {
             Ok(()) => {
+                ended += 1;
                 tracing::info!("ended {} ({pid}), a helper of a node that was killed", name.trim())
             }
             Err(error) => tracing::warn!(
@@ -37,22 +51,45 @@ pub fn end(root: &Path) {
             ),
         }
     }
+    ended
+}
+
+/// A field of `/proc/PID/stat`, numbered as in proc(5), from the third on.
+fn stat_field(pid: i32, number: usize) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold anything, and ends with the last parenthesis; the third field follows.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(number - 3)?.parse().ok()
 }
 
 /// This process, its parent, and so on.
 fn lineage() -> Vec<i32> {
     let parent_of = |pid: &i32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name may hold anything, and ends with the last parenthesis; state and parent follow.
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok().filter(|pid| *pid > 0)
+        let parent = stat_field(*pid, 4)?;
+        i32::try_from(parent).ok().filter(|pid| *pid > 0)
     };
     std::iter::successors(Some(std::process::id().cast_signed()), parent_of).collect()
 }
 
+/// Is the process in the middle of its exec? It has memory, and its environment has no place yet.
+fn is_in_exec(pid: i32) -> bool {
+    const VSIZE: usize = 23;
+    const ENV_START: usize = 50;
+    stat_field(pid, VSIZE).is_some_and(|size| size > 0) && stat_field(pid, ENV_START) == Some(0)
+}
+
 fn is_marked(pid: i32, mark: &str) -> bool {
-    // Another user's cannot be read, and is none of ours.
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+    for _ in 0..LOOKS_MAX {
+        // Another user's cannot be read, and is none of ours.
+        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+        if !environment.is_empty() || !is_in_exec(pid) {
+            return environment
+                .split(|byte| *byte == 0)
+                .any(|variable| variable == mark.as_bytes());
+        }
+        // Nothing tells of the end of somebody else's exec.
+        let _ = poll(&mut [], LOOK_AGAIN_MS);
+    }
+    false
 }
 
 fn kill(pid: i32, mark: &str) -> io::Result<()> {
@@ -95,10 +132,13 @@ mod tests {
     #[test]
     #[ignore = "ends what it starts"]
     fn starts_the_node() {
-        // Ends with this process, whatever comes of it.
-        let mut left = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        end(Path::new(ROOT));
-        assert_eq!(left.try_wait().unwrap().unwrap().signal(), Some(libc::SIGKILL));
+        // Some are met in the middle of their exec.
+        for _ in 0..100 {
+            // Ends with this process, whatever comes of it.
+            let mut left = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+            end(Path::new(ROOT));
+            assert_eq!(left.try_wait().unwrap().unwrap().signal(), Some(libc::SIGKILL));
+        }
     }
 
     #[test]
