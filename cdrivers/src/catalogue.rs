@@ -94,7 +94,7 @@ const fn file(from: &'static str) -> Files {
 use NameOwner::{Node, StateDir, StateIn};
 
 /// All of them.
-pub const DRIVERS: &[Driver] = &[DRBD, BRD];
+pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD];
 
 const DRBD: Driver = Driver {
     name: "drbd",
@@ -156,6 +156,26 @@ const BRD: Driver = Driver {
     take_down: None,
     udev: None,
     names: &[names("/dev", &["ram[0-9]*"], Node)],
+};
+
+const NBD: Driver = Driver {
+    name: "nbd",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    files: &[
+        file("drivers/block/nbd.c"),
+        file("include/trace/events/nbd.h"),
+        file("include/uapi/linux/nbd.h"),
+        file("include/uapi/linux/nbd-netlink.h"),
+    ],
+    kbuild: &[("Kbuild", include_str!("../nbd/Kbuild"))],
+    modules: &[("nbd", "drivers/block/nbd")],
+    take_down: Some(TakeDown {
+        each_in: "/sys/kernel/debug/nbd",
+        command: &["nbd-client", "-d", "/dev/{}"],
+    }),
+    udev: None,
+    names: &[names("/dev", &["nbd[0-9]*"], Node)],
 };
 
 /// The driver of that name.

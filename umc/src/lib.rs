@@ -57,8 +57,8 @@ pub use netlink::{genetlink, genl_ctrl, genl_family, netlink_dump, nla, nla_poli
 pub(crate) use netlink::{genl_client, genl_request};
 pub use sched::{bug, context, cpumask, jiffies, printk, random, ratelimit, signal, utsname};
 pub use sync::{
-    capability, completion, kthread, mutex, rcupdate, refcount, rwlock, rwsem, semaphore, spinlock,
-    srcu, timer, wait, workqueue,
+    capability, completion, kthread, mutex, percpu_ref, rcupdate, refcount, rwlock, rwsem,
+    semaphore, spinlock, srcu, timer, wait, workqueue,
 };
 
 pub use devt::Devt;

@@ -18,6 +18,7 @@ pub mod sock_file;
 pub(crate) mod sock_held;
 pub(crate) mod sock_io;
 pub(crate) mod sock_watch;
+pub mod sockfd;
 pub mod tcp_read;
 
 use std::ffi::{c_int, c_uint};

@@ -40,6 +40,7 @@ use mte::sim::lock::Mutex;
 use crate::signal::Signals;
 use crate::{Kernel, sys};
 
+pub(crate) use creds::set_creds;
 pub use creds::{Comm, Creds, current_creds, with_comm, with_creds};
 pub(crate) use hung::{hung, report_stack};
 pub use sleep::sleep_on_fd;
@@ -74,7 +75,17 @@ pub struct State {
     pub(crate) context: context::State,
     pub(crate) cpus: crate::cpumask::State,
     pub(crate) sections: rcu_section::Sections,
+    pub(crate) init_task: InitTask,
 }
+
+/// What `init_task` stands for in C: an address. It is no [`Task`], and nobody runs it.
+#[derive(Default)]
+pub(crate) struct InitTask(std::cell::UnsafeCell<sys::task_struct>);
+
+// SAFETY: nobody looks into it.
+unsafe impl Sync for InitTask {}
+// SAFETY: as above.
+unsafe impl Send for InitTask {}
 
 impl State {
     pub(crate) fn new(above: &'static Above) -> State {
@@ -85,6 +96,7 @@ impl State {
             context: Default::default(),
             cpus: Default::default(),
             sections: Default::default(),
+            init_task: InitTask::default(),
         }
     }
 }
@@ -555,6 +567,17 @@ pub unsafe extern "C" fn get_task_struct(task: *mut sys::task_struct) -> *mut sy
     // SAFETY: the caller's contract.
     unsafe { Task::from_sys(task) }.get().into_raw();
     task
+}
+
+/// A task that never runs, and nobody looks into: the first one of a machine, `init_task`.
+///
+/// # Safety
+/// None.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn umc_init_task() -> *mut sys::task_struct {
+    current_kernel().sched.init_task.0.get()
 }
 
 /// Drops a reference to `task`, which is freed with the last one.

@@ -3,8 +3,10 @@
 
 pub mod capability;
 pub mod completion;
+pub mod cred;
 pub mod kthread;
 pub mod mutex;
+pub mod percpu_ref;
 pub mod rcupdate;
 pub mod refcount;
 pub mod rwlock;

@@ -105,7 +105,7 @@ static OTHERS: &[Row] = &[
     row("/proc", &["mdstat"], Node),
     row("/proc/sys/dev", &["raid"], Node),
     // Drivers with devices of their own kind.
-    row("/dev", &["loop-control", "loop[0-9]*", "nbd*", "nullb*", "zram*"], Node),
+    row("/dev", &["loop-control", "loop[0-9]*", "nullb*", "zram*"], Node),
     row("/dev", &["bcache*", "dnbd*", "etherd", "rbd*", "rnbd*", "ublk*"], Node),
     row("/dev", &["nvme*", "ng[0-9]*"], Node),
     row("/sys/class", &["nvme", "nvme-*", "zram-control"], Node),

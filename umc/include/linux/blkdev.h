@@ -25,6 +25,7 @@
 #include <linux/mutex.h>
 #include <linux/file.h>
 #include <linux/err.h>
+#include <linux/percpu-refcount.h>
 
 struct attribute_group;
 struct backing_dev_info;
@@ -181,7 +182,7 @@ struct request_queue {
 	unsigned int rq_timeout;
 	unsigned int queue_depth;
 	unsigned long nr_requests;
-	atomic_t umc_usage; /* bios inside the driver's submit_bio, and requests; high bits: entering is forbidden */
+	struct percpu_ref q_usage_counter; /* bios inside the driver's submit_bio, and requests; killed: frozen */
 	int mq_freeze_depth;
 	struct mutex mq_freeze_lock;
 	unsigned int nr_hw_queues;

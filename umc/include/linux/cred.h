@@ -2,7 +2,7 @@
 /*
  * Credentials (API of Linux 6.12): who the caller is whose request the task serves.
  * Differs: a struct cred cannot be looked into or changed.
- * Owner: umc/src/sync/capability.rs
+ * Owner: umc/src/sync/capability.rs, cred.rs
  */
 #ifndef UMC_LINUX_CRED_H
 #define UMC_LINUX_CRED_H
@@ -18,6 +18,14 @@ struct cred;
 
 /* any context */
 uid_t umc_current_uid(void);
+
+struct task_struct;
+
+struct cred *prepare_kernel_cred(struct task_struct *daemon);
+const struct cred *override_creds(const struct cred *new_cred);
+void revert_creds(const struct cred *old);
+const struct cred *get_cred(const struct cred *cred);
+void put_cred(const struct cred *cred);
 
 #define current_uid()	KUIDT_INIT(umc_current_uid())
 #define current_euid()	current_uid()

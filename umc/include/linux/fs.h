@@ -18,6 +18,8 @@
 #include <linux/spinlock.h>
 #include <linux/rwsem.h>
 #include <linux/semaphore.h>
+#include <linux/cred.h>
+#include <linux/sched/task.h>
 #include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/ioctl.h>

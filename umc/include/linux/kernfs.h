@@ -3,6 +3,7 @@
 #ifndef UMC_LINUX_KERNFS_H
 #define UMC_LINUX_KERNFS_H
 
+#include <linux/idr.h>
 #include <linux/types.h>
 
 /* umc: handle */

@@ -132,6 +132,10 @@ extern int kernel_sock_shutdown(struct socket *sock, enum sock_shutdown_cmd how)
 extern struct file *sock_alloc_file(struct socket *sock, int flags, const char *dname); /* may sleep */
 extern int net_ratelimit(void);
 
+/* The socket of a descriptor of the caller; sockfd_put() gives it back. May sleep. */
+extern struct socket *sockfd_lookup(int fd, int *err);
+extern int sock_no_shutdown(struct socket *sock, int how);
+
 /* Drops a reference on the file of a socket. May sleep. */
 #define sockfd_put(sock) fput(sock->file)
 

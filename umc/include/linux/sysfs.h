@@ -4,6 +4,7 @@
 #ifndef UMC_LINUX_SYSFS_H
 #define UMC_LINUX_SYSFS_H
 
+#include <linux/kernfs.h>
 #include <linux/types.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>

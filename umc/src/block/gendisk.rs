@@ -19,7 +19,7 @@ use mte::sim::lock::Mutex;
 use crate::blkdev::{self, Disk};
 use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::part_stat::{SHARDS, Shard};
-use crate::queue_gate::QueueGate;
+use crate::queue_gate::{self, QueueGate};
 use crate::{Devt, Errno, Kernel, Result};
 use crate::{bio_alloc, blk_sysfs, device, kobject, mq, queue_limits, sched, string, sys};
 
@@ -115,6 +115,7 @@ impl DiskRecord {
             (*queue).disk = disk;
             (*queue).limits = lim;
             (*queue).nr_requests = 128;
+            (*queue).q_usage_counter.release = Some(queue_gate::emptied);
             (*part0).bd_disk = disk;
             (*part0).bd_queue = queue;
             (*part0).bd_stats = record.stats.get().cast();

@@ -5,13 +5,11 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::mutex::abi::{mutex_lock, mutex_unlock};
+use crate::percpu_ref::{self, COUNT, DEAD};
 use crate::{Errno, Kernel, Result, sys};
 
-/// No bio may enter any more.
-const DEAD: u32 = 1 << 31;
 /// No bio may enter for now.
-const FROZEN: u32 = 1 << 30;
-const COUNT: u32 = FROZEN - 1;
+const FROZEN: u32 = percpu_ref::KILLED;
 
 /// Lets bios into a driver's `submit_bio`, and knows when none is inside.
 pub(crate) struct QueueGate<'a> {
@@ -19,11 +17,16 @@ pub(crate) struct QueueGate<'a> {
     queue: *mut sys::request_queue,
 }
 
+/// `release` of the usage counter of a queue: a driver that had a reference of its own gave back the last one.
+pub(crate) unsafe extern "C" fn emptied(_counter: *mut sys::percpu_ref) {
+    Kernel::current().block.gates.wake_up_all();
+}
+
 impl QueueGate<'_> {
     /// The gate of a queue that outlives it.
     pub(crate) fn of<'a>(queue: *mut sys::request_queue) -> QueueGate<'a> {
-        // SAFETY: an atomic_t is one aligned int; callers hold their disk open or are about to delete it.
-        let usage = unsafe { AtomicI32::from_ptr((&raw mut (*queue).umc_usage.counter).cast()) };
+        // SAFETY: callers hold their disk open or are about to delete it.
+        let usage = unsafe { percpu_ref::state(&raw mut (*queue).q_usage_counter) };
         QueueGate { usage, queue }
     }
 

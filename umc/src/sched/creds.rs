@@ -25,6 +25,11 @@ thread_local! {
     static CREDS: Cell<Creds> = const { Cell::new(Creds::KERNEL) };
 }
 
+/// From here on the calling thread acts on behalf of `creds`.
+pub(crate) fn set_creds(creds: Creds) {
+    CREDS.set(creds);
+}
+
 /// Runs `f` on behalf of `creds`: `capable()` judges them during `f`, on this thread.
 pub fn with_creds<R>(creds: Creds, f: impl FnOnce() -> R) -> R {
     struct Restore(Creds);

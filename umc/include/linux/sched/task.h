@@ -10,4 +10,8 @@
 extern struct task_struct *get_task_struct(struct task_struct *task);
 extern void put_task_struct(struct task_struct *task);
 
+/* A task that never runs: only its address is of use. */
+extern struct task_struct *umc_init_task(void);
+#define init_task (*umc_init_task())
+
 #endif
