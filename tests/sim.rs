@@ -273,6 +273,19 @@ fn writes_that_failed_without_quorum_leave_replicas_that_differ() {
     assert!((1..8).any(differ), "no seed shows it");
 }
 
+/// What 9.3 has of its own; 9.2 has to pass.
+#[test]
+fn nodes_of_9_3_that_reconcile_alone_lose_what_was_answered() {
+    for module in drbd_9() {
+        let output = sim_9("drbd9-half-reconciled.toml", &module, &["--seed", "1", "-v"]);
+        let shown = text(&output);
+        match shown.contains("to reconcile equal-UUID peers") {
+            true => assert!(shown.contains("are UpToDate and differ"), "{shown}"),
+            false => assert!(output.status.success(), "{shown}"),
+        }
+    }
+}
+
 #[test]
 fn what_drbd_9_alone_can_do_is_refused_with_8_4() {
     let output = sim("drbd9-smoke.toml", &["--module", "drbd"]);
