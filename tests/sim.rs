@@ -254,6 +254,36 @@ fn a_diskless_node_of_drbd_9_breaks_ties() {
 }
 
 #[test]
+fn the_administrator_finds_each_command_of_drbd_9() {
+    for module in drbd_9() {
+        let output = sim_9("drbd9-administrator.toml", &module, &["--seed", "1"]);
+        let shown = text(&output);
+        assert!(output.status.success(), "{shown}");
+        for wanted in [
+            "b: disconnect for 1500 ms: done",
+            "b: connect: done",
+            "b: detach of volume 1 for 1500 ms: done",
+            "b: attach of volume 1: done",
+            "a: secondary: done",
+            "b: primary: done",
+            "b: down for 1500 ms: done",
+            "b: up: done",
+            "b: invalidate of volume 0: done",
+            "a: pause-sync for 2000 ms: done",
+            "a: resume-sync: done",
+            "a: verify: done",
+            "repl( Established -> VerifyS )",
+            "drbd1 c: Online verify done",
+            "a: resize of volume 1: done",
+            "a loses power",
+        ] {
+            assert!(shown.contains(wanted), "\"{wanted}\" is not in: {shown}");
+        }
+        assert!(!shown.contains("not done"), "{shown}");
+    }
+}
+
+#[test]
 fn drbd_9_fails_over_where_there_is_quorum() {
     let Some(module) = drbd_9().into_iter().next() else { return };
     let moved = |seed: u32| {
@@ -284,6 +314,18 @@ fn nodes_of_9_3_that_reconcile_alone_lose_what_was_answered() {
             false => assert!(output.status.success(), "{shown}"),
         }
     }
+}
+
+#[test]
+fn a_target_that_loses_its_source_gets_no_writes() {
+    let Some(module) = drbd_9().into_iter().next() else { return };
+    let waits = |seed: u32| {
+        let args = ["--seed", &seed.to_string(), "-v"];
+        let shown = text(&sim_9("drbd9-target-loses-source.toml", &module, &args));
+        shown.contains("unexpected repl_state (Established) in receive_bitmap")
+            && shown.contains("the nodes do not recover")
+    };
+    assert!((1..8).any(waits), "no seed shows it");
 }
 
 #[test]
