@@ -6,7 +6,7 @@
 //! threads write to the device of a random node, which promotes itself, each in a third of its own, and fsync now and then.
 //! Injected at a random moment: the writer's node or another one is killed, or its cable is pulled. Then fail-over to
 //! what has quorum, and a second kill around the handshake and the resync of what came back. `UMC_CRASH_WIDE=1` kills
-//! several at once too: DRBD 9.3.3 does not always come back from that (docs/simulator-findings.md).
+//! several at once too: DRBD 9 then takes Secondaries for a split brain at times (docs/simulator-findings.md).
 //! Checked: each node that a program opens the device on holds, in each sector, the version of the last fsync, or one
 //! written since, whole; no write fails while its node lives and has quorum, and with `suspend-io` none but those of a
 //! killed node; every node comes back with `umc start` and `drbdadm up` alone, and all become UpToDate; in the end the

@@ -329,6 +329,15 @@ fn a_target_that_loses_its_source_gets_no_writes() {
 }
 
 #[test]
+fn secondaries_that_come_back_take_each_other_for_a_split_brain() {
+    for module in drbd_9() {
+        let shown = text(&sim_9("drbd9-false-split-brain.toml", &module, &["--seed", "1"]));
+        assert!(shown.contains("Split-Brain detected but unresolved"), "{shown}");
+        assert!(shown.contains("the replicas are equal, and nothing is lost"), "{shown}");
+    }
+}
+
+#[test]
 fn what_drbd_9_alone_can_do_is_refused_with_8_4() {
     let output = sim("drbd9-smoke.toml", &["--module", "drbd"]);
     let shown = text(&output);

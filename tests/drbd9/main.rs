@@ -17,6 +17,7 @@ mod bitmap;
 mod compat;
 mod growth;
 mod metadata;
+mod net_conf;
 mod network;
 mod quorum;
 mod replication;
@@ -24,6 +25,7 @@ mod resync;
 mod roles;
 mod tls;
 mod upgrade;
+mod verbs;
 mod verify;
 
 /// Writes a block, and waits until it is on stable storage.

@@ -3,6 +3,7 @@
 
 use cluster::{Mesh, MeshLayout, eventually};
 
+use crate::net_conf::{NEW_PEER, NetConf, net_conf};
 use crate::{read, role, write};
 
 /// Notices within some seconds that a peer is gone.
@@ -30,6 +31,40 @@ fn a_second_path_takes_over() {
     assert_eq!(read(&mesh, 1, 4096), [2; 4096]);
     mesh.plug(0);
     mesh.await_up_to_date();
+    mesh.down_and_compare();
+}
+
+/// `load-balance-paths`, for which drbd-utils 9.22 has no word: `lb-tcp` uses both paths at once, and goes on with one.
+#[test]
+fn both_paths_of_lb_tcp_are_used_at_once() {
+    let layout = MeshLayout { nodes: 2, paths: 2, net: IMPATIENT.into(), ..MeshLayout::default() };
+    let Some(mesh) = Mesh::in_sync("lbpaths", layout) else { return };
+    for verb in ["disconnect", "del-peer"] {
+        mesh.cluster.nodes.iter().for_each(|node| drop(mesh.cluster.adm(node, &[verb, "r0"])));
+    }
+    for index in [0, 1] {
+        let name = NetConf::Name(mesh.node(1 - index).to_owned());
+        let options =
+            [name, NetConf::LoadBalancePaths, NetConf::ConnectInt(1), NetConf::PingInt(1)];
+        net_conf(&mesh, index, 1 - index, NEW_PEER, &options);
+        for verb in ["new-path", "connect"] {
+            mesh.cluster.adm(mesh.node(index), &[verb, "r0"]);
+        }
+    }
+    let loaded = mesh.cluster.umc_ok(&["lsmod", "-n", mesh.node(0)]);
+    assert!(loaded.contains("drbd_transport_lb_tcp"), "{loaded}");
+    mesh.await_up_to_date();
+    eventually("both paths are in use", || uses(&mesh, 0) && uses(&mesh, 1));
+    let fill = |bytes: std::ops::Range<u8>| {
+        bytes.for_each(|byte| write(&mesh, 0, u64::from(byte) * 65536, byte).unwrap());
+    };
+    fill(1..20);
+    mesh.pull(0);
+    fill(20..40);
+    mesh.plug(0);
+    eventually("both paths are in use", || uses(&mesh, 0) && uses(&mesh, 1));
+    mesh.await_up_to_date();
+    assert_eq!(read(&mesh, 1, 39 * 65536), [39; 4096]);
     mesh.down_and_compare();
 }
 
