@@ -251,6 +251,8 @@ fn outdate(bench: &Bench) {
     bench.adm(1, &["down", "r0"]);
     bench.adm(1, &["apply-al", "r0"]);
     bench.adm(1, &["outdate", "r0"]);
+    // So that it has something to copy: without, its peer at times goes on to show it Outdated.
+    write(&bench.mesh, 0, 4096, 2).expect("a write");
     // Without its peer it is what it was told to be.
     bench.adm(1, &["new-resource", "r0"]);
     bench.adm(1, &["new-minor", "r0"]);
