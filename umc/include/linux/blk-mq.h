@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Block devices that take requests (6.12).
- * Differs: no I/O schedulers, no polling, no zones, no integrity; requests wait in one list for each hardware queue, not
+ * Differs: no I/O schedulers, no polling, no zones, no integrity, no scatter lists; requests wait in one list for each hardware queue, not
  * in one for each CPU; `complete` is called on the thread that called blk_mq_complete_request().
  * Rust: block/mq.rs and its modules.
  */
@@ -488,17 +488,6 @@ static inline unsigned int blk_rq_count_bios(struct request *rq)
 	__rq_for_each_bio(bio, rq)
 		count++;
 	return count;
-}
-
-int __blk_rq_map_sg(struct request_queue *q, struct request *rq, struct scatterlist *sglist,
-		    struct scatterlist **last_sg);
-
-static inline int blk_rq_map_sg(struct request_queue *q, struct request *rq,
-				struct scatterlist *sglist)
-{
-	struct scatterlist *last = NULL;
-
-	return __blk_rq_map_sg(q, rq, sglist, &last);
 }
 
 #endif

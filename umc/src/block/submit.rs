@@ -16,7 +16,7 @@ use crate::gendisk::{self, DiskRecord};
 use crate::kprintln;
 use crate::printk::Level;
 use crate::queue_gate::QueueGate;
-use crate::{context, mq, plug, rust_disk, sched, sys};
+use crate::{Errno, context, mq, plug, rust_disk, sched, sys};
 
 /// Sends a bio on its way.
 ///
@@ -151,7 +151,7 @@ fn report_beyond_end(
 ///
 /// # Safety
 /// `list` is valid, its bios too, and nobody else changes it; `bio` is valid and in no list.
-unsafe fn append(list: *mut sys::bio_list, bio: *mut sys::bio) {
+pub(crate) unsafe fn append(list: *mut sys::bio_list, bio: *mut sys::bio) {
     // SAFETY: the caller's contract: a valid list and a bio in no list.
     unsafe {
         (*bio).bi_next = std::ptr::null_mut();
@@ -168,7 +168,7 @@ unsafe fn append(list: *mut sys::bio_list, bio: *mut sys::bio) {
 ///
 /// # Safety
 /// `list` is valid, its bios too, and nobody else changes it.
-unsafe fn pop(list: *mut sys::bio_list) -> *mut sys::bio {
+pub(crate) unsafe fn pop(list: *mut sys::bio_list) -> *mut sys::bio {
     // SAFETY: the caller's contract: a valid list.
     unsafe {
         let bio = (*list).head;
@@ -187,7 +187,7 @@ unsafe fn pop(list: *mut sys::bio_list) -> *mut sys::bio {
 ///
 /// # Safety
 /// Both are valid, their bios too, and nobody else changes them.
-unsafe fn merge(list: *mut sys::bio_list, more: sys::bio_list) {
+pub(crate) unsafe fn merge(list: *mut sys::bio_list, more: sys::bio_list) {
     // SAFETY: the caller's contract: valid lists.
     unsafe {
         if more.head.is_null() {
@@ -265,7 +265,17 @@ unsafe fn dispatch(bio: *mut sys::bio) {
         plug::blk_start_plug(&raw mut plug);
         let disk = (*(*bio).bi_bdev).bd_disk;
         let gate = QueueGate::of((*disk).queue);
-        if gate.enter() {
+        let entered = match (*bio).bi_opf & sys::REQ_NOWAIT {
+            0 => {
+                if gate.enter() {
+                    Ok(())
+                } else {
+                    Err(Errno::ENODEV)
+                }
+            }
+            _ => gate.try_enter(),
+        };
+        if entered.is_ok() {
             match (*disk).fops.as_ref().and_then(|fops| fops.submit_bio) {
                 Some(submit_bio) => submit_bio(bio),
                 None => match mq::Queue::of((*disk).queue) {
@@ -274,6 +284,10 @@ unsafe fn dispatch(bio: *mut sys::bio) {
                 },
             }
             gate.leave();
+        } else if entered == Err(Errno::EAGAIN) {
+            bio::fail(bio, sys::BLK_STS_AGAIN as u8);
+            bio::set_flag(bio, sys::BIO_QUIET);
+            bio_endio(bio);
         } else {
             bio::fail(bio, STS_IOERR);
             bio_endio(bio);

@@ -166,19 +166,6 @@ impl Sock {
         sock
     }
 
-    /// A socket that somebody else connected, who may have set options.
-    pub(crate) fn brought(
-        kernel: &'static Kernel,
-        fd: c_int,
-        family: c_int,
-        kind: c_int,
-        protocol: c_int,
-    ) -> Box<Sock> {
-        let sock = Sock::new(kernel, fd, family, kind, protocol);
-        sock.set_state(sys::TCP_ESTABLISHED);
-        sock
-    }
-
     /// The socket behind a driver's pointer.
     ///
     /// # Safety

@@ -4,7 +4,8 @@
 //! C header: `include/linux/net.h` (API of 6.12).
 //! Guarantees kept: the descriptor is the caller's, who may close its own afterwards; `sockfd_put` ends the driver's use.
 //! Differs from Linux: the caller is a process of the host, whose descriptor is duplicated from there, for which the node
-//! must be allowed to trace it: the same user, as far as the host lets it, or root. In a simulation nobody has descriptors.
+//! must be allowed to trace it: the same user, as far as the host lets it, or root; it is known by its number, so it has to
+//! wait for the answer, and to be visible in the node's process namespace. In a simulation nobody has descriptors.
 //! Used by DRBD for: nothing. nbd.
 
 use std::ffi::c_int;
@@ -31,21 +32,30 @@ fn descriptor(number: libc::c_long, args: [libc::c_long; 3]) -> Result<OwnedFd> 
 /// The caller's descriptor, as one of ours.
 fn take(kernel: &'static Kernel, fd: c_int) -> Result<OwnedFd> {
     let pid = sched::current_creds().pid;
-    if pid == 0 || kernel.ops.is_simulated != 0 {
+    if kernel.ops.is_simulated != 0 {
         return Err(Errno::EBADF);
     }
-    let process = descriptor(libc::SYS_pidfd_open, [pid.into(), 0, 0])?;
-    descriptor(libc::SYS_pidfd_getfd, [process.as_raw_fd().into(), fd.into(), 0]).inspect_err(
-        |error| {
-            if *error != Errno::EBADF {
-                kprintln!(
-                    kernel => Level::Err,
-                    "sockfd_lookup: descriptor {fd} of process {pid} cannot be had: {error}. The node must be \
-                     allowed to trace the process: run both as root, or see /proc/sys/kernel/yama/ptrace_scope."
-                );
+    let taken = match pid {
+        // What the host says of a process that cannot be seen from here.
+        0 => Err(Errno::ESRCH),
+        _ => descriptor(libc::SYS_pidfd_open, [pid.into(), 0, 0]).and_then(|process| {
+            descriptor(libc::SYS_pidfd_getfd, [process.as_raw_fd().into(), fd.into(), 0])
+        }),
+    };
+    taken.inspect_err(|error| {
+        let next = match *error {
+            Errno::EPERM => {
+                "The node must be allowed to trace the process: run both as root, or see \
+                 /proc/sys/kernel/yama/ptrace_scope."
             }
-        },
-    )
+            Errno::ESRCH => "Run the program in the process namespace of the node, or above it.",
+            _ => "",
+        };
+        kprintln!(
+            kernel => Level::Err,
+            "sockfd_lookup: descriptor {fd} of process {pid} cannot be had: {error}. {next}"
+        );
+    })
 }
 
 fn option(fd: &OwnedFd, name: c_int) -> Result<c_int> {
@@ -70,7 +80,8 @@ fn lookup(fd: c_int) -> Result<*mut sys::socket> {
     let kind = option(&fd, libc::SO_TYPE)?;
     let protocol = option(&fd, libc::SO_PROTOCOL)?;
     let socket = new_socket(kind);
-    let sock = Sock::brought(kernel, fd.into_raw_fd(), family, kind, protocol);
+    let sock = Sock::new(kernel, fd.into_raw_fd(), family, kind, protocol);
+    sock.set_state(sys::TCP_ESTABLISHED);
     // SAFETY: both were just made; the file owns the socket from here on.
     unsafe {
         graft(socket, Box::into_raw(sock));

@@ -29,6 +29,7 @@ struct Driver {
     inside: AtomicI32,
     calls: AtomicU64,
     given: AtomicI32,
+    timed_out: AtomicU32,
     tags: AtomicU32,
     /// Where a time-out and an answer meet: who ends each request, by tag. As drivers have it.
     answered: [AtomicBool; DEPTH as usize],
@@ -89,6 +90,7 @@ impl Driver {
             return;
         }
         self.given.fetch_sub(1, SeqCst);
+        self.timed_out.fetch_add(u32::from(status == sys::BLK_STS_TIMEOUT as u8), SeqCst);
         self.tags.fetch_and(!(1 << tag), SeqCst);
         c!(blk_mq_end_request(rq.get(), status));
     }
@@ -110,6 +112,7 @@ impl Driver {
             inside: AtomicI32::new(0),
             calls: AtomicU64::new(0),
             given: AtomicI32::new(0),
+            timed_out: AtomicU32::new(0),
             tags,
             answered: Default::default(),
             threads: Mutex::default(),
@@ -237,6 +240,22 @@ fn a_request_is_answered_or_timed_out() {
         driver.is_silent.store(true, SeqCst);
         let readers: Vec<_> = (0..3).map(|_| driver.reader(2, failed)).collect();
         driver.end(readers);
-        assert!(failed.load(SeqCst) <= 6);
+        assert_eq!(failed.load(SeqCst), driver.timed_out.load(SeqCst));
+    });
+}
+
+/// Who waits at a frozen queue whose disk dies is let go with an error, though nobody thaws it.
+#[test]
+fn a_frozen_disk_that_dies_keeps_nobody() {
+    holds(300, |world| {
+        let (driver, failed) = (Driver::new(world, 0), leak(AtomicU32::new(0)));
+        c!(blk_mq_freeze_queue(driver.queue()));
+        let reader = driver.reader(1, failed);
+        world.settle();
+        c!(blk_mark_disk_dead(driver.disk));
+        reader.join();
+        assert_eq!((failed.load(SeqCst), driver.calls.load(SeqCst)), (1, 0));
+        c!(blk_mq_unfreeze_queue(driver.queue()));
+        driver.end(Vec::new());
     });
 }

@@ -261,14 +261,7 @@ pub unsafe extern "C" fn blk_dump_rq_flags(rq: *mut sys::request, msg: *mut c_ch
 pub unsafe extern "C" fn blk_steal_bios(list: *mut sys::bio_list, rq: *mut sys::request) {
     // SAFETY: the caller's contract; the bios of a request are linked as those of a list.
     unsafe {
-        if !(*rq).bio.is_null() {
-            if (*list).tail.is_null() {
-                (*list).head = (*rq).bio;
-            } else {
-                (*(*list).tail).bi_next = (*rq).bio;
-            }
-            (*list).tail = (*rq).biotail;
-        }
+        crate::submit::merge(list, sys::bio_list { head: (*rq).bio, tail: (*rq).biotail });
         (*rq).bio = std::ptr::null_mut();
         (*rq).biotail = std::ptr::null_mut();
         (*rq).__data_len = 0;

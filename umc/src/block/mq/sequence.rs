@@ -6,11 +6,11 @@
 //! lends its tag to the flush; here each flush has a request, and they are not merged.
 
 use std::mem::offset_of;
-use std::ptr;
 
 use super::queue::Queue;
 use super::{request, submit};
-use crate::bio::{self, STS_OK, bio_endio};
+use crate::bio::{self, STS_OK, bio_endio, set_flag};
+use crate::submit as submit_bios;
 use crate::sys;
 use crate::workqueue::abi::queue_work_on;
 
@@ -36,11 +36,19 @@ pub(super) unsafe fn begin(queue: &Queue, bio: *mut sys::bio) -> bool {
         if opf & (sys::REQ_PREFLUSH | sys::REQ_FUA) == 0 {
             return false;
         }
+        let has_fua = (*queue.q).limits.features & sys::BLK_FEAT_FUA != 0;
+        let is_whole = opf & sys::REQ_PREFLUSH == 0 && has_fua;
+        if opf & sys::REQ_NOWAIT != 0 && !is_whole {
+            // Every step waits for a tag.
+            bio::fail(bio, sys::BLK_STS_AGAIN as u8);
+            set_flag(bio, sys::BIO_QUIET);
+            bio_endio(bio);
+            return true;
+        }
         if (*bio).bi_iter.bi_size == 0 {
             flush(queue, bio, bio_flushed);
             return true;
         }
-        let has_fua = (*queue.q).limits.features & sys::BLK_FEAT_FUA != 0;
         let mut state = IN_STEPS;
         if opf & sys::REQ_PREFLUSH != 0 {
             state |= BEFORE | PREFLUSH;
@@ -185,16 +193,7 @@ unsafe fn done(queue: &Queue, bio: *mut sys::bio, status: u8) {
 unsafe fn later(queue: &Queue, bio: *mut sys::bio) {
     // SAFETY: the bio is ours alone between two steps; the item is cancelled before the queue ends.
     unsafe {
-        {
-            let mut waiting = queue.sequences.lock();
-            (*bio).bi_next = ptr::null_mut();
-            if waiting.head.is_null() {
-                waiting.head = bio;
-            } else {
-                (*waiting.tail).bi_next = bio;
-            }
-            waiting.tail = bio;
-        }
+        submit_bios::append(&raw mut *queue.sequences.lock(), bio);
         queue_work_on(0, queue.kblockd(), queue.sequence_work.get());
     }
 }
@@ -206,13 +205,15 @@ unsafe fn later(queue: &Queue, bio: *mut sys::bio) {
 pub(super) unsafe extern "C" fn work(work: *mut sys::work_struct) {
     // SAFETY: the caller's contract; the item is cancelled before the queue ends.
     let queue: &Queue = unsafe { super::owner(work, offset_of!(Queue, sequence_work)) };
-    let mut bio = std::mem::take(&mut *queue.sequences.lock()).head;
-    while !bio.is_null() {
+    let mut list = std::mem::take(&mut *queue.sequences.lock());
+    loop {
         // SAFETY: the bios of the list are ours alone until their step begins.
         unsafe {
-            let next = std::mem::replace(&mut (*bio).bi_next, ptr::null_mut());
+            let bio = submit_bios::pop(&raw mut list);
+            if bio.is_null() {
+                return;
+            }
             step(queue, bio);
-            bio = next;
         }
     }
 }
