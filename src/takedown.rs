@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU32;
 use anyhow::{Context, Result, bail};
 use cdrivers::catalogue::{self, TakeDown};
 use umc::Kernel;
+use umc::tree::{Entry, Kind};
 
 use crate::command;
 
@@ -34,18 +35,17 @@ pub fn everything(kernel: &'static Kernel) -> Result<()> {
     Ok(())
 }
 
-/// Names in a directory of the node's tree; none when it is not there.
-fn names(kernel: &'static Kernel, dir: &str) -> Vec<String> {
+/// What is in a directory of the node's tree; nothing when it is not there.
+fn entries(kernel: &'static Kernel, dir: &str) -> Vec<Entry> {
     let entries = kernel.tree.resolve(dir).and_then(|attr| kernel.tree.read_dir(attr.ino));
-    entries.map_or_else(
-        |_| Vec::new(),
-        |(_, entries)| entries.into_iter().map(|entry| entry.name).collect(),
-    )
+    entries.map_or_else(|_| Vec::new(), |(_, entries)| entries)
 }
 
 /// What is up now.
 fn up(kernel: &'static Kernel, rule: &TakeDown) -> Vec<String> {
-    names(kernel, rule.each_in)
+    let mut up = entries(kernel, rule.each_in);
+    up.retain(|entry| entry.kind == Kind::Dir);
+    up.into_iter().map(|entry| entry.name).collect()
 }
 
 /// An error that names a device of a driver that somebody outside has open.
@@ -57,7 +57,7 @@ fn refuse_open_devices(kernel: &'static Kernel) -> Result<()> {
         // One that another driver stands on is released when that one is taken down.
         .filter(|disk| {
             let name = disk.name.replace('/', "!");
-            names(kernel, &format!("/sys/devices/virtual/block/{name}/holders")).is_empty()
+            entries(kernel, &format!("/sys/devices/virtual/block/{name}/holders")).is_empty()
         })
         .map(|disk| {
             let by = if disk.holder.is_empty() {

@@ -22,7 +22,7 @@ fn modinfo_compares_with_the_package() {
 
 #[test]
 fn every_symbol_has_a_provider() {
-    for module in ["lru_cache", "drbd", "brd", "nbd"] {
+    for module in ["lru_cache", "drbd", "brd", "nbd", "null_blk"] {
         let output = Command::new(bin_dir().join("umc")).args(["symbols", module]).run().unwrap();
         assert!(output.status.success(), "{}", text(&output));
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 /// Some files of a package's archive, and where they go in the build directory.
 pub struct Files {
-    /// A path inside the archive, below its top directory. A trailing `/` takes the whole directory.
+    /// A path inside the archive, below its top directory, in the order in which they stand there. A trailing `/` takes the
+    /// whole directory.
     pub from: &'static str,
 }
 
@@ -81,7 +82,7 @@ const fn link(variable: &'static str, dir: &'static str, prefix: &'static str) -
 
 /// The way to take down what a driver has up, one by one.
 pub struct TakeDown {
-    /// A directory of the node's tree with an entry for everything that is up.
+    /// A directory of the node's tree with a directory for everything that is up.
     pub each_in: &'static str,
     /// The stock command that takes one of them down: program and arguments, `{}` stands for the entry's name.
     pub command: &'static [&'static str],
@@ -94,7 +95,7 @@ const fn file(from: &'static str) -> Files {
 use NameOwner::{Node, StateDir, StateIn};
 
 /// All of them.
-pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD];
+pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK];
 
 const DRBD: Driver = Driver {
     name: "drbd",
@@ -176,6 +177,22 @@ const NBD: Driver = Driver {
     }),
     udev: None,
     names: &[names("/dev", &["nbd[0-9]*"], Node)],
+};
+
+const NULL_BLK: Driver = Driver {
+    name: "null_blk",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    files: &[file("drivers/block/null_blk/")],
+    kbuild: &[("Kbuild", include_str!("../null_blk/Kbuild"))],
+    modules: &[("null_blk", "drivers/block/null_blk/null_blk")],
+    // Those that a parameter made go with the module.
+    take_down: Some(TakeDown {
+        each_in: "/sys/kernel/config/nullb",
+        command: &["rmdir", "/sys/kernel/config/nullb/{}"],
+    }),
+    udev: None,
+    names: &[names("/dev", &["nullb*"], Node)],
 };
 
 /// The driver of that name.

@@ -45,7 +45,12 @@ pub fn unpack(driver: &Driver, into: &Path) -> Result<()> {
     let top = top(driver);
     let mut command = Command::new("tar");
     command.arg("-xJf").arg(archive).arg("-C").arg(into).arg("--strip-components=1");
-    command.args(["--no-same-owner", "--occurrence=1"]);
+    command.arg("--no-same-owner");
+    // With this, tar ends when it has met every name once, long before the end of the archive. A directory is met with its
+    // first member, so a file must come after it.
+    if driver.files.last().is_some_and(|files| !files.from.ends_with('/')) {
+        command.arg("--occurrence=1");
+    }
     for files in driver.files {
         command.arg(format!("{top}/{}", files.from.trim_end_matches('/')));
     }

@@ -31,6 +31,8 @@ pub(crate) enum Key {
     Busy(Devt),
     /// A file of proc, sysfs or debugfs, by its inode number.
     File(u64),
+    /// Changes of the names in a directory.
+    Names(u64),
 }
 
 /// Something to do.
@@ -93,6 +95,7 @@ impl Lanes {
             Key::Open(devt) => format!("fuse-o/{devt}"),
             Key::Busy(devt) => format!("fuse-b/{devt}"),
             Key::File(_) => "fuse-f".to_owned(),
+            Key::Names(_) => "fuse-n".to_owned(),
         };
         match kthread::spawn(self.kernel, &name, Box::new(move || served.run())) {
             Ok(thread) => lane.line.lock().thread = Some(thread),

@@ -39,6 +39,7 @@ mod handles;
 mod lanes;
 mod loops;
 mod mountpoint;
+mod names;
 mod probe;
 mod ranges;
 mod server;

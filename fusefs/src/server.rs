@@ -22,6 +22,7 @@ use crate::caller;
 use crate::disk::{BLKDISCARD, BLKZEROOUT, IOC_GET_SIZE};
 use crate::handles::{Handle, Listing};
 use crate::lanes::Key;
+use crate::names;
 use crate::shared::Shared;
 
 /// Requests of asynchronous I/O that the kernel keeps under way.
@@ -443,14 +444,41 @@ impl fuser::Filesystem for Server {
         drop(self.0.enter());
     }
 
+    fn mkdir(
+        &self,
+        req: &Request,
+        dir: INodeNo,
+        name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let _handler = self.0.enter();
+        names::make(&self.0, req, dir.0, name, reply, |names, name| names.mkdir(name));
+    }
+
+    fn symlink(&self, req: &Request, dir: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        let _handler = self.0.enter();
+        let target = names::in_tree(&self.0.kernel.config.fs_root, req.pid(), target);
+        names::make(&self.0, req, dir.0, name, reply, move |names, name| {
+            names.symlink(name, &target)
+        });
+    }
+
+    fn rmdir(&self, req: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _handler = self.0.enter();
+        names::remove(&self.0, req, dir.0, name, reply, |names, name| names.rmdir(name));
+    }
+
+    fn unlink(&self, req: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _handler = self.0.enter();
+        names::remove(&self.0, req, dir.0, name, reply, |names, name| names.unlink(name));
+    }
+
     refuse! {
-        // Names are given by drivers only: the answers are those of sysfs.
+        // Files and other names are given by drivers only: the answers are those of sysfs.
         create(INodeNo, &OsStr, u32, u32, i32) -> ReplyCreate: EACCES;
         mknod(INodeNo, &OsStr, u32, u32, u32) -> ReplyEntry: EPERM;
-        mkdir(INodeNo, &OsStr, u32, u32) -> ReplyEntry: EPERM;
-        unlink(INodeNo, &OsStr) -> ReplyEmpty: EPERM;
-        rmdir(INodeNo, &OsStr) -> ReplyEmpty: EPERM;
-        symlink(INodeNo, &OsStr, &Path) -> ReplyEntry: EPERM;
         rename(INodeNo, &OsStr, INodeNo, &OsStr, RenameFlags) -> ReplyEmpty: EPERM;
         link(INodeNo, INodeNo, &OsStr) -> ReplyEntry: EPERM;
         // Nothing has attributes: the kernel stops asking.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The block layer: bios, disks and those who hold them.
 
+pub(crate) mod badblocks;
 pub mod bdev;
 pub mod bio;
 pub mod bio_alloc;

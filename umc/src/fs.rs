@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use crate::errno::is_err_or_null;
 use crate::{Kernel, sys};
 
+pub(crate) mod configfs;
 pub mod debugfs;
 pub mod device;
 pub(crate) mod file;
@@ -39,6 +40,7 @@ pub(crate) struct State {
     dev: OnceLock<Arc<Node>>,
     proc: OnceLock<Arc<Node>>,
     debug: OnceLock<Arc<Node>>,
+    pub(crate) configfs: configfs::State,
 }
 
 impl State {

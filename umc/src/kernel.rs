@@ -49,6 +49,7 @@ pub struct Kernel {
     pub ops: &'static Ops,
     /// Its `/dev`, `/proc` and `/sys`.
     pub tree: crate::tree::Tree,
+    pub(crate) bit_waits: crate::wait::bit::State,
     pub(crate) block: crate::blkdev::State,
     pub(crate) fs: crate::fs::State,
     pub(crate) genl: crate::genetlink::State,
@@ -73,6 +74,7 @@ impl Kernel {
             config,
             ops: mte::current(),
             tree: Default::default(),
+            bit_waits: Default::default(),
             block: Default::default(),
             fs: Default::default(),
             genl: Default::default(),

@@ -28,6 +28,7 @@ pub mod lib {
     pub(crate) mod list;
     pub mod math;
     pub mod rbtree;
+    pub mod sort;
     pub mod string;
     pub mod tree;
 }

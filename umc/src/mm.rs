@@ -29,6 +29,7 @@ pub mod xarray;
 
 use std::ffi::{c_uint, c_ulong, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
 use crate::errno::{Errno, Result};
 use crate::sys;
@@ -145,6 +146,13 @@ pub(crate) fn compound_order(page: *const sys::page) -> u32 {
 /// `page_count`.
 pub fn count(page: *mut sys::page) -> i32 {
     frame_of(head_of(page), "page_count").refs()
+}
+
+/// The page of zeroes (`ZERO_PAGE`), which nobody writes to. Any context.
+#[unsafe(no_mangle)]
+pub extern "C" fn umc_zero_page() -> *mut sys::page {
+    static ZEROES: OnceLock<PageBuf> = OnceLock::new();
+    ZEROES.get_or_init(|| PageBuf::zeroed(PAGE_SIZE).expect("a page for zeroes")).first_page()
 }
 
 /// Contiguous pages that belong to Rust code: the memory behind a bio of a file system or of a test.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What tasks wait on and run in: locks, completions, wait queues, RCU, timers, kernel threads and work queues.
 
+pub mod bit_spinlock;
 pub mod capability;
 pub mod completion;
 pub mod cred;

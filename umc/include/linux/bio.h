@@ -7,10 +7,12 @@
 #ifndef UMC_LINUX_BIO_H
 #define UMC_LINUX_BIO_H
 
+#include <linux/ioprio.h>
 #include <linux/mempool.h>
 #include <linux/blk_types.h>
 #include <linux/gfp.h>
 #include <linux/uio.h>
+#include <linux/mm.h>
 #include <linux/bits.h>
 #include <linux/container_of.h>
 
@@ -119,6 +121,47 @@ static inline bool bio_next_segment(const struct bio *bio, struct bvec_iter_all 
 
 #define bio_for_each_bvec_all(bvl, bio, i) \
 	for ((i) = 0, (bvl) = bio_first_bvec_all(bio); (i) < (bio)->bi_vcnt; (i)++, (bvl)++)
+
+/* The folios of all vectors of a bio that its caller filled. */
+struct folio_iter {
+	struct folio *folio;
+	size_t offset;
+	size_t length;
+	/* What is left of the vector, and which it is. */
+	size_t umc_left;
+	int umc_index;
+};
+
+static inline void umc_folio_at(struct folio_iter *fi, struct page *page, size_t offset)
+{
+	fi->folio = page_folio(page);
+	fi->offset = offset + ((page - &fi->folio->page) << PAGE_SHIFT);
+	fi->length = min(folio_size(fi->folio) - fi->offset, fi->umc_left);
+	fi->umc_left -= fi->length;
+}
+
+static inline void bio_first_folio(struct folio_iter *fi, struct bio *bio, int index)
+{
+	struct bio_vec *bv = bio->bi_io_vec + index;
+
+	fi->folio = NULL;
+	if (index >= bio->bi_vcnt)
+		return;
+	fi->umc_index = index;
+	fi->umc_left = bv->bv_len;
+	umc_folio_at(fi, bv->bv_page + (bv->bv_offset >> PAGE_SHIFT), bv->bv_offset & ~PAGE_MASK);
+}
+
+static inline void bio_next_folio(struct folio_iter *fi, struct bio *bio)
+{
+	if (fi->umc_left)
+		umc_folio_at(fi, &fi->folio->page + folio_nr_pages(fi->folio), 0);
+	else
+		bio_first_folio(fi, bio, fi->umc_index + 1);
+}
+
+#define bio_for_each_folio_all(fi, bio) \
+	for (bio_first_folio(&(fi), bio, 0); (fi).folio; bio_next_folio(&(fi), bio))
 
 #define bio_iter_last(bvec, iter) ((iter).bi_size == (bvec).bv_len)
 

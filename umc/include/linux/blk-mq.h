@@ -472,6 +472,13 @@ static inline struct bio_vec req_bvec(struct request *rq)
 				       mp_bvec_iter_bvec(rq->bio->bi_io_vec, rq->bio->bi_iter);
 }
 
+/* Requests of one queue that go to another: not provided (umc/src/block/mq/cloned.rs). */
+int blk_mq_init_allocated_queue(struct blk_mq_tag_set *set, struct request_queue *queue);
+int blk_rq_prep_clone(struct request *rq, struct request *from, struct bio_set *bios, gfp_t gfp,
+		      int (*constructor)(struct bio *bio, struct bio *from, void *data), void *data);
+void blk_rq_unprep_clone(struct request *rq);
+blk_status_t blk_insert_cloned_request(struct request *rq);
+
 static inline void blk_rq_bio_prep(struct request *rq, struct bio *bio, unsigned int nr_segs)
 {
 	rq->bio = bio;

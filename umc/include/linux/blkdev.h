@@ -26,6 +26,9 @@
 #include <linux/file.h>
 #include <linux/err.h>
 #include <linux/percpu-refcount.h>
+#include <linux/sizes.h>
+#include <linux/random.h>
+#include <uapi/linux/blkzoned.h>
 
 struct attribute_group;
 struct backing_dev_info;
@@ -252,6 +255,8 @@ enum blk_unique_id {
 	BLK_UID_NAA = 3,
 };
 
+typedef int (*report_zones_cb)(struct blk_zone *zone, unsigned int idx, void *data);
+
 /* umc: shared */
 struct block_device_operations {
 	void (*submit_bio)(struct bio *bio);
@@ -266,6 +271,7 @@ struct block_device_operations {
 	int (*getgeo)(struct block_device *bdev, struct hd_geometry *geometry);
 	int (*set_read_only)(struct block_device *bdev, bool ro);
 	void (*free_disk)(struct gendisk *disk);
+	int (*report_zones)(struct gendisk *disk, sector_t sector, unsigned int nr_zones, report_zones_cb cb, void *data);
 	char *(*devnode)(struct gendisk *disk, umode_t *mode);
 	int (*get_unique_id)(struct gendisk *disk, u8 id[16], enum blk_unique_id id_type);
 	struct module *owner;
@@ -273,6 +279,18 @@ struct block_device_operations {
 };
 
 #define blkdev_compat_ptr_ioctl NULL
+
+/* No queue here is polled: a bio ends by itself, whether somebody asks or not. */
+static inline int bio_poll(struct bio *bio, struct io_comp_batch *batch, unsigned int flags)
+{
+	return 0;
+}
+
+/* No disk here has zones. */
+static inline sector_t bdev_zone_sectors(struct block_device *bdev)
+{
+	return 0;
+}
 
 /* Disks. */
 

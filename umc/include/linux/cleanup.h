@@ -102,6 +102,8 @@ static inline __must_check const volatile void *__must_check_fn(const volatile v
 	}
 #define guard(name) CLASS(name, __UNIQUE_ID(guard_))
 #define __guard_ptr(name) class_##name##_lock_ptr
+#define scoped_class(name, var, args...)                                                      \
+	for (CLASS(name, var)(args), *umc_once_ = NULL; !umc_once_; umc_once_ = (void *)1)
 #define scoped_guard(name, args...)                                                           \
 	for (CLASS(name, umc_scope_)(args), *umc_once_ = NULL;                                \
 	     !umc_once_ && __guard_ptr(name)(&umc_scope_); umc_once_ = (void *)1)

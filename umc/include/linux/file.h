@@ -11,5 +11,7 @@ struct file;
 
 /* May sleep: the last reference releases the file. A block file ends its claim and calls the driver's release. */
 extern void fput(struct file *file);
+/* Every fput() here has released the file when it returns, if it was the last. */
+extern void __fput_sync(struct file *file); /* may sleep */
 
 #endif

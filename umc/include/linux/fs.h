@@ -27,6 +27,8 @@
 #include <uapi/linux/fs.h>
 #include <linux/completion.h>
 #include <linux/rculist.h>
+#include <linux/radix-tree.h>
+#include <linux/wait_bit.h>
 
 struct address_space;
 struct block_device;

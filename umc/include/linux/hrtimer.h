@@ -58,6 +58,17 @@ static inline ktime_t hrtimer_get_expires(const struct hrtimer *timer)
 	return timer->umc_expires;
 }
 
+/* At the time that is set already. */
+static inline void hrtimer_start_expires(struct hrtimer *timer, enum hrtimer_mode mode)
+{
+	hrtimer_start_range_ns(timer, timer->umc_expires, 0, mode & ~HRTIMER_MODE_REL);
+}
+
+static inline void hrtimer_restart(struct hrtimer *timer)
+{
+	hrtimer_start_expires(timer, HRTIMER_MODE_ABS);
+}
+
 static inline void hrtimer_set_expires(struct hrtimer *timer, ktime_t time)
 {
 	timer->umc_expires = time;

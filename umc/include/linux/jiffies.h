@@ -22,6 +22,8 @@ extern u64 get_jiffies_64(void);
 /* Five minutes before the low 32 bits wrap, as in Linux. */
 #define INITIAL_JIFFIES ((unsigned long)(unsigned int)(-300 * HZ))
 #define MAX_JIFFY_OFFSET ((LONG_MAX >> 1) - 1)
+/* The power of two that is nearest to HZ. */
+#define SHIFT_HZ 8
 #define TICK_NSEC (1000000000L / HZ)
 #define TICK_USEC (1000000UL / HZ)
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Kernel threads. API of Linux 6.12. Rust owner: kthread.rs.
- * Differs: kthread_bind() keeps the mask and leaves the choice of CPU to the host. kthread_worker is not provided.
+ * Differs: kthread_bind() keeps the mask and leaves the choice of CPU to the host. Workers of kthread_work are not provided: only
+ * its type is there, for drivers that have it in their structs.
  */
 #ifndef UMC_LINUX_KTHREAD_H
 #define UMC_LINUX_KTHREAD_H
@@ -11,6 +12,17 @@
 #include <linux/numa.h>
 
 struct completion;
+struct kthread_work;
+struct kthread_worker;
+
+typedef void (*kthread_work_func_t)(struct kthread_work *work);
+
+struct kthread_work {
+	struct list_head node;
+	kthread_work_func_t func;
+	struct kthread_worker *worker;
+	int canceling;
+};
 
 /* The name is a printf format. Written in C (glue/kthread.c), over umc_kthread_create. The thread waits for a wake-up. */
 extern __printf(4, 5) struct task_struct *

@@ -44,6 +44,8 @@
 /* any context */
 void put_page(struct page *page);
 unsigned long totalram_pages(void);
+/* All memory is mapped. */
+#define totalhigh_pages() 0UL
 unsigned long si_mem_available(void);
 
 static inline void get_page(struct page *page)
@@ -105,6 +107,10 @@ static inline void folio_put(struct folio *folio)
 {
 	put_page(&folio->page);
 }
+
+/* A page of zeroes that nobody may write to. */
+extern struct page *umc_zero_page(void);
+#define ZERO_PAGE(address)	umc_zero_page()
 
 static inline bool is_vm_hugetlb_page(struct vm_area_struct *vma)
 {

@@ -9,6 +9,7 @@
 
 #include <linux/types.h>
 #include <linux/list.h>
+#include <linux/rbtree.h>
 
 struct address_space;
 struct page_pool;

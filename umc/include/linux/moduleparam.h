@@ -86,6 +86,8 @@ struct kernel_param {
 
 #define module_param_cb(name, ops, arg, perm)	\
 	__module_param_call(MODULE_PARAM_PREFIX, name, ops, arg, perm, -1, 0)
+/* For a driver that is no module it is set with the devices; all are modules here. */
+#define device_param_cb(name, ops, arg, perm)	module_param_cb(name, ops, arg, perm)
 #define module_param_cb_unsafe(name, ops, arg, perm)	\
 	__module_param_call(MODULE_PARAM_PREFIX, name, ops, arg, perm, -1, KERNEL_PARAM_FL_UNSAFE)
 #define module_param_call(name, _set, _get, arg, perm)				\

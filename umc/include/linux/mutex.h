@@ -13,6 +13,7 @@
 #include <linux/atomic.h>
 #include <linux/mutex_types.h>
 #include <linux/compiler.h>
+#include <linux/cleanup.h>
 
 #define __MUTEX_INITIALIZER(lockname) { { 0, 0, 0, 0 }, #lockname }
 #define DEFINE_MUTEX(mutexname) struct mutex mutexname = __MUTEX_INITIALIZER(mutexname)
@@ -34,5 +35,8 @@ extern int atomic_dec_and_mutex_lock(atomic_t *counter, struct mutex *lock); /* 
 #define mutex_lock_killable_nested(lock, subclass) mutex_lock_killable(lock)
 #define mutex_lock_nest_lock(lock, nest_lock) mutex_lock(lock)
 #define mutex_lock_io_nested(lock, subclass) mutex_lock_io(lock)
+
+DEFINE_GUARD(mutex, struct mutex *, mutex_lock(_T), mutex_unlock(_T))
+DEFINE_FREE(mutex, struct mutex *, if (_T) mutex_unlock(_T))
 
 #endif

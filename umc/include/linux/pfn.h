@@ -9,6 +9,11 @@
 #include <linux/types.h>
 #include <asm/page.h>
 
+/* A frame that may have flags in its top bits. */
+typedef struct {
+	u64 val;
+} pfn_t;
+
 #define PFN_ALIGN(x)	(((unsigned long)(x) + (PAGE_SIZE - 1)) & PAGE_MASK)
 #define PFN_UP(x)	(((x) + PAGE_SIZE - 1) >> PAGE_SHIFT)
 #define PFN_DOWN(x)	((x) >> PAGE_SHIFT)

@@ -10,6 +10,7 @@
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/compiler.h>
+#include <linux/cleanup.h>
 
 /* umc: opaque */
 struct rw_semaphore {
@@ -40,5 +41,8 @@ extern void downgrade_write(struct rw_semaphore *sem);
 #define up_read_non_owner(sem) up_read(sem)
 #define down_write_nested(sem, subclass) down_write(sem)
 #define down_write_nest_lock(sem, nest_lock) down_write(sem)
+
+DEFINE_GUARD(rwsem_read, struct rw_semaphore *, down_read(_T), up_read(_T))
+DEFINE_GUARD(rwsem_write, struct rw_semaphore *, down_write(_T), up_write(_T))
 
 #endif

@@ -31,6 +31,17 @@ void *__vcalloc(size_t n, size_t size, gfp_t flags);
 void vfree(const void *addr);
 void vfree_atomic(const void *addr);
 
+/* How much there is room for: x86-64. The addresses lie elsewhere. */
+#define VMALLOC_START	0xffffc90000000000UL
+#define VMALLOC_END	0xffffe8ffffffffffUL
+#define VMALLOC_TOTAL	(VMALLOC_END - VMALLOC_START)
+
+/* Stub: nothing can be mapped a second time, so vmap() has no room. May sleep. */
+#define VM_MAP		0x4
+#define PAGE_KERNEL	0
+void *vmap(struct page **pages, unsigned int count, unsigned long flags, int protection);
+void vunmap(const void *addr);
+
 /* any context */
 bool is_vmalloc_addr(const void *x);
 struct page *vmalloc_to_page(const void *addr);

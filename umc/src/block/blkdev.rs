@@ -19,7 +19,6 @@ use crate::bio_alloc::FsBioSet;
 pub use crate::disk::{Disk, DiskLimits};
 use crate::gendisk::{self, DiskRecord};
 use crate::kprintln;
-use crate::mm::PageBuf;
 use crate::printk::Level;
 use crate::wait::WaitQueue;
 use crate::{Devt, Errno, Kernel, Result, blk_sysfs, sched, sys};
@@ -88,7 +87,6 @@ pub struct State {
     ext_minors: Mutex<BTreeSet<u32>>,
     diskseq: AtomicU64,
     shown: AtomicBool,
-    zeroes: OnceLock<PageBuf>,
     on_size: OnceLock<OnSize>,
     pub(crate) fs_bios: FsBioSet,
     /// Who waits at a [`crate::queue_gate::QueueGate`].
@@ -135,12 +133,6 @@ impl State {
             return Ok(());
         }
         blk_sysfs::show_lists(kernel)
-    }
-
-    /// A page of zeroes.
-    pub(crate) fn zero_page(&self) -> *mut sys::page {
-        let zeroes = || PageBuf::zeroed(4096).expect("a page for zeroes");
-        self.zeroes.get_or_init(zeroes).first_page()
     }
 
     /// A live disk has another size.

@@ -249,7 +249,7 @@ unsafe fn send_zero_pages(
     sectors: u64,
     gfp: u32,
 ) -> bool {
-    let zeroes = DiskRecord::of_bdev(bdev).kernel.block.zero_page();
+    let zeroes = crate::mm::umc_zero_page();
     let mut at = 0;
     while at < sectors {
         let part = (sectors - at).min(u64::from(sys::BIO_MAX_VECS * PAGE / SECTOR)) as u32;

@@ -427,6 +427,7 @@ static NO_OPS: Shared<sys::block_device_operations> = Shared(sys::block_device_o
     getgeo: None,
     set_read_only: None,
     free_disk: None,
+    report_zones: None,
     devnode: None,
     get_unique_id: None,
     owner: std::ptr::null_mut(),

@@ -10,6 +10,7 @@
 //! queue may take all tags of a set that it shares; flushes are not merged.
 //! Used by DRBD for: nothing of its own; its lower disks may be such ones.
 
+pub(crate) mod cloned;
 pub(crate) mod control;
 mod dispatch;
 pub(crate) mod ending;

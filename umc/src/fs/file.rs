@@ -42,6 +42,19 @@ pub unsafe extern "C" fn fput(file: *mut sys::file) {
     }
 }
 
+/// [`fput`], whose release always runs at once here.
+///
+/// # Safety
+/// As for [`fput`].
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __fput_sync(file: *mut sys::file) {
+    // SAFETY: the caller's contract.
+    unsafe { fput(file) };
+}
+
 /// Copies the part of `available` bytes at `from` that a read at `*ppos` sees.
 ///
 /// # Safety

@@ -4,7 +4,8 @@
 //! C header: none; drivers reach it through `linux/proc_fs.h`, `linux/debugfs.h`, `linux/sysfs.h` and `linux/blkdev.h`.
 //! Guarantees kept: an inode number names one node as long as that node lives; a node that is removed while a handle is
 //! open leaves the handle working, and what a read then returns is the business of the file (`EIO` for proc and debugfs).
-//! Differs from Linux: one tree and no mounts; names are given out by drivers only, nobody creates files by `open`.
+//! Differs from Linux: one tree and no mounts; names are given out by drivers only, nobody creates files by `open`, and
+//! directories only where a driver takes them ([`TreeDir`]).
 //! Used by DRBD for: `/proc/drbd`, `/sys/kernel/debug/drbd`, and the nodes `/dev/drbd*`.
 //!
 //! The number of a block node encodes its device (see [`block_ino`]), so that who sees the number in `st_ino` knows the
@@ -19,11 +20,13 @@ use mte::sim::lock::Mutex;
 use crate::{Devt, Errno, Result};
 
 mod content;
+mod names;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use content::part;
 pub use content::{attr, text};
+pub use names::TreeDir;
 
 /// The inode number of `/`.
 pub const ROOT_INO: u64 = 1;
@@ -93,14 +96,17 @@ pub struct Entry {
     pub kind: Kind,
 }
 
-/// Who wants to hear of removals: called after each removed name with the directory it was in. Must not block.
-pub type Observer = Box<dyn Fn(u64, &str) + Send + Sync>;
-
 enum Body {
-    Dir { parent: u64, children: BTreeMap<String, u64> },
+    Dir { parent: u64, children: BTreeMap<String, u64>, names: Option<Arc<dyn TreeDir>> },
     File(Arc<dyn TreeFile>),
     Symlink(String),
     Block(Devt),
+}
+
+impl Body {
+    fn dir(parent: u64, names: Option<Arc<dyn TreeDir>>) -> Body {
+        Body::Dir { parent, children: BTreeMap::new(), names }
+    }
 }
 
 struct Node {
@@ -145,7 +151,6 @@ pub struct Tree {
     nodes: Mutex<HashMap<u64, Node>>,
     next_ino: AtomicU64,
     next_generation: AtomicU64,
-    observer: Mutex<Option<Arc<Observer>>>,
 }
 
 /// The number of a block node: `BL`, the major and the minor number, read from the top.
@@ -177,24 +182,29 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 impl Default for Tree {
-    /// `/dev`, `/proc` and `/sys/kernel/debug`, all empty.
+    /// `/dev`, `/proc`, `/sys` and what is always in it, all empty.
     fn default() -> Tree {
         let root = Node {
             generation: 0,
             mode: 0o755,
             nlink: 2,
             mtime_ns: now(),
-            body: Body::Dir { parent: ROOT_INO, children: BTreeMap::new() },
+            body: Body::dir(ROOT_INO, None),
         };
         let tree = Tree {
             nodes: Mutex::new(HashMap::from([(ROOT_INO, root)])),
             next_ino: AtomicU64::new(ROOT_INO + 1),
             next_generation: AtomicU64::new(1),
-            observer: Mutex::new(None),
         };
-        for path in
-            ["/dev", "/proc", "/sys/block", "/sys/class", "/sys/kernel/debug", "/sys/module"]
-        {
+        for path in [
+            "/dev",
+            "/proc",
+            "/sys/block",
+            "/sys/class",
+            "/sys/kernel/config",
+            "/sys/kernel/debug",
+            "/sys/module",
+        ] {
             tree.mkdir(path).expect("the names are good and the tree is empty");
         }
         tree
@@ -241,7 +251,7 @@ impl Tree {
     /// # Errors
     /// As [`Tree::add_file`].
     pub fn add_dir(&self, path: &str, mode: u16) -> Result<()> {
-        self.add(path, mode, Body::Dir { parent: 0, children: BTreeMap::new() }).map(|_| ())
+        self.add(path, mode, Body::dir(0, None)).map(|_| ())
     }
 
     /// Removes a node with everything below it. Open handles keep what they opened.
@@ -258,14 +268,8 @@ impl Tree {
             let ino = *nodes[&parent].children()?.get(*name).ok_or(Errno::ENOENT)?;
             unlink(&mut nodes, parent, name, ino, &mut gone);
         }
-        let observer = self.observer.lock().clone();
-        for (parent, name, body) in gone {
-            if let Some(observer) = &observer {
-                observer(parent, &name);
-            }
-            // Outside the lock: a file's own drop may look at the tree.
-            drop(body);
-        }
+        // Outside the lock: a file's own drop may look at the tree.
+        drop(gone);
         Ok(())
     }
 
@@ -286,20 +290,13 @@ impl Tree {
     fn remove_empty(&self, path: &str) -> Result<bool> {
         let names = names(path)?;
         let (name, above) = names.split_last().ok_or(Errno::EBUSY)?;
-        let parent = {
-            let mut nodes = self.nodes.lock();
-            let parent = walk(&nodes, above)?;
-            let ino = *nodes[&parent].children()?.get(*name).ok_or(Errno::ENOENT)?;
-            if !nodes[&ino].children()?.is_empty() {
-                return Ok(false);
-            }
-            unlink(&mut nodes, parent, name, ino, &mut Vec::new());
-            parent
-        };
-        let observer = self.observer.lock().clone();
-        if let Some(observer) = observer {
-            observer(parent, name);
+        let mut nodes = self.nodes.lock();
+        let parent = walk(&nodes, above)?;
+        let ino = *nodes[&parent].children()?.get(*name).ok_or(Errno::ENOENT)?;
+        if !nodes[&ino].children()?.is_empty() {
+            return Ok(false);
         }
+        unlink(&mut nodes, parent, name, ino, &mut Vec::new());
         Ok(true)
     }
 
@@ -314,34 +311,19 @@ impl Tree {
         if to.starts_with(&from) && to.len() > from.len() {
             return Err(Errno::EINVAL);
         }
-        {
-            let mut nodes = self.nodes.lock();
-            let old_parent = walk(&nodes, from_above)?;
-            let new_parent = walk(&nodes, to_above)?;
-            let ino = *nodes[&old_parent].children()?.get(*from_name).ok_or(Errno::ENOENT)?;
-            if nodes[&new_parent].children()?.contains_key(*to_name) {
-                return Err(Errno::EEXIST);
-            }
-            take_name(&mut nodes, old_parent, from_name);
-            put_name(&mut nodes, new_parent, to_name, ino);
-            if let Some(Node { body: Body::Dir { parent, .. }, .. }) = nodes.get_mut(&ino) {
-                *parent = new_parent;
-            }
+        let mut nodes = self.nodes.lock();
+        let old_parent = walk(&nodes, from_above)?;
+        let new_parent = walk(&nodes, to_above)?;
+        let ino = *nodes[&old_parent].children()?.get(*from_name).ok_or(Errno::ENOENT)?;
+        if nodes[&new_parent].children()?.contains_key(*to_name) {
+            return Err(Errno::EEXIST);
         }
-        let observer = self.observer.lock().clone();
-        if let (Some(observer), Some(parent)) = (observer, self.parent_of(&from)) {
-            observer(parent, from_name);
+        take_name(&mut nodes, old_parent, from_name);
+        put_name(&mut nodes, new_parent, to_name, ino);
+        if let Some(Node { body: Body::Dir { parent, .. }, .. }) = nodes.get_mut(&ino) {
+            *parent = new_parent;
         }
         Ok(())
-    }
-
-    /// Sets who hears of removals, or nobody. Replaces the former observer.
-    pub fn set_observer(&self, observer: Option<Observer>) {
-        *self.observer.lock() = observer.map(Arc::new);
-    }
-
-    fn parent_of(&self, names: &[&str]) -> Option<u64> {
-        walk(&self.nodes.lock(), &names[..names.len() - 1]).ok()
     }
 
     fn add(&self, path: &str, mode: u16, body: Body) -> Result<u64> {
@@ -360,10 +342,7 @@ impl Tree {
         for name in names {
             at = match nodes[&at].children()?.get(*name) {
                 Some(ino) => *ino,
-                None => {
-                    let body = Body::Dir { parent: at, children: BTreeMap::new() };
-                    self.insert(nodes, at, name, 0o755, body)
-                }
+                None => self.insert(nodes, at, name, 0o755, Body::dir(at, None)),
             };
         }
         nodes[&at].children()?;
@@ -429,13 +408,7 @@ fn take_name(nodes: &mut HashMap<u64, Node>, dir: u64, name: &str) {
 }
 
 /// Takes the name, then the node, its content first, when that was its last name.
-fn unlink(
-    nodes: &mut HashMap<u64, Node>,
-    dir: u64,
-    name: &str,
-    ino: u64,
-    gone: &mut Vec<(u64, String, Option<Body>)>,
-) {
+fn unlink(nodes: &mut HashMap<u64, Node>, dir: u64, name: &str, ino: u64, gone: &mut Vec<Body>) {
     let below: Vec<(String, u64)> = match nodes[&ino].children() {
         Ok(children) => children.iter().map(|(name, ino)| (name.clone(), *ino)).collect(),
         Err(_) => Vec::new(),
@@ -447,8 +420,9 @@ fn unlink(
     let node = nodes.get_mut(&ino).expect("the name led to it");
     let is_last = matches!(node.body, Body::Dir { .. }) || node.nlink == 1;
     node.nlink -= 1;
-    let body = if is_last { nodes.remove(&ino).map(|node| node.body) } else { None };
-    gone.push((dir, name.to_owned(), body));
+    if is_last {
+        gone.extend(nodes.remove(&ino).map(|node| node.body));
+    }
 }
 
 /// Looking at nodes: what a file system server needs.
@@ -489,7 +463,7 @@ impl Tree {
     pub fn read_dir(&self, ino: u64) -> Result<(u64, Vec<Entry>)> {
         let nodes = self.nodes.lock();
         let node = nodes.get(&ino).ok_or(Errno::ENOENT)?;
-        let Body::Dir { parent, children } = &node.body else { return Err(Errno::ENOTDIR) };
+        let Body::Dir { parent, children, .. } = &node.body else { return Err(Errno::ENOTDIR) };
         let entry = |(name, ino): (&String, &u64)| Entry {
             name: name.clone(),
             ino: *ino,

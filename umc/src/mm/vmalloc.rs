@@ -11,7 +11,7 @@
 //! Used by DRBD for: the table of bitmap pages, when kmalloc has no block that large.
 
 use std::collections::BTreeMap;
-use std::ffi::{c_int, c_ulong, c_void};
+use std::ffi::{c_int, c_uint, c_ulong, c_void};
 use std::ptr;
 
 use mte::sim::lock::Mutex;
@@ -406,6 +406,35 @@ pub unsafe extern "C" fn kvfree_sensitive(addr: *const c_void, len: usize) {
     // SAFETY: nobody uses the object any more.
     unsafe { kvfree(addr) };
 }
+
+/// Would map pages one after the other.
+///
+/// Stub: no room (NULL); drivers of devices of memory use it, and there are none.
+///
+/// # Safety
+/// None.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vmap(
+    _pages: *mut *mut sys::page,
+    _count: c_uint,
+    _flags: c_ulong,
+    _protection: c_int,
+) -> *mut c_void {
+    ptr::null_mut()
+}
+
+/// Would undo `vmap`.
+///
+/// Stub: there is nothing that `vmap` mapped.
+///
+/// # Safety
+/// None.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vunmap(_addr: *const c_void) {}
 
 #[cfg(test)]
 mod tests {

@@ -33,6 +33,18 @@ pub unsafe extern "C" fn prepare_kernel_cred(_daemon: *mut sys::task_struct) -> 
     new(Creds::KERNEL)
 }
 
+/// Credentials of the kernel itself, which are always there.
+///
+/// # Safety
+/// None.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kernel_cred() -> *const sys::cred {
+    static KERNEL: Cred = Cred { count: AtomicU32::new(1), creds: Creds::KERNEL };
+    (&raw const KERNEL).cast()
+}
+
 /// Puts credentials on; those of before, for `revert_creds`.
 ///
 /// # Safety

@@ -8,6 +8,7 @@
 //! Used by DRBD for: `misc_wait`, `ee_wait`, `al_wait`, `seq_wait`, `ping_wait`, `state_wait`, `q_wait`, `drbd_pp_wait`.
 
 pub(crate) mod abi;
+pub(crate) mod bit;
 
 use std::ptr;
 use std::sync::atomic::{Ordering, fence};

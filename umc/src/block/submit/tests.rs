@@ -53,6 +53,7 @@ static DOUBLE: Ops = Ops(sys::block_device_operations {
     getgeo: None,
     set_read_only: None,
     free_disk: None,
+    report_zones: None,
     devnode: None,
     get_unique_id: None,
     owner: ptr::null_mut(),

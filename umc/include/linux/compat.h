@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Callers of 32 bits: switched off, as where a kernel has no CONFIG_COMPAT. API of 6.12. */
+#ifndef UMC_LINUX_COMPAT_H
+#define UMC_LINUX_COMPAT_H
+
+#include <linux/types.h>
+
+static inline bool in_compat_syscall(void)
+{
+	return false;
+}
+
+#endif
