@@ -27,6 +27,7 @@ pub(crate) mod open;
 pub mod proc_fs;
 pub mod seq_file;
 pub(crate) mod simple_attr;
+pub(crate) mod sysctl;
 pub mod sysfs;
 pub mod sysrq;
 #[cfg(test)]

@@ -27,6 +27,7 @@
 #include <linux/err.h>
 #include <linux/percpu-refcount.h>
 #include <linux/sizes.h>
+#include <linux/hash.h>
 #include <linux/random.h>
 #include <uapi/linux/blkzoned.h>
 

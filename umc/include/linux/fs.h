@@ -75,6 +75,12 @@ struct super_block {
 	char s_id[32];
 };
 
+/* There is no page cache: it only leads to the inode. */
+/* umc: shared */
+struct address_space {
+	struct inode *host;
+};
+
 /* umc: shared */
 struct inode {
 	umode_t i_mode;
@@ -92,6 +98,7 @@ struct inode {
 	struct rw_semaphore i_rwsem;
 	const struct file_operations *i_fop;
 	struct cdev *i_cdev;
+	atomic_t i_writecount;
 	void *i_private;
 	/* What proc_create_data() was given. */
 	void *umc_pde_data;
@@ -238,6 +245,17 @@ static inline void inode_lock_shared(struct inode *inode)
 static inline void inode_unlock_shared(struct inode *inode)
 {
 	up_read(&inode->i_rwsem);
+}
+
+/* Files of the host that a driver would read and write (md: a bitmap in a file) are not provided: these fail. */
+static inline int vfs_fsync(struct file *file, int datasync)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline char *file_path(struct file *file, char *buf, int len)
+{
+	return ERR_PTR(-EOPNOTSUPP);
 }
 
 extern int simple_open(struct inode *inode, struct file *file);

@@ -9,15 +9,18 @@
 #include <linux/types.h>
 #include <linux/gfp_types.h>
 #include <linux/numa.h>
+#include <linux/wait.h>
 
 struct kmem_cache;
 
 typedef void *(mempool_alloc_t)(gfp_t gfp_mask, void *pool_data);
 typedef void (mempool_free_t)(void *element, void *pool_data);
 
-/* umc: opaque */
+/* umc: opaque. A pool that nobody waits for may be copied, and then only the copy is used; the `wait` of Linux is there for
+ * who initializes it then, and unused. */
 typedef struct mempool_s {
-	unsigned long umc_opaque[8];
+	unsigned long umc_opaque[4];
+	struct wait_queue_head wait;
 } mempool_t;
 
 /* may sleep */

@@ -13,4 +13,10 @@
 #include <linux/gfp.h>
 #include <linux/bitops.h>
 
+/* None was there. */
+static inline unsigned long invalidate_mapping_pages(struct address_space *mapping, pgoff_t first, pgoff_t last)
+{
+	return 0;
+}
+
 #endif

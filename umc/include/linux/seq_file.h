@@ -161,4 +161,11 @@ static const struct proc_ops __name ## _proc_ops = {				\
 	.proc_release = single_release,						\
 }
 
+/* The name of a file of the host (md: a bitmap in a file), which is not provided: a question mark. */
+static inline int seq_file_path(struct seq_file *m, struct file *file, const char *escape)
+{
+	seq_puts(m, "?");
+	return 0;
+}
+
 #endif

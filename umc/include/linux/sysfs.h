@@ -65,6 +65,26 @@ static const struct attribute_group _name ## _group = {		\
 };								\
 __ATTRIBUTE_GROUPS(_name)
 
+/* The text of an attribute is made anew for each read, wherever its memory comes from. */
+#define __ATTR_PREALLOC(_name, _mode, _show, _store) __ATTR(_name, _mode, _show, _store)
+
+/* Any context. The node of a file or group below another; a reference, for sysfs_put(). NULL when there is none. */
+extern struct kernfs_node *sysfs_get_dirent(struct kernfs_node *parent, const char *name);
+extern void sysfs_put(struct kernfs_node *node);
+
+/* Nobody can poll a file of sysfs here: who reads it again sees the change. */
+static inline void sysfs_notify_dirent(struct kernfs_node *node)
+{
+}
+
+static inline void sysfs_notify(struct kobject *kobj, const char *dir, const char *attr)
+{
+}
+
+/* In a store: from here on its own attribute may be removed, until the other call. */
+extern struct kernfs_node *sysfs_break_active_protection(struct kobject *kobj, const struct attribute *attr);
+extern void sysfs_unbreak_active_protection(struct kernfs_node *node);
+
 /* All may sleep. */
 extern int sysfs_create_file_ns(struct kobject *kobj, const struct attribute *attr, const void *ns);
 extern void sysfs_remove_file_ns(struct kobject *kobj, const struct attribute *attr, const void *ns);

@@ -56,6 +56,8 @@ extern int woken_wake_function(struct wait_queue_entry *entry, unsigned int mode
 		.entry = LIST_HEAD_INIT((name).entry),             \
 	}
 #define DEFINE_WAIT(name) DEFINE_WAIT_FUNC(name, autoremove_wake_function)
+/* A condition may sleep, if it is true then at the latest. */
+#define sched_annotate_sleep() do { } while (0)
 #define init_wait(wait) init_wait_entry((wait), 0)
 
 extern void __init_waitqueue_head(struct wait_queue_head *head, const char *name, struct lock_class_key *key);

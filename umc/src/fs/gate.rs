@@ -42,6 +42,11 @@ impl RemovalGate {
         }
     }
 
+    /// Enters for one who has left in between and whose pass is still there: also when the gate is closed by now.
+    pub(crate) fn enter_again(&self) {
+        self.state.fetch_add(1, Ordering::Acquire);
+    }
+
     /// Keeps new ones out and waits until all have left. May sleep. Called from inside it would wait for ever, as on
     /// Linux.
     pub(crate) fn close(&self) {

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr;
 use std::sync::Arc;
 
 use mte::sim::lock::Mutex;
@@ -482,6 +483,76 @@ pub unsafe extern "C" fn sysfs_remove_link(kobj: *mut sys::kobject, name: *const
         let name = unsafe { crate::string::lossy(name) };
         let _ = dir.kernel.tree.remove(&format!("{}/{name}", dir.path));
     }
+}
+
+/// The node of a file or a group below another, as a reference; NULL when there is none.
+///
+/// # Safety
+/// `parent` is the `sd` of a live object, or came from here; `name` is a C string.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_get_dirent(
+    parent: *mut sys::kernfs_node,
+    name: *const c_char,
+) -> *mut sys::kernfs_node {
+    // SAFETY: `sd` is NULL or a boxed `Dir`, and so is what this function gives.
+    let Some(parent) = (unsafe { parent.cast::<Dir>().as_ref() }) else { return ptr::null_mut() };
+    // SAFETY: `name` is a C string.
+    let path = format!("{}/{}", parent.path, unsafe { crate::string::lossy(name) });
+    match parent.kernel.tree.resolve(&path) {
+        Ok(_) => Box::into_raw(Box::new(Dir::existing(parent.kernel, &path))).cast(),
+        Err(_) => ptr::null_mut(),
+    }
+}
+
+/// Drops a reference of [`sysfs_get_dirent`].
+///
+/// # Safety
+/// `node` is NULL, or came from there.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_put(node: *mut sys::kernfs_node) {
+    if !node.is_null() {
+        // SAFETY: made by `sysfs_get_dirent`, and not used any more.
+        drop(unsafe { Box::from_raw(node.cast::<Dir>()) });
+    }
+}
+
+/// Lets a store's own attribute be removed while it runs; NULL when it is gone already.
+///
+/// # Safety
+/// Called by a store of the attribute, which calls [`sysfs_unbreak_active_protection`] before it returns.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_break_active_protection(
+    kobj: *mut sys::kobject,
+    attr: *const sys::attribute,
+) -> *mut sys::kernfs_node {
+    // SAFETY: the object of an attribute that is stored to is live; the attribute has a name.
+    let gate =
+        unsafe { dir_of(kobj).and_then(|dir| dir.files.lock().get(&path_in(attr, None)).cloned()) };
+    let Some(gate) = gate else { return ptr::null_mut() };
+    gate.leave();
+    Arc::into_raw(gate).cast_mut().cast()
+}
+
+/// Undoes [`sysfs_break_active_protection`].
+///
+/// # Safety
+/// `node` came from there, and is not NULL.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_unbreak_active_protection(node: *mut sys::kernfs_node) {
+    // SAFETY: the reference that the other function gave away.
+    unsafe { Arc::from_raw(node.cast::<RemovalGate>()) }.enter_again();
 }
 
 /// Whether two texts are the same, but for one newline at the end of either.

@@ -7,6 +7,9 @@
 #include <linux/blkdev.h>
 #include <linux/tracepoint.h>
 
+/* Lines in a trace of blktrace. */
+#define blk_add_trace_msg(queue, fmt, ...) do { } while (0)
+
 DECLARE_TRACE(block_bio_queue, TP_PROTO(struct bio *bio), TP_ARGS(bio))
 DECLARE_TRACE(block_bio_complete, TP_PROTO(struct request_queue *queue, struct bio *bio), TP_ARGS(queue, bio))
 DECLARE_TRACE(block_bio_remap, TP_PROTO(struct bio *bio, dev_t from, sector_t sector), TP_ARGS(bio, from, sector))
