@@ -253,9 +253,31 @@ fn three_nodes_of_drbd_9_copy_and_write_and_a_seed_repeats() {
 #[test]
 fn a_diskless_node_of_drbd_9_breaks_ties() {
     let Some(module) = drbd_9().into_iter().next() else { return };
-    // Later seeds meet what docs/simulator-findings.md says of diskless nodes.
-    let output = sim_9("drbd9-diskless.toml", &module, &["--seeds", "0..4", "-j", "2"]);
+    // A sweep goes on where docs/simulator-findings.md explains what is wrong.
+    let output = sim_9("drbd9-diskless.toml", &module, &["--seeds", "0..16", "-j", "2"]);
     assert!(output.status.success(), "{}", text(&output));
+}
+
+#[test]
+fn a_diskless_node_misses_a_generation_and_a_sweep_knows_it() {
+    let Some(module) = drbd_9().into_iter().next() else { return };
+    let output = sim_9("drbd9-diskless-generation.toml", &module, &["--seeds", "1..3", "-j", "2"]);
+    let shown = text(&output);
+    assert!(output.status.success() && shown.contains("2 seeds, 0 failed"), "{shown}");
+    assert!(shown.contains("known: DRBD 9: a diskless node that misses a generation"), "{shown}");
+}
+
+/// What 9.3 has of its own; 9.2 has to pass.
+#[test]
+fn a_diskless_primary_of_9_3_does_not_replicate_to_a_target() {
+    for module in drbd_9() {
+        let output = sim_9("drbd9-diskless-replication.toml", &module, &["--seed", "1", "-v"]);
+        let shown = text(&output);
+        match shown.contains(" replication( yes -> no )") {
+            true => assert!(shown.contains("known: DRBD 9.3: a diskless Primary stops"), "{shown}"),
+            false => assert!(output.status.success(), "{shown}"),
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod disk;
 mod drbd;
+mod known;
 mod load;
 mod meta;
 mod node;
@@ -49,8 +50,8 @@ fn run_here(args: &Args) -> Result<bool> {
         _ => Detail::Everything,
     };
     let start = std::time::Instant::now();
-    let outcome = run::run(&scenario, args.seed, modules, release, detail);
-    let report = sweep::Report::new(&outcome, start.elapsed());
+    let (outcome, log) = run::run(&scenario, args.seed, modules, release, detail);
+    let report = sweep::Report::new(&outcome, start.elapsed(), log);
     println!("{}{}", sweep::RESULT, serde_json::to_string(&report)?);
     Ok(outcome.is_ok())
 }

@@ -17,9 +17,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mte::sim::{Config, HostId, Outcome, Rng, Sim};
+use parking_lot::Mutex;
 
 use crate::disk::SimDisk;
 use crate::drbd::{Link, Release, Site, Status};
+use crate::known::Line;
 use crate::load::{BLOCK, Load, Model};
 use crate::meta::{self, Layout};
 use crate::node::{self, KERNEL, NAMES, Node, Setup};
@@ -59,24 +61,28 @@ fn name_of(host: HostId) -> &'static str {
     place.and_then(|place| NAMES.get(place)).copied().unwrap_or("-")
 }
 
-/// Runs a scenario in this process.
+/// Runs a scenario in this process. Returns its log, too.
 pub fn run(
     scenario: &Scenario,
     seed: u64,
     modules: Vec<PathBuf>,
     release: Release,
     detail: Detail,
-) -> Outcome {
+) -> (Outcome, Vec<Line>) {
     let config = Config {
         time_limit_ns: 2 * RECOVERY_NS + scenario.duration_ms * MS * 2,
         ..Default::default()
     };
     let sim = Sim::with_config(seed, config);
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&lines);
     sim.set_log(move |line| {
+        let (time_ns, node) = (line.time_ns, name_of(line.host));
+        keep.lock().push(Line { time_ns, node, text: line.text.to_owned() });
         if is_significant(line.host, line.text, detail) {
-            let seconds = line.time_ns as f64 / 1e9;
+            let seconds = time_ns as f64 / 1e9;
             let text = line.text.strip_prefix(KERNEL).unwrap_or(line.text);
-            println!("{seconds:12.6} {} {text}", name_of(line.host));
+            println!("{seconds:12.6} {node} {text}");
         }
     });
     let site = Site {
@@ -86,7 +92,9 @@ pub fn run(
         options: scenario.options.clone(),
     };
     let setup = Setup { modules, release, site: Arc::new(site) };
-    sim.run(|| World::new(sim, scenario, setup).play())
+    let outcome = sim.run(|| World::new(sim, scenario, setup).play());
+    let lines = std::mem::take(&mut *lines.lock());
+    (outcome, lines)
 }
 
 struct World<'a> {

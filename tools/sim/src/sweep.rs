@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Runs in processes of their own: one, or all seeds of a range.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::ops::Range;
 use std::os::unix::process::CommandExt;
@@ -17,9 +18,12 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::Args;
+use crate::known::{self, Line, Story};
 
 /// What a run's last line begins with.
 pub const RESULT: &str = "result ";
+/// The page with the findings.
+const PAGE: &str = "docs/simulator-findings.md";
 
 /// The end of a run, as its process tells it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,17 +34,23 @@ pub struct Report {
     switches: u64,
     wakeups_lost: u64,
     failure: Option<String>,
+    /// The finding that explains the failure.
+    known: Option<String>,
 }
 
 impl Report {
-    pub fn new(outcome: &Outcome, real: Duration) -> Report {
+    /// `log` is that of the run.
+    pub fn new(outcome: &Outcome, real: Duration, log: Vec<Line>) -> Report {
+        let failure = outcome.failure.as_ref().map(ToString::to_string);
+        let known = failure.clone().and_then(|failure| known::finding(&Story::new(log, failure)));
         Report {
             hash: format!("{:016x}", outcome.hash),
             virtual_ns: outcome.virtual_ns,
             real_ns: real.as_nanos() as u64,
             switches: outcome.switches,
             wakeups_lost: outcome.wakeups_lost,
-            failure: outcome.failure.as_ref().map(ToString::to_string),
+            failure,
+            known: known.map(str::to_owned),
         }
     }
 }
@@ -93,6 +103,7 @@ fn run_child(args: &Args, seed: u64, mut line: impl FnMut(&str)) -> Result<Repor
         switches: 0,
         wakeups_lost: 0,
         failure: Some(format!("the process ended with {status}")),
+        known: None,
     }))
 }
 
@@ -127,14 +138,19 @@ pub fn single(args: &Args) -> Result<bool> {
     );
     let Some(failure) = report.failure else { return Ok(true) };
     println!("FAILED: {failure}\nagain: {}", replay(args, args.seed));
+    if let Some(known) = report.known {
+        println!("known: {known} ({PAGE})");
+    }
     Ok(false)
 }
 
-/// Virtual and real time of all runs.
+/// Virtual and real time of all runs, and what came of them.
 #[derive(Default)]
 struct Totals {
     runs: AtomicU64,
     failures: AtomicU64,
+    /// Runs that failed for a known reason, by the finding.
+    known: Mutex<BTreeMap<String, u64>>,
     virtual_ns: AtomicU64,
     real_ns: AtomicU64,
 }
@@ -144,9 +160,10 @@ impl Totals {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let seconds = start.elapsed().as_secs_f64().max(1e-9);
         format!(
-            "{} seeds, {} failed, {:.1} seeds/s, {:.1} s virtual to 1 s real in each run, {:.1} over all",
+            "{} seeds, {} failed, {} known, {:.1} seeds/s, {:.1} s virtual to 1 s real in each run, {:.1} over all",
             get(&self.runs),
             get(&self.failures),
+            self.known.lock().values().sum::<u64>(),
             get(&self.runs) as f64 / seconds,
             get(&self.virtual_ns) as f64 / get(&self.real_ns).max(1) as f64,
             get(&self.virtual_ns) as f64 / 1e9 / seconds,
@@ -154,7 +171,7 @@ impl Totals {
     }
 }
 
-/// All seeds of a range, `args.jobs` at a time.
+/// All seeds of a range, `args.jobs` at a time. True if all went well, but for those with a known reason.
 pub fn sweep(args: &Args, seeds: Range<u64>) -> Result<bool> {
     let (totals, start) = (Totals::default(), Instant::now());
     let next = AtomicU64::new(seeds.start);
@@ -172,10 +189,20 @@ pub fn sweep(args: &Args, seeds: Range<u64>) -> Result<bool> {
                     totals.runs.fetch_add(1, Ordering::Relaxed);
                     totals.virtual_ns.fetch_add(report.virtual_ns, Ordering::Relaxed);
                     totals.real_ns.fetch_add(report.real_ns, Ordering::Relaxed);
-                    if let Some(failure) = report.failure {
-                        totals.failures.fetch_add(1, Ordering::Relaxed);
-                        println!("seed {seed} FAILED: {failure}\nagain: {}", replay(args, seed));
-                        stop.fetch_or(!args.keep_going, Ordering::SeqCst);
+                    match (report.failure, report.known) {
+                        (None, _) => {}
+                        (Some(_), Some(known)) => {
+                            println!("seed {seed} known: {known}");
+                            *totals.known.lock().entry(known).or_default() += 1;
+                        }
+                        (Some(failure), None) => {
+                            totals.failures.fetch_add(1, Ordering::Relaxed);
+                            println!(
+                                "seed {seed} FAILED: {failure}\nagain: {}",
+                                replay(args, seed)
+                            );
+                            stop.fetch_or(!args.keep_going, Ordering::SeqCst);
+                        }
                     }
                 }
                 Err(error) => {
@@ -192,6 +219,9 @@ pub fn sweep(args: &Args, seeds: Range<u64>) -> Result<bool> {
         }
     };
     std::thread::scope(|scope| (0..args.jobs.max(1)).for_each(|_| drop(scope.spawn(worker))));
+    for (known, count) in &*totals.known.lock() {
+        println!("{count} known: {known} ({PAGE})");
+    }
     println!("{}", totals.line(start));
     match trouble.into_inner() {
         Some(error) => Err(error),

@@ -43,7 +43,7 @@ impl World<'_> {
         }
         let seen: Vec<Vec<Status>> =
             self.nodes.iter().map(|node| node.statuses().unwrap_or_default()).collect();
-        if self.loads.iter().all(Option::is_some) {
+        if self.scenario.net.allow_two_primaries && self.loads.iter().all(Option::is_some) {
             self.are_together(&seen);
         }
         for (place, seen) in seen.iter().enumerate() {

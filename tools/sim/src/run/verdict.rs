@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The checks at the end.
+//! The checks at the end. `known` reads what they say of each block.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,21 +44,31 @@ impl World<'_> {
             if self.models.len() == 1 { String::new() } else { format!(" of volume {volume}") };
         for replica in &replicas[1..] {
             let other = replica.disk(volume).read(0, len);
-            let mut blocks = first.chunks(BLOCK).zip(other.chunks(BLOCK)).enumerate();
-            if let Some((block, (one, other))) = blocks.find(|(_, (one, other))| one != other) {
+            let blocks = first.chunks(BLOCK).zip(other.chunks(BLOCK)).enumerate();
+            let (one, other) = (replicas[0].name, replica.name);
+            let differing = blocks.filter(|(_, (one, other))| one != other);
+            let differing: Vec<(usize, String)> = differing
+                .map(|(block, (one, other))| {
+                    (block, format!("{} and {}", writes_in(block, one), writes_in(block, other)))
+                })
+                .collect();
+            for (block, writes) in &differing {
+                self.say(&format!("differ: {one} and {other} in block {block}{of}: {writes}"));
+            }
+            if let Some((block, writes)) = differing.first() {
                 fail(&format!(
-                    "the replicas on {} and {} are UpToDate and differ, first in block {block}{of}, of which they hold \
-                     writes {} and {}",
-                    replicas[0].name,
-                    replica.name,
-                    writes_in(block, one),
-                    writes_in(block, other)
+                    "the replicas on {one} and {other} are UpToDate and differ, first in block {block}{of}, of which they \
+                     hold writes {writes}"
                 ));
             }
         }
         let model = &self.models[volume as usize];
-        let lowest = model.lowest(0, len / BLOCK, true);
-        if let Err(why) = model.check(0, &first[..len / BLOCK * BLOCK], &lowest) {
+        let lost = first.chunks_exact(BLOCK).enumerate().filter_map(|(block, data)| {
+            model.check(block, data, &model.lowest(block, 1, true)).err()
+        });
+        let lost: Vec<String> = lost.collect();
+        lost.iter().for_each(|why| self.say(&format!("lost: {why}{of}")));
+        if let Some(why) = lost.first() {
             fail(&format!("data is lost: {why}{of}"));
         }
     }

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Faults of DRBD itself that are explained in `docs/simulator-findings.md`, told apart from new ones.
+//!
+//! A sweep goes on where a run failed for a reason that is known, and counts it. Each finding is recognised by what
+//! happened in the run: the driver's own log, and which writes were answered where. Both have to fit, what DRBD did and
+//! what came of it; a seed or a scenario proves nothing. What no finding explains is a failure that has to be looked at.
+//!
+//! | file | what |
+//! |---|---|
+//! | `story` | what a run left: its log, and how it failed |
+//! | `quorum` | findings about Primaries that lost their quorum |
+//! | `resync` | findings about resyncs between Secondaries |
+//! | `diskless` | findings about nodes without a disk |
+
+mod diskless;
+mod quorum;
+mod resync;
+mod story;
+
+pub use story::{Line, Story};
+
+/// A finding: the heading of its section in the document, and whether a run is a case of it.
+struct Finding {
+    title: &'static str,
+    is_it: fn(&Story) -> bool,
+}
+
+const FINDINGS: [Finding; 8] = [
+    Finding {
+        title: "DRBD 9: a suspended Primary that is outdated answers its writes, and loses them",
+        is_it: quorum::answered_when_outdated,
+    },
+    Finding {
+        title: "DRBD 9: writes that failed for want of quorum leave replicas that differ, and are UpToDate",
+        is_it: quorum::failed_writes_differ,
+    },
+    Finding {
+        title: "DRBD 9.3: two nodes that reconcile without their Primary decide differently, and answered writes are lost",
+        is_it: resync::half_reconciled,
+    },
+    Finding {
+        title: "DRBD 9: the target of a resync is reconciled with, does not know, and gets no writes any more",
+        is_it: resync::target_lost_its_source,
+    },
+    Finding {
+        title: "DRBD 9: a resync that is given up is not begun again",
+        is_it: resync::given_up,
+    },
+    Finding {
+        title: "DRBD 9: a diskless node that misses a generation shows a good peer as Consistent",
+        is_it: diskless::missed_a_generation,
+    },
+    Finding {
+        title: "DRBD 9.3: a diskless Primary believes that a Consistent peer has its generation",
+        is_it: diskless::generation_not_taken,
+    },
+    Finding {
+        title: "DRBD 9.3: a diskless Primary stops to replicate to the target of a resync, which does not know",
+        is_it: diskless::not_replicated,
+    },
+];
+
+/// The title of the finding that a failed run is a case of.
+pub fn finding(story: &Story) -> Option<&'static str> {
+    FINDINGS.iter().find(|finding| (finding.is_it)(story)).map(|finding| finding.title)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_finding_has_its_section() {
+        let page = include_str!("../../../docs/simulator-findings.md");
+        for finding in &FINDINGS {
+            let heading = format!("## {}", finding.title);
+            assert!(page.lines().any(|line| line == heading), "there is no \"{heading}\"");
+        }
+    }
+
+    #[test]
+    fn what_nothing_explains_is_not_known() {
+        let story = Story::of("", "root: the replicas on a and b are UpToDate and differ");
+        assert_eq!(finding(&story), None);
+        assert_eq!(
+            finding(&Story::of("", "root: data is lost: sector 8 holds write 1 of its block")),
+            None
+        );
+    }
+}
