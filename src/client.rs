@@ -81,6 +81,18 @@ impl Client {
         &self,
         buf: &'a mut [u8],
     ) -> nix::Result<(&'a [u8], Option<OwnedFd>)> {
+        let (record, mut fds) = self.try_receive_with_all(buf)?;
+        Ok((record, if fds.len() == 1 { fds.pop() } else { None }))
+    }
+
+    /// The same, with all descriptors that come with the record.
+    ///
+    /// # Errors
+    /// As [`Client::try_receive`].
+    pub fn try_receive_with_all<'a>(
+        &self,
+        buf: &'a mut [u8],
+    ) -> nix::Result<(&'a [u8], Vec<OwnedFd>)> {
         let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC | libc::MSG_CMSG_CLOEXEC;
         let mut control: Control = [0; CONTROL_WORDS];
         let mut part = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
@@ -93,11 +105,10 @@ impl Client {
         let len = unsafe { libc::recvmsg(self.fd.as_raw_fd(), &raw mut header, flags) };
         let len = nix::Error::result(len)?.cast_unsigned();
         // SAFETY: the host has just filled it in.
-        let mut fds = unsafe { descriptors(&header) };
-        let only = if fds.len() == 1 { fds.pop() } else { None };
+        let fds = unsafe { descriptors(&header) };
         match len {
             len if len > buf.len() => Err(nix::Error::EMSGSIZE),
-            len => Ok((&buf[..len], only)),
+            len => Ok((&buf[..len], fds)),
         }
     }
 

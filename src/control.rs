@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The control socket: one SEQPACKET socket, two services, a kernel thread for each client.
+//! The control socket: one SEQPACKET socket, three services, a kernel thread for each client.
 //!
 //! Only the user who started the node, and root, are let in: the socket has mode 0600, and SO_PEERCRED is looked at
 //! once more, because a mode can be changed.
@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use mte::{NEVER, Wake};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, accept4, listen, socket};
 use umc::sched::{Comm, Creds, with_comm};
-use umc_protocol::{HELLO_CONTROL, HELLO_GENL, RECORD_MAX};
+use umc_protocol::{HELLO_CONTROL, HELLO_GENL, HELLO_TUNNEL, RECORD_MAX};
 
 use crate::client::Client;
 use crate::node::Node;
@@ -151,7 +151,7 @@ fn accept_loop(shared: &Arc<Shared>, spare: File) {
 }
 
 /// Who is at the other end; `None` for somebody who has no business here.
-fn admit(client: &Client) -> Option<Creds> {
+pub fn admit(client: &Client) -> Option<Creds> {
     let peer = client.peer().ok()?;
     let mine = nix::unistd::geteuid().as_raw();
     if peer.uid() != mine && peer.uid() != 0 {
@@ -173,6 +173,7 @@ fn serve(node: &'static Node, client: &Arc<Client>) {
     let mut buf = vec![0; RECORD_MAX];
     with_comm(comm, || match client.receive(&mut buf) {
         Ok(hello) if *hello == HELLO_GENL => crate::genl::serve(node, client, creds, &mut buf),
+        Ok(hello) if *hello == HELLO_TUNNEL => crate::tunnel::serve(node, client, creds),
         Ok(hello) if *hello == HELLO_CONTROL => crate::requests::serve(node, client, &mut buf),
         _ => {}
     });

@@ -139,6 +139,7 @@ pub fn run(args: Args, log: &Log, prepared: std::io::Result<()>) -> Result<()> {
         .context("Cannot make /proc/sys/kernel/hostname")?;
     umc::kmsg::install(kernel).context("Cannot make /dev/kmsg")?;
     umc::sysrq::install(kernel).context("Cannot make /proc/sysrq-trigger")?;
+    umc::miscdevice::install(kernel).context("Cannot make /proc/misc")?;
 
     let control_path = dirs.node.join(layout::CONTROL);
     let record = NodeRecord {

@@ -2,7 +2,7 @@
 //! `umcd`: one emulated kernel, one node, in the foreground.
 //!
 //! [`life`] brings the parts of a [`node`] up and takes them down in order; [`control`] is the node's socket, whose
-//! [`client`]s have two services, [`genl`] and [`requests`]; [`udev`] names its devices, [`takedown`] ends what drivers
+//! [`client`]s have three services, [`genl`], [`tunnel`] and [`requests`]; [`udev`] names its devices, [`takedown`] ends what drivers
 //! still have up, and [`orphans`] what a life before left; [`pressure`] is about a host without memory. What all of them
 //! have to say goes to the [`log`].
 
@@ -20,6 +20,7 @@ mod pressure;
 mod requests;
 mod stop;
 mod takedown;
+mod tunnel;
 mod udev;
 
 use std::io::IsTerminal;

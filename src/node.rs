@@ -20,6 +20,8 @@ pub struct Node {
     pub disks: parking_lot::Mutex<Vec<(String, String)>>,
     /// Clients whose bell rings for every record of the log.
     pub log_followers: parking_lot::Mutex<Vec<Weak<Client>>>,
+    /// The device number of the tree's mount, once somebody asked.
+    tree_dev: std::sync::OnceLock<u64>,
     /// The tree, while it is mounted.
     mount: parking_lot::RwLock<Option<fusefs::Mount>>,
     stop: Stop,
@@ -44,6 +46,7 @@ impl Node {
             record,
             disks: Default::default(),
             log_followers: Default::default(),
+            tree_dev: Default::default(),
             mount: Default::default(),
             stop,
             ending: umc::mutex::KMutex::new(()),
@@ -68,6 +71,21 @@ impl Node {
     /// Waits until devices that were closed before this call are released by their drivers; false when that takes long.
     pub fn settle(&self) -> bool {
         self.mount.read().as_ref().is_none_or(fusefs::Mount::settle)
+    }
+
+    /// [`Node::settle`], for who has `own` devices open himself.
+    pub fn settle_others(&self, own: usize) -> bool {
+        self.mount.read().as_ref().is_none_or(|mount| mount.settle_others(own))
+    }
+
+    /// Whether a file with this device number, as stat(2) says, is one of the node's tree. May sleep; not for a thread that
+    /// serves the tree.
+    pub fn is_in_tree(&self, dev: u64) -> bool {
+        if let Some(tree) = self.tree_dev.get() {
+            return *tree == dev;
+        }
+        let Ok(root) = nix::sys::stat::stat(&self.record.root) else { return false };
+        *self.tree_dev.get_or_init(|| root.st_dev) == dev
     }
 
     /// Has the clients look at the log that follow it.

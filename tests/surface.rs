@@ -308,6 +308,17 @@ fn commands_and_events_of_netlink() {
     loaded.unload();
 }
 
+/// Programs on its devices: `tests/fixtures/calls.py` says what they see.
+#[test]
+fn system_calls_of_programs() {
+    let loaded = load("calls");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/calls.py");
+    let script = script.display().to_string();
+    let said = host().umc(&["run", &loaded.node, "--", "python3", &script]);
+    assert_eq!(text(&said), "exit status: 0\nall is well\n", "{}", loaded.complaints());
+    loaded.unload();
+}
+
 /// What DRBD 9 imports and 8.4 does not, by `symbols.txt`. A name that the modules leave out has its reason behind it.
 #[test]
 fn they_import_what_drbd_9_does() {

@@ -17,12 +17,12 @@ pub(crate) fn errno(error: umc::Errno) -> fuser::Errno {
     fuser::Errno::from_i32(error.raw())
 }
 
-/// The type of a node; a block device is a regular file here, since the host would look for a device of its own behind
-/// a block node.
+/// The type of a node; a device is a regular file here, since the host would look for a device of its own behind a node of
+/// that number.
 pub(crate) fn file_type(kind: Kind) -> FileType {
     match kind {
         Kind::Dir => FileType::Directory,
-        Kind::File | Kind::Block(_) => FileType::RegularFile,
+        Kind::File | Kind::Block(_) | Kind::Char(_) => FileType::RegularFile,
         Kind::Symlink(_) => FileType::Symlink,
     }
 }
@@ -30,7 +30,7 @@ pub(crate) fn file_type(kind: Kind) -> FileType {
 /// The attributes of a node; `device_size` is that of a block device.
 pub(crate) fn attr_of(attr: &Attr, owner: (u32, u32), device_size: u64) -> FileAttr {
     let size = match attr.kind {
-        Kind::Dir | Kind::File => 0,
+        Kind::Dir | Kind::File | Kind::Char(_) => 0,
         Kind::Symlink(len) => len as u64,
         Kind::Block(_) => device_size,
     };

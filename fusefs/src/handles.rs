@@ -90,6 +90,11 @@ impl Handles {
         self.open.read().get(&number.0).cloned()
     }
 
+    /// How many are those of block devices.
+    pub(crate) fn disks(&self) -> usize {
+        self.open.read().values().filter(|handle| matches!(handle, Handle::Disk(_))).count()
+    }
+
     /// Takes it out; dropping it is the release, so that is to be done where a driver may block.
     pub(crate) fn take(&self, number: FileHandle) -> Option<Handle> {
         self.open.write().remove(&number.0)

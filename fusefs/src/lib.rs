@@ -211,6 +211,12 @@ impl Mount {
         !self.is_alive() || self.shared.settle()
     }
 
+    /// [`Mount::settle`] for a caller who has `own` block devices open himself: where nobody has any other, there is nothing
+    /// to wait for.
+    pub fn settle_others(&self, own: usize) -> bool {
+        self.shared.has_no_more_than(own) || self.settle()
+    }
+
     /// Takes the tree away, even from under open files and from other mount namespaces: those get errors, and their
     /// devices are released. Joins every thread.
     ///

@@ -97,6 +97,12 @@ impl Shared {
         self.releases.wait(left())
     }
 
+    /// Whether no more than so many block devices are open, and none is being released.
+    pub(crate) fn has_no_more_than(&self, own: usize) -> bool {
+        // A release that has not come yet leaves its device among those that are open.
+        self.handles.disks() <= own && self.releases.wait(0)
+    }
+
     /// After the end of the connection: releases what is still open and ends all threads.
     pub(crate) fn close_all(&self) {
         drop(self.handles.take_all());
@@ -105,6 +111,8 @@ impl Shared {
     }
 
     pub(crate) fn release(self: &Arc<Shared>, fh: FileHandle, ino: u64, reply: ReplyEmpty) {
+        // From before it is no more among the handles.
+        let _under_way = self.releases.begin(|| {});
         match self.handles.take(fh) {
             Some(handle) => self.end(handle, ino, move || reply.ok()),
             None => reply.error(Errno::EBADF),

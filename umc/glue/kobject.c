@@ -13,6 +13,8 @@ struct kobject;
 struct kobj_type;
 struct kobj_uevent_env;
 struct device;
+struct class;
+struct attribute_group;
 
 extern int umc_vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
 extern int _printk(const char *fmt, ...);
@@ -22,6 +24,8 @@ extern int umc_kobject_add(struct kobject *kobj, struct kobject *parent);
 extern int umc_add_uevent_var(struct kobj_uevent_env *env, const char *text);
 extern void kobject_init(struct kobject *kobj, const struct kobj_type *ktype);
 extern struct kobject *umc_device_kobj(struct device *dev);
+extern struct device *umc_device_create(const struct class *class, struct device *parent, unsigned int devt,
+					void *drvdata, const struct attribute_group **groups, const char *name);
 extern const char *umc_device_name(const struct device *dev);
 
 int kobject_set_name_vargs(struct kobject *kobj, const char *fmt, va_list args)
@@ -89,6 +93,30 @@ int dev_set_name(struct device *dev, const char *fmt, ...)
 	ret = kobject_set_name_vargs(umc_device_kobj(dev), fmt, args);
 	va_end(args);
 	return ret;
+}
+
+struct device *device_create(const struct class *class, struct device *parent, unsigned int devt, void *drvdata,
+			     const char *fmt, ...)
+{
+	char name[NAME_MAX_LEN];
+	va_list args;
+
+	va_start(args, fmt);
+	umc_vsnprintf(name, sizeof(name), fmt, args);
+	va_end(args);
+	return umc_device_create(class, parent, devt, drvdata, NULL, name);
+}
+
+struct device *device_create_with_groups(const struct class *class, struct device *parent, unsigned int devt,
+					 void *drvdata, const struct attribute_group **groups, const char *fmt, ...)
+{
+	char name[NAME_MAX_LEN];
+	va_list args;
+
+	va_start(args, fmt);
+	umc_vsnprintf(name, sizeof(name), fmt, args);
+	va_end(args);
+	return umc_device_create(class, parent, devt, drvdata, groups, name);
 }
 
 int sysfs_emit(char *buf, const char *fmt, ...)

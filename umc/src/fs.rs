@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Directories of drivers, inodes and dentries.
 //!
-//! C header: `include/linux/fs.h`, `dcache.h`, `file.h`, `path.h`, `miscdevice.h` (API of 6.12).
+//! C header: `include/linux/fs.h`, `dcache.h`, `file.h`, `path.h` (API of 6.12).
 //! Guarantees kept: an operation of a driver gets a real `struct file` whose dentry has a parent; a removed name is
 //! unhashed under the inode lock of its directory; after the removal returns, no call is inside the driver.
-//! Differs from Linux: no file descriptors, no file systems and no page cache; `read_iter`, `ioctl`, `poll` and `mmap` of
-//! driver files are never called.
+//! Differs from Linux: no file descriptors, no file systems and no page cache; `read_iter` and `mmap` of driver files are
+//! never called, `ioctl` and `poll` of character devices only.
 //! Used by DRBD for: the liveness test of `drbd_debugfs.c:drbd_single_open`.
 
 use std::sync::{Arc, OnceLock};
@@ -13,17 +13,21 @@ use std::sync::{Arc, OnceLock};
 use crate::errno::is_err_or_null;
 use crate::{Kernel, sys};
 
+pub mod char_file;
+pub mod chrdev;
 pub(crate) mod configfs;
 pub mod debugfs;
 pub mod device;
+mod device_node;
 pub(crate) mod file;
 pub(crate) mod gate;
 pub mod hung_task;
 pub mod kmsg;
 pub mod kobject;
-pub(crate) mod miscdevice;
+pub mod miscdevice;
 pub(crate) mod node;
 pub(crate) mod open;
+mod poll;
 pub mod proc_fs;
 pub mod seq_file;
 pub(crate) mod simple_attr;
@@ -38,17 +42,15 @@ pub(crate) use node::Node;
 /// The directories that drivers put their files into.
 #[derive(Default)]
 pub(crate) struct State {
-    dev: OnceLock<Arc<Node>>,
     proc: OnceLock<Arc<Node>>,
     debug: OnceLock<Arc<Node>>,
+    pub(crate) chrdevs: chrdev::State,
     pub(crate) configfs: configfs::State,
+    pub(crate) created: device::State,
+    pub(crate) misc: miscdevice::State,
 }
 
 impl State {
-    pub(crate) fn dev(&self, kernel: &'static Kernel) -> Arc<Node> {
-        self.dev.get_or_init(|| Node::root(kernel, "/dev")).clone()
-    }
-
     pub(crate) fn proc(&self, kernel: &'static Kernel) -> Arc<Node> {
         self.proc.get_or_init(|| Node::root(kernel, "/proc")).clone()
     }

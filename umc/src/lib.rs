@@ -47,10 +47,13 @@ pub use block::{
     part_stat, plug, queue_limits, submit,
 };
 pub(crate) use block::{blk_sysfs, mq, queue_gate, rust_disk};
-pub use fs::{debugfs, device, hung_task, kmsg, kobject, proc_fs, seq_file, sysfs, sysrq};
+pub use fs::{
+    char_file, chrdev, debugfs, device, hung_task, kmsg, kobject, miscdevice, proc_fs, seq_file,
+    sysfs, sysrq,
+};
 pub(crate) use lib::list;
 pub use lib::{bitmap, crc32c, devt, math, rbtree, string, tree};
-pub use mm::{crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};
+pub use mm::{caller, crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};
 pub use module::umh;
 pub use net::{inet, skbuff};
 pub(crate) use net::{sock, sock_ahead, sock_held, sock_io, sock_watch};

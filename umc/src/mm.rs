@@ -16,6 +16,7 @@ mod arena;
 pub mod argv_split;
 pub mod bitmap_alloc;
 mod cache;
+pub mod caller;
 pub mod crypto_hash;
 mod frame;
 pub mod idr;

@@ -8,7 +8,7 @@
 use core::ffi::CStr;
 
 use crate::bytes::{decimal, join};
-use crate::device::device_of;
+use crate::device::block_device_of;
 use crate::map;
 use crate::raw;
 use crate::root::Root;
@@ -45,7 +45,7 @@ pub fn device_number(root: &Root, number: libc::dev_t) -> Option<(u32, u32)> {
     let minor = decimal(libc::minor(number), &mut digits);
     let mut file = [0; 4096];
     let file = behind(root, &[b"dev/block/7:", minor, b"/loop/backing_file"], &mut file)?;
-    device_of(&raw::fstatat(libc::AT_FDCWD, file.as_ptr(), 0).ok()?)
+    block_device_of(&raw::fstatat(libc::AT_FDCWD, file.as_ptr(), 0).ok()?)
 }
 
 /// Whether `name` is that of a loop device of the host whose file lies in the node's tree.

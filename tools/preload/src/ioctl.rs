@@ -3,7 +3,8 @@
 //!
 //! FUSE copies only what an ioctl number says about its argument, and most of these say nothing, so
 //! they are answered here from what the file can do natively: its size, fsync(2), requests of the
-//! tree's own, and the queue's attributes below `/sys/dev/block/MAJ:MIN` of the tree.
+//! tree's own, and the queue's attributes below `/sys/dev/block/MAJ:MIN` of the tree. What is left is the
+//! driver's, and goes through the [`tunnel`], as every ioctl of a character device does.
 
 use core::ffi::{c_int, c_long, c_uint, c_ulong, c_ushort, c_void};
 use core::ptr;
@@ -12,10 +13,11 @@ use libc::Ioctl;
 use umc_protocol::tree::{self, BLKGETSIZE64};
 
 use crate::bytes::decimal;
-use crate::device::device_of;
+use crate::device::block_device_of;
 use crate::raw;
 use crate::real::{self, fail, keeping_errno};
 use crate::root::Root;
+use crate::{fds, tunnel};
 
 const fn io(number: Ioctl) -> Ioctl {
     0x12 << 8 | number
@@ -52,9 +54,9 @@ const HDIO_GETGEO: Ioctl = 0x0301;
 /// The type byte of CDROM ioctls, which partition and label probing tries on every disk.
 const CDROM: Ioctl = 0x53;
 
-fn is_block_ioctl(request: Ioctl) -> bool {
-    let kind = request >> 8 & 0xff;
-    kind == 0x12 || kind == CDROM || request == HDIO_GETGEO
+/// Whether the host answers for any file: ioctls of descriptors, terminals and file systems' block sizes.
+fn is_hosts(request: Ioctl) -> bool {
+    matches!(request >> 8 & 0xff, 0 | 0x54)
 }
 
 hooks! {
@@ -62,13 +64,24 @@ hooks! {
         // glibc's prototype takes an unsigned long, and programs pass ints: the kernel looks at 32
         // bits.
         let number = request & 0xffff_ffff;
-        if is_block_ioctl(number) && Root::get().is_some()
-            && let Some(disk) = keeping_errno(|| Disk::of(fd))
-            && let Some(result) = disk.ioctl(number, arg)
-        {
-            return result;
+        let Some(root) = Root::get().filter(|_| !is_hosts(number)) else {
+            return real::ioctl(fd, request, arg);
+        };
+        if fds::device(fd).is_some() {
+            return tunnel::ioctl(fd, number, arg);
         }
-        real::ioctl(fd, request, arg)
+        if let Some(disk) = keeping_errno(|| Disk::of(fd)) {
+            return match disk.ioctl(number, arg) {
+                Some(result) => result,
+                None => tunnel::block_ioctl(root, fd, number, arg),
+            };
+        }
+        let result = real::ioctl(fd, request, arg);
+        // A socket knows no such ioctl, but what came from elsewhere may be an open device.
+        match result < 0 && fds::adopt_device(fd).is_some() {
+            true => tunnel::ioctl(fd, number, arg),
+            false => result,
+        }
     }
 }
 
@@ -88,11 +101,11 @@ struct Disk {
 impl Disk {
     fn of(fd: c_int) -> Option<Disk> {
         let st = raw::fstat(fd).ok()?;
-        let (major, minor) = device_of(&st)?;
+        let (major, minor) = block_device_of(&st)?;
         Some(Disk { fd, size: u64::try_from(st.st_size).ok()?, major, minor })
     }
 
-    /// None when the request is left to the tree's own answer.
+    /// None when the request is left to the driver.
     ///
     /// # Safety
     /// `arg` is what the request wants.
@@ -242,10 +255,6 @@ mod tests {
         assert_eq!(BLKSSZGET, 0x1268);
         assert_eq!(BLKZEROOUT, 0x127f);
         assert_eq!(BLKGETZONESZ, 0x8004_1284);
-        assert!(
-            is_block_ioctl(0x5331)
-                && !is_block_ioctl(libc::TCGETS)
-                && !is_block_ioctl(libc::FIONREAD)
-        );
+        assert!(is_hosts(libc::TCGETS) && is_hosts(libc::FIONREAD) && !is_hosts(0x5331));
     }
 }

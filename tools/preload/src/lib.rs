@@ -10,6 +10,8 @@
 //! - block devices ([`stat`], [`ioctl`]): the regular files under the tree's `/dev` look like block
 //!   special files and answer the block layer's ioctls; one that is mounted ([`mount`]) goes behind a
 //!   loop device of the host, which tables of mounts ([`mount_table`]) show under its name;
+//! - character devices and drivers' own ioctls ([`tunnel`]): an open one is a connection to the node, which asks back for
+//!   the caller's memory and descriptors;
 //! - generic netlink ([`netlink`]): an AF_NETLINK socket is a connection to the node;
 //! - programs that load modules or end the machine ([`exec`], [`power`]): `modprobe drbd` and
 //!   `reboot -f` are run as `umc` and reach the node, and reboot(2) ends it; the host's kernel keeps
@@ -52,6 +54,7 @@ compile_error!("the redirector is written for 64-bit x86-64 and aarch64 Linux wi
 mod real;
 
 mod bytes;
+mod connection;
 mod device;
 mod exec;
 mod fds;
@@ -72,4 +75,5 @@ mod redirect;
 mod root;
 mod stat;
 mod syscalls;
+mod tunnel;
 mod walk;

@@ -125,8 +125,8 @@ fn entries(root: &Root, host: c_int) -> Result<Vec<dirent64>, c_int> {
     })?;
     for (at, entry) in found.iter_mut().enumerate() {
         entry.d_off = at as i64 + 1;
-        if entry.d_type == libc::DT_REG && device(entry.d_ino).is_some() {
-            entry.d_type = libc::DT_BLK;
+        if let Some((kind, _)) = device(entry.d_ino).filter(|_| entry.d_type == libc::DT_REG) {
+            entry.d_type = kind.entry();
         }
     }
     Ok(found)
@@ -335,14 +335,12 @@ fn shared(root: &Root, host: Result<c_int, c_int>) -> *mut DIR {
 /// # Safety
 /// `dir` is an open stream of libc's.
 unsafe fn face(dir: *mut DIR, entry: &mut dirent64) {
-    if entry.d_type != libc::DT_REG || device(entry.d_ino).is_none() {
-        return;
-    }
-    let Some(root) = Root::get() else { return };
+    let device = device(entry.d_ino).filter(|_| entry.d_type == libc::DT_REG);
+    let (Some((kind, _)), Some(root)) = (device, Root::get()) else { return };
     // SAFETY: by contract.
     let fd = unsafe { dirfd(dir) };
     if keeping_errno(|| raw::fstat(fd)).is_ok_and(|st| root.is_on_tree(st.st_dev)) {
-        entry.d_type = libc::DT_BLK;
+        entry.d_type = kind.entry();
     }
 }
 

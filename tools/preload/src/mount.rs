@@ -14,7 +14,7 @@ use libc::{AT_FDCWD, MS_BIND, MS_MOVE, MS_PRIVATE, MS_RDONLY, MS_REMOUNT, MS_SHA
 use umc_protocol::OPEN_EXCLUSIVE;
 
 use crate::bytes::{decimal, join};
-use crate::device::device_of;
+use crate::device::block_device_of;
 use crate::real::{self, fail, keeping_errno};
 use crate::redirect::{Room, lead};
 use crate::root::Root;
@@ -58,7 +58,7 @@ impl Loop {
     /// Puts a loop device before the node's block device `path`. None: it is no such thing.
     fn before(path: *const c_char, read_only: bool) -> Result<Option<Loop>, c_int> {
         let Ok(st) = raw::fstatat(AT_FDCWD, path, 0) else { return Ok(None) };
-        if device_of(&st).is_none() {
+        if block_device_of(&st).is_none() {
             return Ok(None);
         }
         // SAFETY: the caller's C string.

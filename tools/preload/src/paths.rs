@@ -18,6 +18,7 @@ use crate::mount_table::Table;
 use crate::real::{self, fail};
 use crate::redirect::{Redirect, Room, Way, forget_working_directory, lead};
 use crate::root::Root;
+use crate::tunnel;
 
 /// The flags with which the tree is opened.
 ///
@@ -70,6 +71,11 @@ macro_rules! open_hooks {
                 let to = lead!(room, open_hooks!(@dir $($dir)?), path, open_way(flags));
                 if to.is_refused(flags) {
                     return fail(libc::EACCES);
+                }
+                if to.is_in_tree()
+                    && let Some(fd) = tunnel::open(open_hooks!(@dir $($dir)?), to.path(), flags)
+                {
+                    return fd;
                 }
                 let flags = if to.is_in_tree() { open_flags(flags) } else { flags };
                 let table = Table::instead_of(path);
@@ -258,6 +264,14 @@ pub unsafe fn openat2(dir: c_int, path: *const c_char, how: *mut c_void, size: s
             let (path, how, size) = (path as c_long, how as c_long, size as c_long);
             real::syscall(libc::SYS_openat2, dir.into(), path, how, size, 0, 0)
         };
+    }
+    let device = match to.is_in_tree() {
+        // SAFETY: a C string.
+        true => unsafe { tunnel::open(dir, to.path(), flags) },
+        false => None,
+    };
+    if let Some(fd) = device {
+        return fd.into();
     }
     // Led elsewhere, the name is no longer what the restrictions on its resolution were meant for.
     let flags = if to.is_in_tree() { open_flags(flags) } else { flags };

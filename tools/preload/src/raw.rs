@@ -125,6 +125,152 @@ pub fn open(path: &CStr, flags: c_int) -> Result<c_int, c_int> {
     unsafe { call(libc::SYS_openat, args) }.map(|fd| fd as c_int)
 }
 
+/// socket(2).
+pub fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<c_int, c_int> {
+    // SAFETY: plain values.
+    unsafe { call(libc::SYS_socket, [domain as usize, kind as usize, protocol as usize]) }
+        .map(|fd| fd as c_int)
+}
+
+/// connect(2) of a unix socket.
+pub fn connect(fd: c_int, name: &libc::sockaddr_un, len: usize) -> Result<(), c_int> {
+    // SAFETY: the kernel reads `len` bytes of the name, which has as many.
+    unsafe { call(libc::SYS_connect, [fd as usize, at(name), len.min(size_of_val(name))]) }
+        .map(drop)
+}
+
+/// Two sockets that keep records apart, connected to each other, close-on-exec.
+pub fn pair() -> Result<(c_int, c_int), c_int> {
+    let mut fds: [c_int; 2] = [-1; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    let args = [libc::AF_UNIX as usize, kind as usize, 0, at(fds.as_mut_ptr())];
+    // SAFETY: there is room for two.
+    unsafe { call(libc::SYS_socketpair, args) }.map(|_| (fds[0], fds[1]))
+}
+
+/// The reading and the writing end of a pipe, close-on-exec, that never block.
+pub fn pipe() -> Result<(c_int, c_int), c_int> {
+    let mut fds: [c_int; 2] = [-1; 2];
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: there is room for two.
+    unsafe { call(libc::SYS_pipe2, [at(fds.as_mut_ptr()), flags as usize]) }
+        .map(|_| (fds[0], fds[1]))
+}
+
+/// A socket option of SOL_SOCKET that is an int.
+pub fn option(fd: c_int, name: c_int) -> Result<c_int, c_int> {
+    let (mut value, mut len): (c_int, libc::socklen_t) = (0, 4);
+    let (value_at, len_at) = (at(&raw mut value), at(&raw mut len));
+    let args = [fd as usize, libc::SOL_SOCKET as usize, name as usize, value_at, len_at];
+    // SAFETY: there is room for an int.
+    unsafe { call(libc::SYS_getsockopt, args) }.map(|_| value)
+}
+
+/// Sets such an option.
+pub fn set_option(fd: c_int, name: c_int, value: c_int) -> Result<(), c_int> {
+    let args = [fd as usize, libc::SOL_SOCKET as usize, name as usize, at(&value), 4];
+    // SAFETY: an int is read.
+    unsafe { call(libc::SYS_setsockopt, args) }.map(drop)
+}
+
+/// The flags of an open file: F_GETFL.
+pub fn open_flags(fd: c_int) -> Result<c_int, c_int> {
+    // SAFETY: plain values.
+    unsafe { call(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0]) }
+        .map(|flags| flags as c_int)
+}
+
+/// F_SETFL, and whether exec closes the descriptor.
+pub fn set_open_flags(fd: c_int, flags: c_int, closes: bool) -> Result<(), c_int> {
+    let closes = if closes { libc::FD_CLOEXEC } else { 0 };
+    for (command, value) in [(libc::F_SETFL, flags), (libc::F_SETFD, closes)] {
+        // SAFETY: plain values.
+        unsafe { call(libc::SYS_fcntl, [fd as usize, command as usize, value as usize]) }?;
+    }
+    Ok(())
+}
+
+/// A control message with up to three descriptors.
+#[repr(C)]
+struct Rights {
+    len: usize,
+    level: c_int,
+    kind: c_int,
+    fds: [c_int; 4],
+}
+
+/// Sends one record.
+pub fn send(fd: c_int, record: &[u8]) -> Result<(), c_int> {
+    send_with(fd, record, None, &[])
+}
+
+/// Sends one record, with `memory` behind it, which need not be memory, and descriptors, three at most. Never raises
+/// SIGPIPE; waits for room, also on a socket that does not block.
+///
+/// # Errors
+/// EFAULT where `memory` cannot be read; nothing is sent then.
+pub fn send_with(
+    fd: c_int,
+    record: &[u8],
+    memory: Option<libc::iovec>,
+    fds: &[c_int],
+) -> Result<(), c_int> {
+    let head = libc::iovec { iov_base: record.as_ptr().cast_mut().cast(), iov_len: record.len() };
+    let empty = libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
+    let mut parts = [head, memory.unwrap_or(empty)];
+    let len = 16 + size_of_val(fds);
+    let mut rights = Rights { len, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fds: [0; 4] };
+    for (to, from) in rights.fds.iter_mut().zip(fds) {
+        *to = *from;
+    }
+    // SAFETY: a msghdr is plain data for which zero means "none".
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    (message.msg_iov, message.msg_iovlen) = (parts.as_mut_ptr(), 2);
+    if !fds.is_empty() {
+        message.msg_control = (&raw mut rights).cast();
+        message.msg_controllen = len.next_multiple_of(8) as _;
+    }
+    loop {
+        let args = [fd as usize, at(&raw const message), libc::MSG_NOSIGNAL as usize];
+        // SAFETY: the message describes what lives through the call, or memory that the kernel looks at with care.
+        match unsafe { call(libc::SYS_sendmsg, args) } {
+            Ok(_) => return Ok(()),
+            Err(libc::EINTR) => {}
+            Err(libc::EAGAIN) => wait_for_room(fd),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn wait_for_room(fd: c_int) {
+    let mut ready = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one pollfd, and no time limit and no signal mask.
+    let _ = unsafe { call(libc::SYS_ppoll, [at(&raw mut ready), 1, 0, 0]) };
+}
+
+/// Receives the beginning of a record: its length up to that of `out`, 0 at the end of the connection.
+pub fn receive(fd: c_int, out: &mut [u8], flags: c_int) -> Result<usize, c_int> {
+    let args = [fd as usize, at(out.as_mut_ptr()), out.len(), flags as usize, 0, 0];
+    // SAFETY: the kernel writes at most `out.len()` bytes.
+    unsafe { call(libc::SYS_recvfrom, args) }
+}
+
+/// Receives a record whose head goes to `head`, the rest to `memory`, which need not be memory.
+///
+/// # Errors
+/// EFAULT where it cannot be written to; a part may have been.
+pub fn receive_into(fd: c_int, head: &mut [u8], memory: libc::iovec) -> Result<(), c_int> {
+    let head = libc::iovec { iov_base: head.as_mut_ptr().cast(), iov_len: head.len() };
+    let mut parts = [head, memory];
+    // SAFETY: a msghdr is plain data for which zero means "none".
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    (message.msg_iov, message.msg_iovlen) = (parts.as_mut_ptr(), 2);
+    let args = [fd as usize, at(&raw mut message), libc::MSG_DONTWAIT as usize];
+    // SAFETY: the message describes what lives through the call, or memory that the kernel looks at with care; who asked
+    // the node to make a call said that it may write there.
+    unsafe { call(libc::SYS_recvmsg, args) }.map(drop)
+}
+
 /// Set the offset of `fd` to its beginning.
 pub fn rewind(fd: c_int) -> Result<(), c_int> {
     // SAFETY: plain values.
@@ -205,6 +351,12 @@ pub fn write_all(fd: c_int, mut data: &[u8]) -> bool {
 pub fn write(fd: c_int, data: &[u8]) {
     // SAFETY: the kernel reads `data.len()` bytes.
     let _ = unsafe { call(libc::SYS_write, [fd as usize, at(data.as_ptr()), data.len()]) };
+}
+
+/// getpid(2).
+pub fn process_id() -> c_int {
+    // SAFETY: it has no arguments.
+    unsafe { call(libc::SYS_getpid, []) }.unwrap_or(0) as c_int
 }
 
 /// SIGKILL for this process.

@@ -42,7 +42,9 @@ static NONE: Root = Root {
 
 /// The program may clear its environment before it calls a hook (`env -i` does), and would be the host's then.
 extern "C" fn at_load() {
-    Root::get();
+    if Root::get().is_some() {
+        keeping_errno(crate::fds::begin);
+    }
 }
 
 #[used]

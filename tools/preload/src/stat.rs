@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The block-device face: what stat(2) and its kin say.
+//! The face of devices: what stat(2) and its kin say.
 //!
-//! A block special file would lead open(2) into the host's block layer, so the tree holds regular
+//! A special file would lead open(2) into the host's drivers, so the tree holds regular
 //! files. Each carries its device number in its inode number ([`crate::device`]), and a regular file on
-//! the tree's mount with such a number is shown as a block special file: mode, `st_rdev`, size 0 as
-//! for every block device (BLKGETSIZE64 has the size). A file on a file system that is mounted from a
+//! the tree's mount with such a number is shown as a special file: mode, `st_rdev`, size 0 as
+//! for every device (BLKGETSIZE64 has the size of a block device). So is an open character device, which is a socket. A file on a file system that is mounted from a
 //! device has the device's number, not that of the loop device between.
 
 use core::ffi::{CStr, c_char, c_int, c_uint};
 
-use libc::{AT_FDCWD, S_IFBLK, S_IFMT, S_IFREG};
+use libc::{AT_FDCWD, S_IFMT, S_IFREG};
 
-use crate::device::{device, device_of};
+use crate::device::{Kind, device, device_of};
+use crate::fds;
 use crate::host_loop;
 use crate::map;
 use crate::raw;
@@ -29,8 +30,8 @@ pub unsafe fn shown(result: c_int, st: *mut libc::stat) -> c_int {
     }
     // SAFETY: filled by contract.
     let st = unsafe { &mut *st };
-    if let Some((major, minor)) = device_of(st) {
-        st.st_mode = S_IFBLK | (st.st_mode & !S_IFMT);
+    if let Some((kind, (major, minor))) = device_of(st) {
+        st.st_mode = kind.mode() | (st.st_mode & !S_IFMT);
         st.st_rdev = libc::makedev(major, minor);
         st.st_size = 0;
         st.st_blocks = 0;
@@ -38,6 +39,36 @@ pub unsafe fn shown(result: c_int, st: *mut libc::stat) -> c_int {
         st.st_dev = libc::makedev(major, minor);
     }
     result
+}
+
+/// [`shown`] for an open file, which may be a character device: a connection to the node.
+///
+/// # Safety
+/// As [`shown`].
+unsafe fn shown_open(fd: c_int, result: c_int, st: *mut libc::stat) -> c_int {
+    if result == 0
+        && let Some((major, minor)) = fds::device(fd)
+    {
+        // SAFETY: filled by contract.
+        let st = unsafe { &mut *st };
+        st.st_mode = Kind::Char.mode() | OPEN_MODE;
+        st.st_rdev = libc::makedev(major, minor);
+        return 0;
+    }
+    // SAFETY: by contract.
+    unsafe { shown(result, st) }
+}
+
+/// Permissions of an open character device: those of the name by which it was opened are not known any more.
+const OPEN_MODE: libc::mode_t = 0o600;
+
+/// Whether a path of fstatat(2) or statx(2) means the descriptor itself.
+///
+/// # Safety
+/// `path` is NULL or a C string.
+unsafe fn is_open_file(path: *const c_char, flags: c_int) -> bool {
+    // SAFETY: by contract.
+    flags & libc::AT_EMPTY_PATH != 0 && (path.is_null() || unsafe { *path } == 0)
 }
 
 /// The number that a file has on a file system that is mounted from a device of the node: the device's.
@@ -68,20 +99,28 @@ hooks! {
         shown(real::lstat64(to.path(), st), st)
     }
     fn fstat(fd: c_int, st: *mut libc::stat) -> c_int {
-        shown(real::fstat(fd, st), st)
+        shown_open(fd, real::fstat(fd, st), st)
     }
     fn fstat64(fd: c_int, st: *mut libc::stat) -> c_int {
-        shown(real::fstat64(fd, st), st)
+        shown_open(fd, real::fstat64(fd, st), st)
     }
     fn fstatat(dir: c_int, path: *const c_char, st: *mut libc::stat, flags: c_int) -> c_int {
         let mut room = Room::new();
         let to = lead!(room, dir, path, Way::unless(flags & libc::AT_SYMLINK_NOFOLLOW != 0));
-        shown(real::fstatat(dir, to.path(), st, flags), st)
+        let result = real::fstatat(dir, to.path(), st, flags);
+        if is_open_file(path, flags) {
+            return shown_open(dir, result, st);
+        }
+        shown(result, st)
     }
     fn fstatat64(dir: c_int, path: *const c_char, st: *mut libc::stat, flags: c_int) -> c_int {
         let mut room = Room::new();
         let to = lead!(room, dir, path, Way::unless(flags & libc::AT_SYMLINK_NOFOLLOW != 0));
-        shown(real::fstatat64(dir, to.path(), st, flags), st)
+        let result = real::fstatat64(dir, to.path(), st, flags);
+        if is_open_file(path, flags) {
+            return shown_open(dir, result, st);
+        }
+        shown(result, st)
     }
 
     // Programs built before glibc 2.33 call these. On 64-bit systems every version of the struct
@@ -133,8 +172,13 @@ hooks! {
         let mut room = Room::new();
         let to = lead!(room, dir, path, Way::unless(flags & libc::AT_SYMLINK_NOFOLLOW != 0));
         let result = real::statx(dir, to.path(), flags, mask, stx);
-        if result == 0 && let Some(root) = Root::get() {
-            statx_shown(root, &mut *stx);
+        let Some(root) = Root::get().filter(|_| result == 0) else { return result };
+        match fds::device(dir).filter(|_| is_open_file(path, flags)) {
+            Some((major, minor)) => {
+                (*stx).stx_mode = (Kind::Char.mode() | OPEN_MODE) as u16;
+                ((*stx).stx_rdev_major, (*stx).stx_rdev_minor) = (major, minor);
+            }
+            None => statx_shown(root, &mut *stx),
         }
         result
     }
@@ -191,9 +235,9 @@ fn statx_shown(root: &Root, stx: &mut libc::statx) {
         return;
     }
     let regular = u32::from(stx.stx_mode) & S_IFMT == S_IFREG;
-    let Some((major, minor)) = device(stx.stx_ino).filter(|_| regular) else { return };
+    let Some((kind, (major, minor))) = device(stx.stx_ino).filter(|_| regular) else { return };
     if root.is_on_tree(dev) {
-        stx.stx_mode = (S_IFBLK | (u32::from(stx.stx_mode) & !S_IFMT)) as u16;
+        stx.stx_mode = (kind.mode() | (u32::from(stx.stx_mode) & !S_IFMT)) as u16;
         stx.stx_rdev_major = major;
         stx.stx_rdev_minor = minor;
         stx.stx_size = 0;

@@ -7,6 +7,7 @@
 //!
 //! - [`HELLO_GENL`]: generic netlink. Each record is one netlink datagram, both ways, with the
 //!   in-band control records of [`genl`]. The redirector (`tools/preload`) speaks this.
+//! - [`HELLO_TUNNEL`]: system calls on the node's devices, as [`tunnel`] says. The redirector speaks this, too.
 //! - [`HELLO_CONTROL`]: JSON. Each record is one [`control::Request`]; the node answers each request
 //!   with one [`control::Reply`], `dmesg` with several. `umc` speaks this.
 //!
@@ -26,6 +27,7 @@ pub mod programs;
 pub mod sim_args;
 pub mod size;
 pub mod systemctl;
+pub mod tunnel;
 #[cfg(feature = "command-lines")]
 pub mod umcd_args;
 
@@ -35,7 +37,10 @@ pub const HELLO_GENL: [u8; 8] = *b"UMCgenl\0";
 /// First record of a control client (JSON).
 pub const HELLO_CONTROL: [u8; 8] = *b"UMCctl\0\0";
 
-/// No record of either service is longer than this. A SEQPACKET record has to fit the sender's
+/// First record of a client that makes system calls on devices.
+pub const HELLO_TUNNEL: [u8; 8] = *b"UMCtun\0\0";
+
+/// No record of any service is longer than this. A SEQPACKET record has to fit the sender's
 /// socket buffer, whose default is 212992 bytes less bookkeeping.
 pub const RECORD_MAX: usize = 128 * 1024;
 

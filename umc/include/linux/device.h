@@ -94,4 +94,12 @@ extern void device_unregister(struct device *dev);
 extern int device_create_file(struct device *dev, const struct device_attribute *attr);
 extern void device_remove_file(struct device *dev, const struct device_attribute *attr);
 
+/* A device that is freed with its last reference. All may sleep. */
+extern struct device *device_create(const struct class *class, struct device *parent, dev_t devt, void *drvdata,
+				    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+extern struct device *device_create_with_groups(const struct class *class, struct device *parent, dev_t devt,
+						void *drvdata, const struct attribute_group **groups,
+						const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+extern void device_destroy(const struct class *class, dev_t devt);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Open files, inodes and their operations. API of 6.12; a struct file exists for an open of a proc or debugfs file, of a
- * misc device, and of a block device (made by umc/src/block/bdev.rs). File systems are not provided. Rust owner: umc/src/fs/file.rs. */
+ * character device, and of a block device (made by umc/src/block/bdev.rs). File systems are not provided. Rust owner: umc/src/fs/file.rs. */
 #ifndef UMC_LINUX_FS_H
 #define UMC_LINUX_FS_H
 
@@ -257,6 +257,28 @@ static inline char *file_path(struct file *file, char *buf, int len)
 {
 	return ERR_PTR(-EOPNOTSUPP);
 }
+
+/* Numbers of character devices. All may sleep. */
+#define CHRDEV_MAJOR_MAX 512
+extern int alloc_chrdev_region(dev_t *dev, unsigned int first_minor, unsigned int count, const char *name);
+extern int register_chrdev_region(dev_t from, unsigned int count, const char *name);
+extern void unregister_chrdev_region(dev_t from, unsigned int count);
+extern int __register_chrdev(unsigned int major, unsigned int first_minor, unsigned int count, const char *name,
+			     const struct file_operations *fops);
+extern void __unregister_chrdev(unsigned int major, unsigned int first_minor, unsigned int count, const char *name);
+
+static inline int register_chrdev(unsigned int major, const char *name, const struct file_operations *fops)
+{
+	return __register_chrdev(major, 0, 256, name, fops);
+}
+
+static inline void unregister_chrdev(unsigned int major, const char *name)
+{
+	__unregister_chrdev(major, 0, 256, name);
+}
+
+/* No caller of a driver is a 32-bit program. */
+#define compat_ptr_ioctl NULL
 
 extern int simple_open(struct inode *inode, struct file *file);
 extern int nonseekable_open(struct inode *inode, struct file *file);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The poll of a file. API of 6.12; the tree never polls a driver's file, so a poll table is always NULL. Constants and
- * types only. */
+/* The poll of a character device. API of 6.12; a driver's wait queues are watched for as long as the file is open.
+ * Rust owner: umc/src/fs/char_file.rs. */
 #ifndef UMC_LINUX_POLL_H
 #define UMC_LINUX_POLL_H
 
@@ -16,6 +16,8 @@
 #define EPOLLRDNORM	((__force __poll_t)0x00000040)
 #define EPOLLWRNORM	((__force __poll_t)0x00000100)
 
+#define DEFAULT_POLLMASK (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM)
+
 struct poll_table_struct;
 typedef void (*poll_queue_proc)(struct file *, wait_queue_head_t *, struct poll_table_struct *);
 
@@ -30,6 +32,11 @@ static inline void poll_wait(struct file *file, wait_queue_head_t *wq, poll_tabl
 {
 	if (table && table->_qproc && wq)
 		table->_qproc(file, wq, table);
+}
+
+static inline __poll_t poll_requested_events(const poll_table *table)
+{
+	return table ? table->_key : ~(__force __poll_t)0;
 }
 
 #endif

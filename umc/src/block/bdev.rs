@@ -162,12 +162,12 @@ fn open_locked(record: &DiskRecord, mode: u32) -> Result<()> {
     opened
 }
 
-fn by_devt(kernel: &'static Kernel, devt: Devt) -> Result<Arc<DiskRecord>> {
+pub(crate) fn by_devt(kernel: &'static Kernel, devt: Devt) -> Result<Arc<DiskRecord>> {
     kernel.block.by_devt(devt).ok_or(Errno::ENXIO)
 }
 
 /// A file of an open device.
-fn file_of(open: Open) -> *mut sys::file {
+pub(crate) fn file_of(open: Open) -> *mut sys::file {
     let (inode, mode, holder) = (open.record().inode(), open.mode, open.holder);
     let mut file = Box::<sys::file>::default();
     file.f_inode = inode;

@@ -191,7 +191,11 @@ fn diskstats(kernel: &'static Kernel) -> String {
 }
 
 fn devices(kernel: &'static Kernel) -> String {
-    let mut text = "Character devices:\n  1 mem\n 10 misc\n\nBlock devices:\n".to_owned();
+    let mut text = "Character devices:\n".to_owned();
+    for (major, name) in crate::chrdev::majors(kernel) {
+        text += &format!("{major:3} {name}\n");
+    }
+    text += "\nBlock devices:\n";
     for (major, name) in crate::blkdev::majors(kernel) {
         text += &format!("{major:3} {name}\n");
     }

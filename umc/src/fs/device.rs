@@ -4,15 +4,18 @@
 //! C header: `include/linux/device.h`, `device/class.h`, `dev_printk.h` (API of 6.12).
 //! Guarantees kept: a device is released once its last reference is gone, by its own release, its type's or its class's.
 //! Differs from Linux: no buses, no drivers that bind, no power management. A device without a parent lives in
-//! `/sys/devices/virtual/CLASS`, with a link from `/sys/class/CLASS`.
+//! `/sys/devices/virtual/CLASS`, with a link from `/sys/class/CLASS`. One with a number has a name below `/dev`.
 //! Used by DRBD for: nothing directly; a disk contains one.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 
+use mte::sim::lock::Mutex;
+
+use super::device_node;
 use crate::errno::{err_ptr, to_ret};
 use crate::kobject::{self, kobject_get, kobject_put};
 use crate::sysfs::{dir_of, relative};
-use crate::{Errno, Kernel, Result, sys};
+use crate::{Errno, Kernel, Result, slab, sys};
 
 /// A constant table with pointers in it.
 #[repr(transparent)]
@@ -186,12 +189,24 @@ unsafe fn add(dev: *mut sys::device) -> Result<()> {
     let path = format!("{above}/{name}");
     // SAFETY: initialised and named.
     unsafe { kobject::add_at(kobj, &path) }?;
-    let mut added = add_groups(kobj, &[device.groups.cast()]);
+    // SAFETY: class and type are NULL or live.
+    let (of_class, of_type) = unsafe {
+        let of_class = device.class.as_ref().map_or(std::ptr::null_mut(), |it| it.dev_groups);
+        (of_class, device.type_.as_ref().map_or(std::ptr::null_mut(), |it| it.groups))
+    };
+    let mut added = add_groups(kobj, &[of_class.cast(), of_type.cast(), device.groups.cast()]);
     if let (Ok(()), Some(class)) = (&added, &class) {
         let dir = format!("/sys/class/{class}");
-        added = kernel.tree.add_symlink(&format!("{dir}/{name}"), &relative(&dir, &path));
+        added = kernel.tree.add_symlink(&format!("{dir}/{name}"), &relative(&dir, &path)).and_then(
+            |()| kernel.tree.add_symlink(&format!("{path}/subsystem"), &relative(&path, &dir)),
+        );
     }
+    // SAFETY: `dev` is initialised and named.
+    let added = added.and_then(|()| unsafe { device_node::show(dev, &path) });
     if added.is_err() {
+        if let Some(class) = &class {
+            let _ = kernel.tree.remove(&format!("/sys/class/{class}/{name}"));
+        }
         // SAFETY: just added.
         unsafe { kobject::kobject_del(kobj) };
     }
@@ -235,8 +250,11 @@ pub unsafe extern "C" fn device_add(dev: *mut sys::device) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn device_del(dev: *mut sys::device) {
     let kobj = dev.cast::<sys::kobject>();
-    // SAFETY: the caller's contract.
-    unsafe { kobject::kobject_uevent(kobj, sys::KOBJ_REMOVE) };
+    // SAFETY: `dev` was added.
+    unsafe {
+        kobject::kobject_uevent(kobj, sys::KOBJ_REMOVE);
+        device_node::hide(dev);
+    }
     // SAFETY: as above.
     if let Some(class) = unsafe { class_name(dev) } {
         // SAFETY: as above.
@@ -275,6 +293,88 @@ pub unsafe extern "C" fn device_unregister(dev: *mut sys::device) {
     unsafe { device_del(dev) };
     // SAFETY: the caller's contract.
     unsafe { put_device(dev) };
+}
+
+/// The devices that [`umc_device_create`] made, for who knows them by their number only.
+#[derive(Default)]
+pub(crate) struct State(Mutex<Vec<Created>>);
+
+struct Created(*mut sys::device);
+
+// SAFETY: a device stays until `device_destroy` took it out of the list.
+unsafe impl Send for Created {}
+
+unsafe extern "C" fn free_created(dev: *mut sys::device) {
+    // SAFETY: allocated by `umc_device_create`, and nobody uses it any more.
+    unsafe { slab::kfree(dev.cast()) };
+}
+
+/// For the glue of `device_create`, which has formatted the name: a device that is freed with its last reference, or an
+/// error pointer.
+///
+/// # Safety
+/// `class` and `parent` are NULL or live, `groups` stay valid until the device is deleted, `name` is a C string.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn umc_device_create(
+    class: *const sys::class,
+    parent: *mut sys::device,
+    devt: sys::dev_t,
+    drvdata: *mut c_void,
+    groups: *mut *const sys::attribute_group,
+    name: *const c_char,
+) -> *mut sys::device {
+    // SAFETY: plain numbers.
+    let dev = unsafe { slab::kzalloc(size_of::<sys::device>(), crate::mm::gfp::KERNEL) };
+    let dev = dev.cast::<sys::device>();
+    if dev.is_null() {
+        return err_ptr(Errno::ENOMEM);
+    }
+    // SAFETY: fresh and zeroed; what the fields lead to is live, by the caller's contract.
+    let ret = unsafe {
+        device_initialize(dev);
+        let fields = &mut *dev;
+        (fields.class, fields.parent, fields.devt) = (class, parent, devt);
+        (fields.driver_data, fields.groups) = (drvdata, groups);
+        fields.release = Some(free_created);
+        match kobject::umc_kobject_set_name(dev.cast(), name) {
+            0 => device_add(dev),
+            error => error,
+        }
+    };
+    if ret < 0 {
+        // SAFETY: the reference of its preparation.
+        unsafe { put_device(dev) };
+        return err_ptr(Errno::new(ret));
+    }
+    if class.is_null() || devt == 0 {
+        return dev;
+    }
+    Kernel::current().fs.created.0.lock().push(Created(dev));
+    dev
+}
+
+/// Ends the device of a class that `device_create` made with this number.
+///
+/// # Safety
+/// Nobody uses it but by references.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn device_destroy(class: *const sys::class, devt: sys::dev_t) {
+    let found = {
+        let mut created = Kernel::current().fs.created.0.lock();
+        // SAFETY: what is in the list is live.
+        let is_it = |it: &Created| unsafe { (*it.0).class == class && (*it.0).devt == devt };
+        created.iter().position(is_it).map(|at| created.swap_remove(at).0)
+    };
+    if let Some(dev) = found {
+        // SAFETY: added by `umc_device_create`.
+        unsafe { device_unregister(dev) };
+    }
 }
 
 /// Adds an attribute.

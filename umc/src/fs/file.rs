@@ -6,9 +6,10 @@
 //! Differs from Linux: no file descriptors; who made a file left in it what closes it.
 //! Used by DRBD for: `fput` of its backing devices.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_ulong, c_void};
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use crate::uaccess::{copy_from_user, copy_to_user};
 use crate::{Errno, sys};
 
 /// Drops one reference of `file`; true for the last. Zero and one both mean a single user.
@@ -76,9 +77,13 @@ pub unsafe extern "C" fn simple_read_from_buffer(
     if start >= available || count == 0 {
         return 0;
     }
-    let len = count.min(available - start);
-    // SAFETY: `start + len <= available`, `len <= count`.
-    unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>().add(start), to.cast(), len) };
+    let wanted = count.min(available - start);
+    // SAFETY: `start + wanted <= available`, `wanted <= count`.
+    let missed = unsafe { copy_to_user(to, from.byte_add(start), wanted as c_ulong) };
+    let len = wanted - missed as usize;
+    if len == 0 {
+        return Errno::EFAULT.neg() as isize;
+    }
     // SAFETY: `ppos` is valid, and the caller's during the call.
     unsafe { *ppos = pos + len as sys::loff_t };
     len as isize
@@ -105,9 +110,13 @@ pub unsafe extern "C" fn simple_write_to_buffer(
     if start >= available || count == 0 {
         return 0;
     }
-    let len = count.min(available - start);
-    // SAFETY: `start + len <= available`, `len <= count`.
-    unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>().add(start), len) };
+    let wanted = count.min(available - start);
+    // SAFETY: `start + wanted <= available`, `wanted <= count`.
+    let missed = unsafe { copy_from_user(to.byte_add(start), from, wanted as c_ulong) };
+    let len = wanted - missed as usize;
+    if len == 0 {
+        return Errno::EFAULT.neg() as isize;
+    }
     // SAFETY: `ppos` is valid, and the caller's during the call.
     unsafe { *ppos = pos + len as sys::loff_t };
     len as isize

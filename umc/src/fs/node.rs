@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An entry of proc, debugfs or `/dev` that a driver made: its dentry, its inode, its place in the tree.
+//! An entry of proc or debugfs that a driver made: its dentry, its inode, its place in the tree.
 
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;

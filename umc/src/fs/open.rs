@@ -29,8 +29,6 @@ pub(crate) enum Opener {
     Single(ShowFn),
     /// `seq_open` of this table with this much private state.
     Seq(*const sys::seq_operations, c_int),
-    /// A misc device: the file points at it, then the driver's function.
-    Misc(*mut sys::miscdevice, Option<OpenFn>),
 }
 
 /// The functions of a file, whichever table they came from.
@@ -171,12 +169,6 @@ impl Open {
             Opener::Single(show) => unsafe { seq_file::single_open(file, show, data) },
             // SAFETY: as above; the entry's release is the one that belongs to the size.
             Opener::Seq(ops, size) => unsafe { open_seq(file, ops, size) },
-            Opener::Misc(misc, open) => {
-                // SAFETY: the file is ours; the device is registered while the gate is open.
-                unsafe { (*file).private_data = misc.cast() };
-                // SAFETY: as for `Driver`.
-                open.map_or(0, |open| unsafe { open(inode, file) })
-            }
         };
         crate::errno::from_ret(ret).map(|_| ())
     }

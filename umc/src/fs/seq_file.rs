@@ -300,25 +300,27 @@ pub unsafe extern "C" fn seq_read(
     }
     // SAFETY: seq_open put its struct there.
     let m = unsafe { (*file).private_data.cast::<sys::seq_file>() };
-    // SAFETY: `buf` is valid for `size` bytes, and nobody else's during the call.
-    let to = unsafe { std::slice::from_raw_parts_mut(buf.cast::<u8>(), size) };
-    // SAFETY: the lock lives in the sequence.
-    unsafe { mutex_lock(&raw mut (*m).lock) };
-    // SAFETY: `ppos` is valid, and the caller's during the call.
-    let result = read(m, to, unsafe { *ppos });
-    if let Ok(done) = result {
-        // SAFETY: the caller's contract, and the lock is held.
-        unsafe {
-            *ppos += done as sys::loff_t;
-            (*m).read_pos = *ppos;
+    let fill = |to: &mut [u8]| {
+        // SAFETY: the lock lives in the sequence.
+        unsafe { mutex_lock(&raw mut (*m).lock) };
+        // SAFETY: `ppos` is valid, and the caller's during the call.
+        let result = read(m, to, unsafe { *ppos });
+        if let Ok(done) = result {
+            // SAFETY: `ppos` is valid, and the lock of the sequence is held.
+            unsafe {
+                *ppos += done as sys::loff_t;
+                (*m).read_pos = *ppos;
+            }
         }
-    }
-    // SAFETY: taken above.
-    unsafe { mutex_unlock(&raw mut (*m).lock) };
-    match result {
-        Ok(done) => done as isize,
-        Err(error) => error.neg() as isize,
-    }
+        // SAFETY: taken above.
+        unsafe { mutex_unlock(&raw mut (*m).lock) };
+        match result {
+            Ok(done) => done as isize,
+            Err(error) => error.neg() as isize,
+        }
+    };
+    // SAFETY: `buf` is the caller's, for `size` bytes.
+    unsafe { crate::uaccess::fill_for_caller(buf.cast(), size, fill) }
 }
 
 /// Moves the position of a sequence: from the start or from where it is.

@@ -7,7 +7,7 @@ use mte::sim::lock::Mutex;
 
 use crate::errno::from_ret;
 use crate::fs::open::count;
-use crate::{Errno, Result, sys, tree};
+use crate::{Errno, Result, sys};
 
 type Get = Option<unsafe extern "C" fn(*mut c_void, *mut u64) -> c_int>;
 type Set = Option<unsafe extern "C" fn(*mut c_void, u64) -> c_int>;
@@ -137,10 +137,15 @@ pub unsafe extern "C" fn simple_attr_write(
 ) -> isize {
     // SAFETY: `file` was opened by `simple_attr_open`, which put its attribute there.
     let attr = unsafe { &*(*file).private_data.cast::<SimpleAttr>() };
-    // SAFETY: as above.
-    let text = unsafe { std::slice::from_raw_parts(buf.cast::<u8>(), len) };
+    let mut room = [0; 63];
+    let text = &mut room[..len.min(63)];
+    let size = text.len() as std::ffi::c_ulong;
+    // SAFETY: `buf` is the caller's, for `len` bytes, and the room is that long.
+    if unsafe { crate::uaccess::copy_from_user(text.as_mut_ptr().cast(), buf.cast(), size) } != 0 {
+        return Errno::EFAULT.neg() as isize;
+    }
     let stored = attr.set.ok_or(Errno::EACCES).and_then(|set| {
-        let text = std::str::from_utf8(tree::part(text, 0, 63)).map_err(|_| Errno::EINVAL)?;
+        let text = std::str::from_utf8(text).map_err(|_| Errno::EINVAL)?;
         let value = parse(text)?;
         // SAFETY: the driver's setter with the driver's data.
         from_ret(unsafe { set(attr.data, value) })

@@ -8,7 +8,7 @@
 //! directories only where a driver takes them ([`TreeDir`]).
 //! Used by DRBD for: `/proc/drbd`, `/sys/kernel/debug/drbd`, and the nodes `/dev/drbd*`.
 //!
-//! The number of a block node encodes its device (see [`block_ino`]), so that who sees the number in `st_ino` knows the
+//! The number of a device's node encodes the device (see [`block_ino`]), so that who sees the number in `st_ino` knows the
 //! device without another question.
 
 use std::collections::{BTreeMap, HashMap};
@@ -66,6 +66,8 @@ pub enum Kind {
     Symlink(usize),
     /// A block device with this number.
     Block(Devt),
+    /// A character device with this number.
+    Char(Devt),
 }
 
 /// What stat(2) wants to know.
@@ -101,6 +103,7 @@ enum Body {
     File(Arc<dyn TreeFile>),
     Symlink(String),
     Block(Devt),
+    Char(Devt, Arc<dyn TreeFile>),
 }
 
 impl Body {
@@ -124,6 +127,7 @@ impl Node {
             Body::File(_) => Kind::File,
             Body::Symlink(target) => Kind::Symlink(target.len()),
             Body::Block(devt) => Kind::Block(*devt),
+            Body::Char(devt, _) => Kind::Char(*devt),
         }
     }
 
@@ -156,6 +160,11 @@ pub struct Tree {
 /// The number of a block node: `BL`, the major and the minor number, read from the top.
 pub fn block_ino(devt: Devt) -> u64 {
     0x424c_u64 << 48 | u64::from(devt.raw())
+}
+
+/// The number of a node of a character device, in the same way: `CH`.
+pub fn char_ino(devt: Devt) -> u64 {
+    0x4348_u64 << 48 | u64::from(devt.raw())
 }
 
 fn now() -> u64 {
@@ -244,6 +253,21 @@ impl Tree {
     /// As [`Tree::add_file`].
     pub fn add_block(&self, path: &str, devt: Devt, mode: u16) -> Result<()> {
         self.add(path, mode, Body::Block(devt)).map(|_| ())
+    }
+
+    /// Adds a node of a character device, which `file` opens for reading and writing. A second one is a hard link, as of a
+    /// block device.
+    ///
+    /// # Errors
+    /// As [`Tree::add_file`].
+    pub fn add_char(
+        &self,
+        path: &str,
+        devt: Devt,
+        mode: u16,
+        file: Arc<dyn TreeFile>,
+    ) -> Result<()> {
+        self.add(path, mode, Body::Char(devt, file)).map(|_| ())
     }
 
     /// Adds an empty directory, which must not exist yet.
@@ -360,6 +384,7 @@ impl Tree {
     ) -> u64 {
         let ino = match &mut body {
             Body::Block(devt) => block_ino(*devt),
+            Body::Char(devt, _) => char_ino(*devt),
             Body::Dir { parent, .. } => {
                 *parent = dir;
                 self.next_ino.fetch_add(1, Ordering::Relaxed)
@@ -489,7 +514,7 @@ impl Tree {
     /// `ENOENT`, `EISDIR`, `EINVAL` for what is no file, and what the file itself says.
     pub fn open(&self, ino: u64, write: bool) -> Result<Box<dyn OpenFile>> {
         let file = match &self.nodes.lock().get(&ino).ok_or(Errno::ENOENT)?.body {
-            Body::File(file) => file.clone(),
+            Body::File(file) | Body::Char(_, file) => file.clone(),
             Body::Dir { .. } => return Err(Errno::EISDIR),
             Body::Symlink(_) | Body::Block(_) => return Err(Errno::EINVAL),
         };

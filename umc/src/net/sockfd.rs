@@ -3,15 +3,17 @@
 //!
 //! C header: `include/linux/net.h` (API of 6.12).
 //! Guarantees kept: the descriptor is the caller's, who may close its own afterwards; `sockfd_put` ends the driver's use.
-//! Differs from Linux: the caller is a process of the host, whose descriptor is duplicated from there, for which the node
-//! must be allowed to trace it: the same user, as far as the host lets it, or root; it is known by its number, so it has to
-//! wait for the answer, and to be visible in the node's process namespace. In a simulation nobody has descriptors.
+//! Differs from Linux: the caller is a process of the host. Of an ioctl it hands its descriptor over itself. That of a
+//! netlink message is duplicated from there, for which the node must be allowed to trace it: the same user, as far as the
+//! host lets it, or root; it is known by its number, so it has to wait for the answer, and to be visible in the node's
+//! process namespace. In a simulation nobody has descriptors.
 //! Used by DRBD for: nothing. nbd.
 
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use super::{graft, new_socket, sock_file};
+use crate::caller::{self, Descriptor};
 use crate::errno::{Errno, Result};
 use crate::printk::Level;
 use crate::sock::Sock;
@@ -31,6 +33,12 @@ fn descriptor(number: libc::c_long, args: [libc::c_long; 3]) -> Result<OwnedFd> 
 
 /// The caller's descriptor, as one of ours.
 fn take(kernel: &'static Kernel, fd: c_int) -> Result<OwnedFd> {
+    if let Some(caller) = caller::current() {
+        return match caller.descriptor(fd)? {
+            Descriptor::Host(fd) => Ok(fd),
+            Descriptor::Device(..) => Err(Errno::ENOTSOCK),
+        };
+    }
     let pid = sched::current_creds().pid;
     if kernel.ops.is_simulated != 0 {
         return Err(Errno::EBADF);

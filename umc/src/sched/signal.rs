@@ -11,7 +11,7 @@ use std::ffi::{c_int, c_uint};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::errno::Errno;
-use crate::sched::{Task, current_task, wake_up};
+use crate::sched::{Task, TaskRef, current_task, wake_up};
 use crate::sys;
 
 const fn bit(sig: c_int) -> u64 {
@@ -96,6 +96,36 @@ fn deliver(sig: c_int, task: &Task) {
     task.signals.pending.fetch_or(bit(sig), Ordering::SeqCst);
     let kill = if sig == libc::SIGKILL { sys::TASK_WAKEKILL } else { 0 };
     wake_up(task, sys::TASK_INTERRUPTIBLE | kill);
+}
+
+/// Interrupts a task that serves a request, for its caller.
+pub struct Interrupter(TaskRef);
+
+impl Interrupter {
+    /// The caller got a signal: interruptible sleeps of the task end. Any context.
+    pub fn interrupt(&self) {
+        deliver(libc::SIGINT, &self.0);
+    }
+
+    /// The caller is gone: killable sleeps end as well. Any context.
+    pub fn kill(&self) {
+        deliver(libc::SIGKILL, &self.0);
+    }
+}
+
+/// Runs `f`, which serves a request, with signals accepted as by the program that made it. None is left pending at the end,
+/// by when the interrupter must not be used any more.
+pub fn interruptible<R>(f: impl FnOnce(Interrupter) -> R) -> R {
+    struct Restore(&'static Task, u64);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            self.0.signals.allowed.store(self.1, Ordering::Release);
+            self.0.signals.pending.store(0, Ordering::SeqCst);
+        }
+    }
+    let task = current_task();
+    let _restore = Restore(task, task.signals.allowed.swap(u64::MAX, Ordering::AcqRel));
+    f(Interrupter(task.get()))
 }
 
 fn valid(sig: c_int) -> bool {
@@ -306,6 +336,21 @@ pub unsafe extern "C" fn sigprocmask(
 mod tests {
     use super::*;
     use crate::{Config, Kernel, sched};
+
+    #[test]
+    fn a_task_is_interrupted_for_its_caller_and_not_afterwards() {
+        let kernel = Kernel::boot(Config::default());
+        sched::attach(kernel, "test");
+        let task = current_task();
+        interruptible(|interrupter| {
+            assert!(!task.signals.pending());
+            interrupter.interrupt();
+            assert!(task.signals.interrupts(sys::TASK_INTERRUPTIBLE) && !task.signals.killed());
+            interrupter.kill();
+            assert!(task.signals.killed());
+        });
+        assert!(!task.signals.pending());
+    }
 
     #[test]
     fn a_kernel_thread_gets_what_it_allowed() {

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The connection to the node that a generic netlink socket is: how it is made, and what the node is asked on it.
 
-use core::ffi::{c_int, c_long};
+use core::ffi::c_int;
 use core::mem::size_of;
-use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{
     AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, SOL_SOCKET, iovec, size_t,
-    sockaddr_un, socklen_t,
 };
+use umc_protocol::HELLO_GENL;
 use umc_protocol::genl::ANSWER_LEN;
-use umc_protocol::{HELLO_GENL, tree};
 
 use super::records::{message, sent};
-use crate::bytes::{decimal, join};
+use crate::connection;
 use crate::fds;
 use crate::raw;
-use crate::real::{self, errno, fail};
+use crate::real::{self, errno, fail, keeping_errno};
 use crate::root::Root;
 
 /// `struct nlmsghdr`, and the u32 that follows it in a membership record.
@@ -36,70 +34,24 @@ pub(super) fn open(root: &Root, kind: c_int) -> c_int {
     if !matches!(kind & !(SOCK_CLOEXEC | SOCK_NONBLOCK), libc::SOCK_RAW | libc::SOCK_DGRAM) {
         return fail(libc::ESOCKTNOSUPPORT);
     }
-    // Blocking until it is connected: a full backlog is waited for.
-    // SAFETY: only numbers are passed.
-    let fd = unsafe { real::socket(AF_UNIX, SOCK_SEQPACKET | (kind & SOCK_CLOEXEC), 0) };
-    if fd < 0 {
-        return fd;
-    }
-    let connected = connect_control(root, fd).and_then(|()| greet(fd, kind & SOCK_NONBLOCK != 0));
-    if let Err(error) = connected {
-        raw::close(fd);
-        complain(root, error);
+    let connection = match keeping_errno(|| connection::open(root, &HELLO_GENL)) {
+        Ok(connection) => connection,
+        Err(error) => {
+            complain(root, error);
+            return fail(error);
+        }
+    };
+    let (waits, closes) = (kind & SOCK_NONBLOCK == 0, kind & SOCK_CLOEXEC != 0);
+    let flags = if waits { 0 } else { libc::O_NONBLOCK };
+    if let Err(error) = raw::set_open_flags(connection.fd(), flags, closes) {
         return fail(error);
     }
+    let fd = connection.keep();
     if !fds::insert(fd) {
         raw::close(fd);
         return fail(libc::EMFILE);
     }
     fd
-}
-
-fn connect_control(root: &Root, fd: c_int) -> Result<(), c_int> {
-    let mut path = [0; 4096];
-    let path = root.join(&[b"/", tree::CONTROL.as_bytes()], &mut path).ok_or(libc::ENAMETOOLONG)?;
-    if path.to_bytes_with_nul().len() <= 108 {
-        return connect_path(fd, path.to_bytes());
-    }
-    // sun_path has 108 bytes: go through a descriptor of the socket's inode.
-    let inode = raw::open(path, libc::O_PATH)?;
-    let mut short = [0; 32];
-    let mut digits = [0; 10];
-    let connected = join(b"/proc/self/fd/", &[decimal(inode as u32, &mut digits)], &mut short)
-        .ok_or(libc::ENAMETOOLONG)
-        .and_then(|short| connect_path(fd, short.to_bytes()));
-    raw::close(inode);
-    connected
-}
-
-fn connect_path(fd: c_int, path: &[u8]) -> Result<(), c_int> {
-    let mut name = sockaddr_un { sun_family: AF_UNIX as u16, sun_path: [0; 108] };
-    for (to, &from) in name.sun_path.iter_mut().zip(path) {
-        *to = from as _;
-    }
-    let len = size_of::<sockaddr_un>() as socklen_t;
-    loop {
-        // SAFETY: `name` is a sockaddr_un of `len` bytes.
-        match unsafe { real::connect(fd, ptr::from_ref(&name).cast(), len) } {
-            0 => return Ok(()),
-            _ if errno() == libc::EINTR => {}
-            _ => return Err(errno()),
-        }
-    }
-}
-
-fn greet(fd: c_int, nonblocking: bool) -> Result<(), c_int> {
-    let hello = HELLO_GENL;
-    // SAFETY: `hello` has that many bytes.
-    if unsafe { real::send(fd, hello.as_ptr().cast(), hello.len(), MSG_NOSIGNAL) } < 0 {
-        return Err(errno());
-    }
-    // SAFETY: F_SETFL takes a number.
-    if nonblocking && unsafe { real::fcntl(fd, libc::F_SETFL, c_long::from(libc::O_NONBLOCK)) } < 0
-    {
-        return Err(errno());
-    }
-    Ok(())
 }
 
 /// Once in a process: tools try again, and say themselves that it failed.

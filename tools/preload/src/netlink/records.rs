@@ -13,6 +13,7 @@ use umc_protocol::genl::OVERRUN;
 use super::address::put_name;
 use crate::fds;
 use crate::real::{self, errno, fail, set_errno};
+use crate::tunnel;
 
 hooks! {
     fn recvmsg(fd: c_int, msg: *mut msghdr, flags: c_int) -> ssize_t {
@@ -113,6 +114,7 @@ hooks! {
     fn write(fd: c_int, buf: *const c_void, len: size_t) -> ssize_t {
         match fds::contains(fd) {
             true => sent(real::send(fd, buf, len, MSG_NOSIGNAL)),
+            false if fds::device(fd).is_some() => tunnel::write(fd, buf, len),
             false => real::write(fd, buf, len),
         }
     }
