@@ -21,18 +21,31 @@ use crate::command;
 /// Says what holds a device, or what a command said; what was not taken down by then goes on.
 pub fn everything(kernel: &'static Kernel) -> Result<()> {
     let loaded = umc::module::list(kernel);
-    let drivers = catalogue::DRIVERS
-        .iter()
-        .filter(|driver| loaded.iter().any(|module| module.name == driver.name))
-        .filter_map(|driver| driver.take_down.as_ref());
-    for rule in drivers {
-        if up(kernel, rule).is_empty() {
-            continue;
+    let is_loaded = |name: &str| {
+        let name = name.replace('-', "_");
+        loaded.iter().any(|module| module.name == name)
+    };
+    let drivers = catalogue::DRIVERS.iter().filter(|driver| is_loaded(driver.name));
+    let rules: Vec<_> = drivers.filter_map(|driver| driver.take_down.as_ref()).collect();
+    // One driver may stand on another, in either order: as long as something comes down, the rest is tried again.
+    loop {
+        let (mut has_progress, mut failed) = (false, None);
+        for rule in &rules {
+            if up(kernel, rule).is_empty() {
+                continue;
+            }
+            refuse_open_devices(kernel)?;
+            match take_down(kernel, rule) {
+                Ok(()) => has_progress = true,
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        refuse_open_devices(kernel)?;
-        take_down(kernel, rule)?;
+        match failed {
+            None => return Ok(()),
+            Some(error) if !has_progress => return Err(error),
+            Some(_) => {}
+        }
     }
-    Ok(())
 }
 
 /// What is in a directory of the node's tree; nothing when it is not there.
@@ -44,7 +57,7 @@ fn entries(kernel: &'static Kernel, dir: &str) -> Vec<Entry> {
 /// What is up now.
 fn up(kernel: &'static Kernel, rule: &TakeDown) -> Vec<String> {
     let mut up = entries(kernel, rule.each_in);
-    up.retain(|entry| entry.kind == Kind::Dir);
+    up.retain(|entry| entry.kind == Kind::Dir && entry.name.starts_with(rule.named));
     up.into_iter().map(|entry| entry.name).collect()
 }
 

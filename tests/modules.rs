@@ -22,7 +22,17 @@ fn modinfo_compares_with_the_package() {
 
 #[test]
 fn every_symbol_has_a_provider() {
-    for module in ["lru_cache", "drbd", "brd", "nbd", "null_blk"] {
+    for module in [
+        "lru_cache",
+        "drbd",
+        "brd",
+        "nbd",
+        "null_blk",
+        "dm-mod",
+        "dm-thin-pool",
+        "dm-cache-smq",
+        "raid1",
+    ] {
         let output = Command::new(bin_dir().join("umc")).args(["symbols", module]).run().unwrap();
         assert!(output.status.success(), "{}", text(&output));
     }

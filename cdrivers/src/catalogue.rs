@@ -84,6 +84,8 @@ const fn link(variable: &'static str, dir: &'static str, prefix: &'static str) -
 pub struct TakeDown {
     /// A directory of the node's tree with a directory for everything that is up.
     pub each_in: &'static str,
+    /// How its name begins.
+    pub named: &'static str,
     /// The stock command that takes one of them down: program and arguments, `{}` stands for the entry's name.
     pub command: &'static [&'static str],
 }
@@ -95,7 +97,7 @@ const fn file(from: &'static str) -> Files {
 use NameOwner::{Node, StateDir, StateIn};
 
 /// All of them.
-pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK];
+pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD];
 
 const DRBD: Driver = Driver {
     name: "drbd",
@@ -120,6 +122,7 @@ const DRBD: Driver = Driver {
     modules: &[("lru_cache", "lib/lru_cache"), ("drbd", "drivers/block/drbd/drbd")],
     take_down: Some(TakeDown {
         each_in: "/sys/kernel/debug/drbd/resources",
+        named: "",
         command: &["drbdsetup", "down", "{}"],
     }),
     // 65-drbd.rules of drbd-utils; which variables there are depends on its version.
@@ -173,6 +176,7 @@ const NBD: Driver = Driver {
     modules: &[("nbd", "drivers/block/nbd")],
     take_down: Some(TakeDown {
         each_in: "/sys/kernel/debug/nbd",
+        named: "",
         command: &["nbd-client", "-d", "/dev/{}"],
     }),
     udev: None,
@@ -189,10 +193,88 @@ const NULL_BLK: Driver = Driver {
     // Those that a parameter made go with the module.
     take_down: Some(TakeDown {
         each_in: "/sys/kernel/config/nullb",
+        named: "",
         command: &["rmdir", "/sys/kernel/config/nullb/{}"],
     }),
     udev: None,
     names: &[names("/dev", &["nullb*"], Node)],
+};
+
+/// Device-mapper with the targets that stand for themselves.
+const DM: Driver = Driver {
+    name: "dm-mod",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    files: &[
+        file("drivers/md/"),
+        file("include/linux/device-mapper.h"),
+        file("include/linux/dm-bufio.h"),
+        file("include/linux/dm-dirty-log.h"),
+        file("include/linux/dm-io.h"),
+        file("include/linux/dm-kcopyd.h"),
+        file("include/linux/dm-region-hash.h"),
+        file("include/uapi/linux/dm-ioctl.h"),
+        file("include/uapi/linux/dm-log-userspace.h"),
+    ],
+    kbuild: &[
+        ("Kbuild", include_str!("../dm/Kbuild")),
+        ("license.c", include_str!("../dm/license.c")),
+    ],
+    modules: &[
+        ("dm-kobject", "dm-kobject"),
+        ("dm-mod", "drivers/md/dm-mod"),
+        ("dm-zero", "drivers/md/dm-zero"),
+        ("dm-delay", "drivers/md/dm-delay"),
+        ("dm-flakey", "drivers/md/dm-flakey"),
+        ("dm-dust", "drivers/md/dm-dust"),
+        ("dm-log-writes", "drivers/md/dm-log-writes"),
+        ("dm-bufio", "drivers/md/dm-bufio"),
+        ("dm-snapshot", "drivers/md/dm-snapshot"),
+        ("dm-persistent-data", "drivers/md/persistent-data/dm-persistent-data"),
+        ("dm-bio-prison", "drivers/md/dm-bio-prison"),
+        ("dm-thin-pool", "drivers/md/dm-thin-pool"),
+        ("dm-writecache", "drivers/md/dm-writecache"),
+        ("dm-cache", "drivers/md/dm-cache"),
+        ("dm-cache-smq", "drivers/md/dm-cache-smq"),
+    ],
+    // All that nobody has open, from the top down.
+    take_down: Some(TakeDown {
+        each_in: "/sys/devices/virtual/block",
+        named: "dm-",
+        command: &["dmsetup", "remove_all"],
+    }),
+    udev: None,
+    names: &[names("/dev", &["dm-[0-9]*", "mapper"], Node)],
+};
+
+/// Arrays of disks.
+const MD: Driver = Driver {
+    name: "md-mod",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    files: &[
+        file("drivers/md/"),
+        file("include/linux/raid/"),
+        file("include/uapi/linux/raid/md_p.h"),
+        file("include/uapi/linux/raid/md_u.h"),
+    ],
+    kbuild: &[("Kbuild", include_str!("../md/Kbuild"))],
+    modules: &[
+        ("md-mod", "drivers/md/md-mod"),
+        ("raid0", "drivers/md/raid0"),
+        ("raid1", "drivers/md/raid1"),
+        ("raid10", "drivers/md/raid10"),
+    ],
+    take_down: Some(TakeDown {
+        each_in: "/sys/devices/virtual/block",
+        named: "md",
+        command: &["mdadm", "--stop", "/dev/{}"],
+    }),
+    udev: None,
+    names: &[
+        names("/dev", &["md", "md[0-9]*", "md_d*", ".tmp.md*"], Node),
+        names("/proc", &["mdstat"], Node),
+    ],
 };
 
 /// The driver of that name.

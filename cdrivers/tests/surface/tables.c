@@ -6,6 +6,7 @@
 #include <linux/bitops.h>
 #include <linux/find.h>
 #include <linux/idr.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/slab.h>
@@ -181,9 +182,28 @@ static void trees(void)
 		rb_erase(node, &root);
 }
 
+/* A list that is taken over whole, with entries and without. */
+static void lists(void)
+{
+	LIST_HEAD(from);
+	LIST_HEAD(to);
+	LIST_HEAD(one);
+
+	list_replace_init(&from, &to);
+	CHECK(list_empty(&from));
+	CHECK(list_empty(&to));
+	list_add(&one, &from);
+	list_replace_init(&from, &to);
+	CHECK(list_empty(&from));
+	CHECK(to.next == &one && one.next == &to && to.prev == &one);
+	list_splice_init(&to, &from);
+	CHECK(list_is_singular(&from) && list_empty(&to));
+}
+
 static int __init tables_init(void)
 {
 	devices_come_and_go();
+	lists();
 	bitmaps();
 	trees();
 	return check_result();

@@ -220,6 +220,7 @@ struct gendisk {
 	struct mutex open_mutex;
 	unsigned int open_partitions;
 	struct backing_dev_info *bdi;
+	/* Not NULL while the disk has its directory; the object of the disk itself. */
 	struct kobject *slave_dir;
 	atomic_t sync_io;
 	struct badblocks *bb;
@@ -227,6 +228,8 @@ struct gendisk {
 	blk_mode_t open_mode;
 	void *umc_disk; /* the Rust side */
 };
+
+struct blk_crypto_profile;
 
 /* Linked by rq_next. */
 /* umc: shared */

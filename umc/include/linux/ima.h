@@ -4,5 +4,6 @@
 #define UMC_LINUX_IMA_H
 
 #include <linux/fs.h>
+#include <linux/poll.h>
 
 #endif

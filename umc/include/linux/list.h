@@ -71,10 +71,13 @@ static inline void list_del_init(struct list_head *entry)
 	INIT_LIST_HEAD(entry);
 }
 
-/* `entry` takes the place of `old`, which keeps its pointers. */
+/* `entry` takes the place of `old`, which keeps its pointers. In the place of an empty head it is empty, too. */
 static inline void list_replace(struct list_head *old, struct list_head *entry)
 {
-	__list_add(entry, old->prev, old->next);
+	if (old->next == old)
+		INIT_LIST_HEAD(entry);
+	else
+		__list_add(entry, old->prev, old->next);
 }
 
 static inline void list_replace_init(struct list_head *old, struct list_head *entry)

@@ -298,6 +298,11 @@ impl DiskRecord {
             blkdev::unregister(self);
             return Err(error);
         }
+        if !hidden {
+            // Who is told so that the disk has its directories links its lower disks in them.
+            // SAFETY: fields of the record; the object lives as long as it does.
+            unsafe { (*disk).slave_dir = &raw mut (*bdev).bd_device.kobj };
+        }
         set_state(disk, sys::GD_ADDED);
         // SAFETY: the driver that adds the disk is there.
         if let Some(free_disk) = unsafe { (*disk).fops.as_ref() }.and_then(|fops| fops.free_disk) {
@@ -357,6 +362,8 @@ impl DiskRecord {
         self.with_open_mutex(|| self.mark_dead());
         self.uevent(sys::KOBJ_REMOVE);
         blk_sysfs::hide(self);
+        // SAFETY: a field of the record.
+        unsafe { (*self.gendisk()).slave_dir = std::ptr::null_mut() };
         self.gate().kill_and_drain();
         // SAFETY: nobody is inside, and nobody enters any more; the driver that deletes its disk is there.
         unsafe { mq::end(self.queue.get()) };
