@@ -25,7 +25,7 @@ struct Finding {
     is_it: fn(&Story) -> bool,
 }
 
-const FINDINGS: [Finding; 8] = [
+const FINDINGS: [Finding; 9] = [
     Finding {
         title: "DRBD 9: a suspended Primary that is outdated answers its writes, and loses them",
         is_it: quorum::answered_when_outdated,
@@ -45,6 +45,10 @@ const FINDINGS: [Finding; 8] = [
     Finding {
         title: "DRBD 9: a resync that is given up is not begun again",
         is_it: resync::given_up,
+    },
+    Finding {
+        title: "DRBD 9: a Primary is to copy from a peer that missed the end of a resync, and refuses it for ever",
+        is_it: resync::missed_the_end,
     },
     Finding {
         title: "DRBD 9: a diskless node that misses a generation shows a good peer as Consistent",

@@ -3,6 +3,9 @@
 
 use super::story::{Difference, Ended, Story};
 
+/// The rule for two nodes that were connected before.
+pub const RECONNECTED: &str = "reconnected";
+
 /// Whether a write was answered while its node said that all its requests fail.
 fn is_answered_while_failing(story: &Story, write: &Ended) -> bool {
     let before = story.log(write.node).take_while(|(time, _)| *time <= write.time_ns);
@@ -37,15 +40,16 @@ fn bits_in(text: &str) -> Option<u64> {
     bits.split(' ').next()?.parse().ok()
 }
 
-/// Whether a node, after a time, met a peer with bits between them, and both agreed that there is nothing to copy.
-pub fn forgot_bits(story: &Story, node: &str, peer: &str, time_ns: u64) -> bool {
+/// Whether a node, after a time, met a peer with bits between them, and found by this rule that there is nothing to copy.
+pub fn forgot_bits(story: &Story, node: &str, peer: &str, time_ns: u64, rule: &str) -> bool {
+    let decision = format!("uuid_compare()=no-sync by rule={rule}");
     let mut bits = 0;
     story.log_of_peer(node, peer).skip_while(|(time, _)| *time < time_ns).any(|(_, text)| {
         if text.contains("drbd_sync_handshake:") {
             bits = 0;
         }
         bits += bits_in(text).unwrap_or(0);
-        bits > 0 && text.contains("uuid_compare()=no-sync by rule=reconnected")
+        bits > 0 && text.contains(&decision)
     })
 }
 
@@ -59,7 +63,8 @@ pub fn failed_writes_differ(story: &Story) -> bool {
             let mut peers = Story::pairs().filter(|(node, _)| *node == write.node);
             !write.is_answered
                 && is_without_quorum(story, write.node, write.time_ns)
-                && peers.any(|(node, peer)| forgot_bits(story, node, peer, write.time_ns))
+                && peers
+                    .any(|(node, peer)| forgot_bits(story, node, peer, write.time_ns, RECONNECTED))
         })
     };
     !differences.is_empty() && differences.iter().all(is_explained)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Findings about resyncs between nodes of which none is the Primary.
 
-use super::quorum::forgot_bits;
-use super::story::{Said, Story};
+use super::quorum::{RECONNECTED, forgot_bits};
+use super::story::{Difference, Said, Story};
 
 /// What two nodes log about the same event is this near.
 const TOGETHER_NS: u64 = 50_000_000;
@@ -16,17 +16,24 @@ fn is_stuck(stuck: &[Said<'_>], node: &str, peer: &str, state: &str) -> bool {
     stuck.iter().any(is_it)
 }
 
-/// Whether every block that is lost or differs was written after a time: with each, the newest write that is missing
-/// somewhere. None are not all.
+/// Whether every block that is lost or differs was written after a time: with each, what the better replica holds, or the
+/// answered writes that are missing. None are not all.
 fn all_written_after(story: &Story, time_ns: u64) -> bool {
     let (Some(differences), Some(lost)) = (story.differences(), story.lost()) else { return false };
-    let differing = differences.iter().map(|difference| (difference.block, difference.older));
-    let blocks: Vec<(u64, u64)> = differing.chain(lost).collect();
-    let is_after = |(block, has): &(u64, u64)| {
-        let mut missing = story.writes_of(*block).filter(|write| write.number > *has).peekable();
+    let is_newest_after = |difference: &Difference| {
+        let mut writes = story.writes_of(difference.block);
+        let newest = writes.find(|write| write.number == difference.newer);
+        newest.is_some_and(|write| write.time_ns > time_ns)
+    };
+    let is_lost_after = |(block, has): &(u64, u64)| {
+        let missing = story.writes_of(*block);
+        let mut missing =
+            missing.filter(|write| write.is_answered && write.number > *has).peekable();
         missing.peek().is_some() && missing.all(|write| write.time_ns > time_ns)
     };
-    !blocks.is_empty() && blocks.iter().all(is_after)
+    !(differences.is_empty() && lost.is_empty())
+        && differences.iter().all(is_newest_after)
+        && lost.iter().all(is_lost_after)
 }
 
 /// One of two nodes decided to reconcile with the other, which decided on nothing.
@@ -49,10 +56,16 @@ pub fn half_reconciled(story: &Story) -> bool {
             let waits =
                 ["WFBitMapS", "WFBitMapT"].iter().any(|state| is_stuck(&stuck, node, peer, state));
             let forgot = || {
-                forgot_bits(story, node, peer, time + 1)
-                    || forgot_bits(story, peer, node, time + TOGETHER_NS)
+                forgot_bits(story, node, peer, time + 1, RECONNECTED)
+                    || forgot_bits(story, peer, node, time + TOGETHER_NS, RECONNECTED)
             };
-            is_alone && (waits || has_lost && forgot())
+            // After a loss of power another rule says the same, and to any peer.
+            let restarted = || {
+                let mut peers = Story::pairs().filter(|(other, _)| *other == node);
+                peers.any(|(_, peer)| forgot_bits(story, node, peer, time + 1, "lost-quorum"))
+                    && all_written_after(story, time)
+            };
+            is_alone && (waits || has_lost && (forgot() || restarted()))
         })
     })
 }
@@ -91,6 +104,24 @@ pub fn given_up(story: &Story) -> bool {
             && gave_up.is_some_and(|(_, text)| text.contains("My sync source became a weak node"))
     };
     story.stuck().iter().any(is_left)
+}
+
+/// A Primary is to be the target of a peer that only missed the end of an old resync, and refuses it each time.
+pub fn missed_the_end(story: &Story) -> bool {
+    let is_refused = |node: &str, peer: &str| {
+        let mut compared = story.log_of_peer(node, peer).rev();
+        let last = compared.find(|(_, text)| text.contains("uuid_compare()="));
+        let mut log = story.log_of_peer(node, peer).rev();
+        let refused =
+            log.any(|(_, text)| text.contains("I shall become SyncTarget, but I am primary!"));
+        refused
+            && last.is_some_and(|(_, text)| text.contains("by rule=sync-target-peer-missed-finish"))
+    };
+    let is_apart = |said: &Said<'_>| {
+        let mut apart = said.peers.iter().filter(|[_, link, _]| *link != "Established");
+        apart.any(|[peer, _, _]| is_refused(said.node, peer))
+    };
+    story.stuck().iter().any(is_apart)
 }
 
 #[cfg(test)]
@@ -155,5 +186,16 @@ mod tests {
         let again =
             format!("{log}\n22.0 b <6>drbd r0/0 drbd0 a: repl( WFBitMapT -> SyncTarget ) [x]");
         assert!(!is_it(&again, stuck));
+    }
+
+    #[test]
+    fn a_primary_refuses_a_source_that_is_none() {
+        let log = "63.0 a <6>drbd r0/0 drbd0 b: uuid_compare()=target-use-bitmap by rule=sync-target-peer-missed-finish
+            63.0 a <3>drbd r0/0 drbd0 b: I shall become SyncTarget, but I am primary!";
+        let stuck = "root: the nodes do not recover: a: Primary UpToDate, to b Connecting DUnknown, to c Established UpToDate";
+        let is_it = |log: &str, failure: &str| missed_the_end(&Story::of(log, failure));
+        assert!(is_it(log, stuck));
+        assert!(!is_it(log, &stuck.replace("Connecting", "Established")));
+        assert!(!is_it(&log.replace("sync-target-peer-missed-finish", "bitmap-peer"), stuck));
     }
 }
