@@ -16,6 +16,7 @@ mod admin;
 mod bitmap;
 mod compat;
 mod growth;
+mod memory;
 mod metadata;
 mod net_conf;
 mod network;
