@@ -52,6 +52,8 @@ pub fn bin_dir() -> PathBuf {
 /// What a resource looks like; the rest is the same in every test.
 #[derive(Clone)]
 pub struct Layout {
+    /// The module that each node loads: 8.4, or a set of modules of DRBD 9, which takes the same configuration for two.
+    pub driver: String,
     pub protocol: char,
     pub volumes: usize,
     pub ipv6: bool,
@@ -105,6 +107,7 @@ impl MetaDisk {
 impl Default for Layout {
     fn default() -> Layout {
         Layout {
+            driver: "drbd".into(),
             protocol: 'C',
             volumes: 1,
             ipv6: false,
@@ -302,7 +305,7 @@ impl Cluster {
 
     pub fn start(&self, node: &str) {
         let mut args: Vec<String> =
-            vec!["start".into(), node.into(), "--modprobe".into(), "drbd".into()];
+            vec!["start".into(), node.into(), "--modprobe".into(), self.layout.driver.clone()];
         for volume in 0..self.layout.volumes {
             args.extend(["--disk".into(), self.disk_spec(node, volume)]);
         }

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use cluster::{Cluster, Start, eventually};
 
-use crate::{Figure, REPETITIONS, fio, ram};
+use crate::{DRBD_84, Figure, REPETITIONS, fio, named, ram_of};
 
 /// Name, arguments of fio, side of its result, and the wanted calls and switches of Primary and Secondary.
 struct Load {
@@ -100,8 +100,8 @@ fn calls(pids: &[u32], dir: &Path, load: impl FnOnce()) -> Vec<BTreeMap<String, 
 }
 
 /// Adds the figures; returns a line for each load and node: which calls they are.
-pub fn measure(figures: &mut Vec<Figure>) -> Vec<String> {
-    let cluster = Cluster::in_sync("costs", ram("", "", 256));
+pub fn measure(figures: &mut Vec<Figure>, driver: &str) -> Vec<String> {
+    let cluster = Cluster::in_sync("costs", ram_of(driver, "", "", 256));
     let device = cluster.device(cluster.a(), 0);
     let pids = [cluster.a(), cluster.b()].map(|node| cluster.pid(node).expect("the node runs"));
     let mut lines = Vec::new();
@@ -128,7 +128,8 @@ pub fn measure(figures: &mut Vec<Figure>) -> Vec<String> {
             by_name.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
             let sum: u64 = by_name.iter().map(|(_, count)| **count).sum();
             let mut add = |what: &str, unit, wanted, values| {
-                let name = format!("{}: {what}, {}", load.name, ROLES[node]);
+                let name = named(&format!("{}: {what}, {}", load.name, ROLES[node]), driver);
+                let wanted = if driver == DRBD_84 { wanted } else { "" };
                 figures.push(Figure { name, unit, wanted, values });
             };
             add("calls", "", load.calls[node], vec![sum as f64 / total]);
@@ -137,7 +138,8 @@ pub fn measure(figures: &mut Vec<Figure>) -> Vec<String> {
             let often = by_name.iter().map(|(name, count)| (name, **count as f64 / total));
             let often = often.filter(|(_, count)| *count >= 0.05);
             let often: Vec<_> = often.map(|(name, count)| format!("{name} {count:.2}")).collect();
-            lines.push(format!("{}, {}: {}", load.name, ROLES[node], often.join(", ")));
+            let name = named(&format!("{}, {}", load.name, ROLES[node]), driver);
+            lines.push(format!("{name}: {}", often.join(", ")));
         }
     }
     cluster.down();

@@ -3,8 +3,9 @@
 //!
 //! Three repetitions of each, the median counts. The load is fio against the DRBD device as FUSE shows it, without a
 //! file system between. Both nodes, and fio, share the processors of this machine. With the word `handlers`, only the
-//! disks without DRBD are measured; with `costs`, `nodes`, `events` or `resync`, only those. With `--kernel` they are
-//! compared with DRBD in a kernel that is a process.
+//! disks without DRBD are measured; with `costs`, `nodes`, `events`, `resync` or `load`, only those. With `--kernel` they are
+//! compared with DRBD in a kernel that is a process. With `--driver SET` first, what is measured of DRBD 8.4 is measured of
+//! that release of DRBD 9 too, each repetition in turn.
 
 #![allow(clippy::disallowed_methods)] // measures with the host's clock
 
@@ -67,8 +68,21 @@ fn mb_per_second(result: &serde_json::Value, side: &str) -> f64 {
     result["jobs"][0][side]["bw_bytes"].as_f64().unwrap_or_default() / 1e6
 }
 
+/// The driver that is always measured.
+const DRBD_84: &str = "drbd";
+
+/// A figure's name, with the driver where it is another one.
+fn named(name: &str, driver: &str) -> String {
+    if driver == DRBD_84 { name.to_owned() } else { format!("{name}, {driver}") }
+}
+
 fn ram(net: &str, disk: &str, disk_mib: u64) -> Layout {
-    Layout { handler: "ram", net: net.into(), disk: disk.into(), disk_mib, ..Layout::default() }
+    ram_of(DRBD_84, net, disk, disk_mib)
+}
+
+fn ram_of(driver: &str, net: &str, disk: &str, disk_mib: u64) -> Layout {
+    let (driver, net, disk) = (driver.into(), net.into(), disk.into());
+    Layout { driver, handler: "ram", net, disk, disk_mib, ..Layout::default() }
 }
 
 /// Writes a disk once, so that its memory is there: a machine that is virtual itself is given what it never used only at
@@ -83,27 +97,34 @@ fn fill(device: &Path) {
     }
 }
 
-fn resync(figures: &mut Vec<Figure>) {
-    let mut values = Vec::new();
+/// MB/s of one resync.
+fn resync_once(driver: &str) -> f64 {
+    const MIB: u64 = 1024;
+    let net = "max-buffers 80000; max-epoch-size 20000;";
+    let cluster =
+        Cluster::new("resync", ram_of(driver, net, "c-plan-ahead 0; resync-rate 4G;", MIB));
+    cluster.nodes.iter().for_each(|node| fill(&cluster.root(node).join("dev/low0")));
+    cluster.create_and_up();
+    let start = Instant::now();
+    cluster.adm(cluster.a(), &["primary", "--force", "r0"]);
+    cluster.await_dstate("UpToDate/UpToDate");
+    let rate = (MIB << 20) as f64 / 1e6 / start.elapsed().as_secs_f64();
+    cluster.down();
+    rate
+}
+
+fn resync(figures: &mut Vec<Figure>, drivers: &[String]) {
+    let mut values = vec![Vec::new(); drivers.len()];
     for _ in 0..REPETITIONS {
-        const MIB: u64 = 1024;
-        let layout =
-            ram("max-buffers 80000; max-epoch-size 20000;", "c-plan-ahead 0; resync-rate 4G;", MIB);
-        let cluster = Cluster::new("resync", layout);
-        cluster.nodes.iter().for_each(|node| fill(&cluster.root(node).join("dev/low0")));
-        cluster.create_and_up();
-        let start = Instant::now();
-        cluster.adm(cluster.a(), &["primary", "--force", "r0"]);
-        cluster.await_dstate("UpToDate/UpToDate");
-        values.push((MIB << 20) as f64 / 1e6 / start.elapsed().as_secs_f64());
-        cluster.down();
+        for (driver, values) in drivers.iter().zip(&mut values) {
+            values.push(resync_once(driver));
+        }
     }
-    figures.push(Figure {
-        name: "resync, ram written before, max-buffers 80000".into(),
-        unit: "MB/s",
-        wanted: "> 500",
-        values,
-    });
+    for (driver, values) in drivers.iter().zip(values) {
+        let name = named("resync, ram written before, max-buffers 80000", driver);
+        let wanted = if driver == DRBD_84 { "> 500" } else { "" };
+        figures.push(Figure { name, unit: "MB/s", wanted, values });
+    }
 }
 
 /// Name, unit, what is wanted, arguments of fio, side of its result, what is taken from it.
@@ -116,7 +137,7 @@ type Load = (
     fn(&serde_json::Value, &str) -> f64,
 );
 
-fn load(figures: &mut Vec<Figure>) {
+fn load(figures: &mut Vec<Figure>, drivers: &[String]) {
     let loads: &[Load] = &[
         (
             "4k sync write, C, depth 1",
@@ -145,30 +166,45 @@ fn load(figures: &mut Vec<Figure>) {
             mb_per_second,
         ),
     ];
-    let cluster = Cluster::in_sync("load", ram("", "", 256));
-    let device = cluster.device(cluster.a(), 0);
+    let up = |driver: &String| Cluster::in_sync("load", ram_of(driver, "", "", 256));
+    let clusters: Vec<Cluster> = drivers.iter().map(up).collect();
     for (name, unit, wanted, args, side, pick) in loads {
-        let values = (0..REPETITIONS).map(|_| pick(&fio(&device, args), side)).collect();
-        figures.push(Figure { name: (*name).into(), unit, wanted, values });
+        let mut values = vec![Vec::new(); drivers.len()];
+        for _ in 0..REPETITIONS {
+            for (cluster, values) in clusters.iter().zip(&mut values) {
+                values.push(pick(&fio(&cluster.device(cluster.a(), 0), args), side));
+            }
+        }
+        for (driver, values) in drivers.iter().zip(values) {
+            let wanted = if driver == DRBD_84 { wanted } else { "" };
+            figures.push(Figure { name: named(name, driver), unit, wanted, values });
+        }
     }
-    cluster.down();
+    clusters.iter().for_each(Cluster::down);
 }
 
 fn main() {
     let (mut figures, mut calls, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
-    match std::env::args().nth(1).as_deref() {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let mut drivers = vec![DRBD_84.to_owned()];
+    if words.first().is_some_and(|word| word == "--driver") {
+        drivers.extend(words.drain(..2).nth(1));
+    }
+    let all = |measure: &mut dyn FnMut(&str)| drivers.iter().for_each(|driver| measure(driver));
+    match words.first().map(String::as_str) {
         Some("handlers") => handlers::measure(&mut figures),
-        Some("nodes") => nodes::measure(&mut figures),
+        Some("nodes") => all(&mut |driver| nodes::measure(&mut figures, driver)),
         Some("events") => events::measure(&mut figures),
-        Some("resync") => resync(&mut figures),
-        Some("costs") => calls = costs::measure(&mut figures),
+        Some("resync") => resync(&mut figures, &drivers),
+        Some("load") => load(&mut figures, &drivers),
+        Some("costs") => all(&mut |driver| calls.extend(costs::measure(&mut figures, driver))),
         Some("--kernel") => pairs = kernel::measure(&mut figures),
         _ => {
-            nodes::measure(&mut figures);
+            all(&mut |driver| nodes::measure(&mut figures, driver));
             events::measure(&mut figures);
-            resync(&mut figures);
-            load(&mut figures);
-            calls = costs::measure(&mut figures);
+            resync(&mut figures, &drivers);
+            load(&mut figures, &drivers);
+            all(&mut |driver| calls.extend(costs::measure(&mut figures, driver)));
             handlers::measure(&mut figures);
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Fleet};
 
-use crate::{Figure, REPETITIONS, ram};
+use crate::{DRBD_84, Figure, REPETITIONS, named, ram_of};
 
 const PAIRS: usize = 25;
 /// How long idle nodes are watched.
@@ -46,8 +46,9 @@ fn start(cluster: &Cluster, node: &str) -> f64 {
 }
 
 /// A pair, created and stopped again.
-fn pair(name: &str) -> Cluster {
-    let cluster = Cluster::new(name, crate::Layout { handler: "file", ..ram("", "", 8) });
+fn pair(name: &str, driver: &str) -> Cluster {
+    let layout = crate::Layout { handler: "file", ..ram_of(driver, "", "", 8) };
+    let cluster = Cluster::new(name, layout);
     for node in &cluster.nodes {
         cluster.adm(node, &["create-md", "--force", "r0"]);
         cluster.stop(node);
@@ -55,11 +56,11 @@ fn pair(name: &str) -> Cluster {
     cluster
 }
 
-pub fn measure(figures: &mut Vec<Figure>) {
+pub fn measure(figures: &mut Vec<Figure>, driver: &str) {
     let mut bare = Vec::new();
     let [mut one, mut fifty, mut one_rss, mut rss, mut pss, mut cpu] = [const { Vec::new() }; 6];
     for _ in 0..REPETITIONS {
-        let alone = pair("alone");
+        let alone = pair("alone", driver);
         let begin = Instant::now();
         alone.start(alone.a());
         bare.push(begin.elapsed().as_secs_f64());
@@ -70,7 +71,7 @@ pub fn measure(figures: &mut Vec<Figure>) {
         alone.adm(alone.a(), &["down", "r0"]);
         alone.stop(alone.a());
 
-        let fleet = Fleet::new(PAIRS, pair);
+        let fleet = Fleet::new(PAIRS, |name| pair(name, driver));
         let begin = Instant::now();
         fleet.each(|cluster| {
             cluster.nodes.iter().for_each(|node| _ = start(cluster, node));
@@ -87,7 +88,8 @@ pub fn measure(figures: &mut Vec<Figure>) {
         fleet.each(Cluster::down);
     }
     let mut add = |name: &str, unit, wanted, values| {
-        figures.push(Figure { name: name.into(), unit, wanted, values });
+        let wanted = if driver == DRBD_84 { wanted } else { "" };
+        figures.push(Figure { name: named(name, driver), unit, wanted, values });
     };
     add("start of a node with DRBD", "s", "< 0.5", bare);
     add("start, up, first status: 1 node", "s", "", one);
