@@ -36,36 +36,50 @@ fn all_written_after(story: &Story, time_ns: u64) -> bool {
         && lost.iter().all(is_lost_after)
 }
 
-/// One of two nodes decided to reconcile with the other, which decided on nothing.
+/// One of two nodes decided to reconcile with the other, as they met or when both had lost the Primary, and the other one
+/// decided on nothing.
 pub fn half_reconciled(story: &Story) -> bool {
-    const DECIDED: &str = " to reconcile equal-UUID peers holding out-of-sync bits";
+    const AS_THEY_MEET: &str = " to reconcile equal-UUID peers holding out-of-sync bits";
+    const WHEN_CONNECTED: &str = " repl( Established -> WFBitMapT ) [receive-peer-dagtag]";
     let stuck = story.stuck();
     let (Some(differences), Some(lost)) = (story.differences(), story.lost()) else { return false };
     let has_lost = !differences.is_empty() || !lost.is_empty();
+    let near = |node: &'static str, peer: &'static str, time: u64| -> Vec<&str> {
+        let log = story.log_of_peer(node, peer);
+        log.filter(|(at, _)| at.abs_diff(time) < TOGETHER_NS).map(|(_, text)| text).collect()
+    };
+    let has = |lines: &[&str], words: &str| lines.iter().any(|text| text.contains(words));
+    let forgot = |node: &str, time: u64, rule: &str| {
+        let mut peers = Story::pairs().filter(|(other, _)| *other == node);
+        peers.any(|(_, peer)| forgot_bits(story, node, peer, time, rule))
+    };
     Story::pairs().any(|(node, peer)| {
-        let mut decided = story.log_of_peer(node, peer).filter(|(_, text)| text.contains(DECIDED));
-        decided.any(|(time, _)| {
-            let others: Vec<&str> = story
-                .log_of_peer(peer, node)
-                .filter(|(at, _)| at.abs_diff(time) < TOGETHER_NS)
-                .map(|(_, text)| text)
-                .collect();
-            let is_alone =
-                others.iter().any(|text| text.contains("uuid_compare()=no-sync by rule="))
-                    && !others.iter().any(|text| text.contains(DECIDED));
-            let waits =
-                ["WFBitMapS", "WFBitMapT"].iter().any(|state| is_stuck(&stuck, node, peer, state));
-            let forgot = || {
-                forgot_bits(story, node, peer, time + 1, RECONNECTED)
-                    || forgot_bits(story, peer, node, time + TOGETHER_NS, RECONNECTED)
-            };
-            // After a loss of power another rule says the same, and to any peer.
-            let restarted = || {
-                let mut peers = Story::pairs().filter(|(other, _)| *other == node);
-                peers.any(|(_, peer)| forgot_bits(story, node, peer, time + 1, "lost-quorum"))
-                    && all_written_after(story, time)
-            };
-            is_alone && (waits || has_lost && (forgot() || restarted()))
+        let waits =
+            ["WFBitMapS", "WFBitMapT"].iter().any(|state| is_stuck(&stuck, node, peer, state));
+        story.log_of_peer(node, peer).any(|(time, text)| {
+            let others = || near(peer, node, time);
+            if text.contains(AS_THEY_MEET) {
+                let others = others();
+                let is_alone =
+                    has(&others, "uuid_compare()=no-sync by rule=") && !has(&others, AS_THEY_MEET);
+                let forgot_each_other = || {
+                    forgot_bits(story, node, peer, time + 1, RECONNECTED)
+                        || forgot_bits(story, peer, node, time + TOGETHER_NS, RECONNECTED)
+                };
+                // After a loss of power another rule says the same, and to any peer.
+                let restarted =
+                    || forgot(node, time + 1, "lost-quorum") && all_written_after(story, time);
+                is_alone && (waits || has_lost && (forgot_each_other() || restarted()))
+            } else if text.contains(WHEN_CONNECTED) {
+                let others = others();
+                let is_alone = !has(&others, "Reconciliation resync because '")
+                    && !has(&others, "-> WFBitMapS )");
+                let forgot =
+                    || forgot(node, time, RECONNECTED) || forgot(node, time, "lost-quorum");
+                is_alone && (waits || all_written_after(story, time) && forgot())
+            } else {
+                false
+            }
         })
     })
 }
@@ -152,6 +166,25 @@ mod tests {
             "root: the nodes do not recover: c: Secondary UpToDate, to b WFBitMapT UpToDate";
         assert!(is_it(begin, stuck));
         assert!(!is_it(begin, &stuck.replace("WFBitMapT", "Established")));
+    }
+
+    #[test]
+    fn one_side_alone_reconciles_while_they_are_connected() {
+        let log = "
+        18.000 c <6>drbd r0 b: Reconciliation resync because 'a' disappeared. (o=-5656)
+        18.000 c <6>drbd r0/0 drbd0 b: repl( Established -> WFBitMapT ) [receive-peer-dagtag]
+        18.001 b <6>drbd r0/0 drbd0 c: pdsk( UpToDate -> Outdated ) [peer-state]
+        19.000 a write 1 of the blocks from 2 on is answered
+        27.000 c <6>drbd r0/0 drbd0 a: drbd_sync_handshake:
+        27.000 c <6>drbd r0/0 drbd0 a: self 7C:0:0:0 bits:42 flags:520
+        27.000 c <6>drbd r0/0 drbd0 a: uuid_compare()=no-sync by rule=reconnected
+        70.000 - differ: a and c in block 2: 1 and 0";
+        let is_it = |log: &str| half_reconciled(&Story::of(log, ""));
+        assert!(is_it(log));
+        assert!(!is_it(&log.replace("19.000", "17.000")), "written before");
+        assert!(!is_it(&log.replace("bits:42", "bits:0")), "nothing was forgotten");
+        let both = log.replace("pdsk( UpToDate -> Outdated )", "repl( Established -> WFBitMapS )");
+        assert!(!is_it(&both));
     }
 
     const TARGET: &str = "
