@@ -15,6 +15,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use umc::{Config, Kernel, sched};
 use umc_protocol::node::{self as layout, NodeRecord};
+use umc_protocol::tools;
 
 use crate::control::Control;
 use crate::log::Log;
@@ -63,7 +64,7 @@ fn lock(path: &Path, what: &str) -> Result<Flock<File>> {
 fn directories(args: &Args, log: &Log) -> Result<Directories> {
     let node = layout::make_node_dir(&args.name).map_err(anyhow::Error::msg)?;
     let state = args.state.clone().unwrap_or_else(|| node.join(layout::STATE));
-    for name in cdrivers::catalogue::state_dirs() {
+    for name in cdrivers::catalogue::state_dirs().into_iter().chain(tools::state_dirs()) {
         let dir = state.join(name);
         fs::create_dir_all(&dir).with_context(|| format!("Cannot create {}", dir.display()))?;
     }
@@ -91,11 +92,12 @@ fn directories(args: &Args, log: &Log) -> Result<Directories> {
 fn helper_env(root: &Path) -> Result<Vec<(String, String)>> {
     let me = std::env::current_exe().context("Cannot find out where umcd itself is")?;
     let preload = me.with_file_name("libumc_preload.so");
-    Ok(vec![
+    let environment = tools::ENVIRONMENT.map(|(name, value)| (name.into(), value.into()));
+    Ok(Vec::from_iter(environment.into_iter().chain([
         ("LD_PRELOAD".into(), preload.display().to_string()),
         ("UMC_FS_ROOT".into(), root.display().to_string()),
         (layout::HELPER_OF.into(), root.display().to_string()),
-    ])
+    ])))
 }
 
 /// Takes as many descriptors as the host allows: every connection, image and kernel thread has one, and the usual soft
@@ -140,6 +142,8 @@ pub fn run(args: Args, log: &Log, prepared: std::io::Result<()>) -> Result<()> {
     umc::kmsg::install(kernel).context("Cannot make /dev/kmsg")?;
     umc::sysrq::install(kernel).context("Cannot make /proc/sysrq-trigger")?;
     umc::miscdevice::install(kernel).context("Cannot make /proc/misc")?;
+    // Where every kernel has one that has any driver for it.
+    kernel.tree.mkdir("/sys/kernel/config").context("Cannot make /sys/kernel/config")?;
 
     let control_path = dirs.node.join(layout::CONTROL);
     let record = NodeRecord {

@@ -9,11 +9,10 @@ mod cancel;
 mod device;
 mod talk;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::sys::stat::{FileStat, SFlag, fstat};
 use umc::sched::{Comm, Creds, with_comm, with_creds};
 use umc::{Devt, Errno, signal};
 use umc_protocol::OPEN_EXCLUSIVE;
@@ -61,10 +60,20 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, creds: Creds) {
 }
 
 /// The device of the node that a file is, if it is one.
-fn device_of(node: &Node, status: &FileStat) -> Option<Devt> {
-    let number = status.st_ino.checked_sub(BLOCK_MARK).and_then(|it| u32::try_from(it).ok())?;
-    let is_regular = status.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits();
-    (is_regular && node.is_in_tree(status.st_dev)).then(|| Devt::from_raw(number))
+fn device_of(node: &Node, file: &OwnedFd) -> Option<Devt> {
+    // What the host knows already: a file of the tree is not asked about, which would be another request to this node.
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    // SAFETY: all-zero is a value of it.
+    let mut status: libc::statx = unsafe { std::mem::zeroed() };
+    let (mask, fd) = (libc::STATX_TYPE | libc::STATX_INO, file.as_raw_fd());
+    // SAFETY: an empty C string, and room for the answer.
+    if unsafe { libc::statx(fd, c"".as_ptr(), flags, mask, &raw mut status) } != 0 {
+        return None;
+    }
+    let is_regular = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+    let number = status.stx_ino.checked_sub(BLOCK_MARK).and_then(|it| u32::try_from(it).ok())?;
+    let dev = libc::makedev(status.stx_dev_major, status.stx_dev_minor);
+    (is_regular && node.is_in_tree(dev)).then(|| Devt::from_raw(number))
 }
 
 /// The flags of open(2) that a file has.
@@ -73,7 +82,7 @@ fn flags_of(file: &OwnedFd) -> i32 {
 }
 
 fn of_block_device(node: &Node, file: &OwnedFd, call: Call) -> i64 {
-    let Some(devt) = fstat(file).ok().and_then(|status| device_of(node, &status)) else {
+    let Some(devt) = device_of(node, file) else {
         return Errno::ENOTTY.neg().into();
     };
     let flags = flags_of(file);

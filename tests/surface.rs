@@ -308,14 +308,42 @@ fn commands_and_events_of_netlink() {
     loaded.unload();
 }
 
+/// What of the host a node's programs must not change: names in `/dev` and where tools keep their state, semaphores, keys,
+/// mounts. What other tests come and go with is left out.
+fn host_state() -> BTreeSet<String> {
+    let mut state = BTreeSet::new();
+    let dirs =
+        ["/dev", "/dev/mapper", "/dev/disk/by-id", "/run", "/run/lvm", "/run/lock", "/etc/lvm"];
+    for dir in dirs {
+        let names = fs::read_dir(dir).into_iter().flatten().flatten();
+        let names = names.map(|entry| entry.path().display().to_string());
+        state.extend(names.filter(|name| !name.contains("loop") && !name.contains("umc")));
+    }
+    for (file, word) in
+        [("/proc/sysvipc/sem", ""), ("/proc/keys", "umc"), ("/proc/mounts", "configfs")]
+    {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        state.extend(text.lines().filter(|line| line.contains(word)).map(str::to_owned));
+    }
+    state
+}
+
 /// Programs on its devices: `tests/fixtures/calls.py` says what they see.
 #[test]
 fn system_calls_of_programs() {
     let loaded = load("calls");
+    let before = host_state();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/calls.py");
     let script = script.display().to_string();
-    let said = host().umc(&["run", &loaded.node, "--", "python3", &script]);
+    let umc = bin_dir().join("umc").display().to_string();
+    let said = host()
+        .command(&umc)
+        .env("TMPDIR", &host().dir)
+        .args(["run", &loaded.node, "--", "python3", &script])
+        .run()
+        .unwrap();
     assert_eq!(text(&said), "exit status: 0\nall is well\n", "{}", loaded.complaints());
+    assert_eq!(host_state(), before, "the host is as it was");
     loaded.unload();
 }
 

@@ -14,7 +14,7 @@ use fuser::{
     ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use umc::mm::PageBuf;
-use umc::tree::Kind;
+use umc::tree::{Attr, Change, Kind, Tree};
 use umc_protocol::tree::{IOC_DISCARD, IOC_ZERO_OUT};
 
 use crate::attr::{TTL, errno, file_type};
@@ -35,6 +35,24 @@ const WRITE_MAX: u32 = 1 << 20;
 /// Who holds an open device when it answers may be the last one to do so, for the answer lets the program close it; and the
 /// last one calls the driver. So a handler lets go first, or is a job of [`Shared::run`].
 pub(crate) struct Server(pub(crate) Arc<Shared>);
+
+impl Server {
+    /// The tree and the name, where the directory is one that programs may change.
+    fn of_programs<'a>(&self, dir: INodeNo, name: &'a OsStr) -> Option<(&'static Tree, &'a str)> {
+        let tree = &self.0.kernel.tree;
+        name.to_str().filter(|_| tree.is_of_programs(dir.0)).map(|name| (tree, name))
+    }
+
+    /// Says that a name was made.
+    fn made(&self, made: umc::Result<Attr>, reply: ReplyEntry) {
+        match made {
+            Ok(attr) => {
+                reply.entry(&TTL, &self.0.file_attr(&attr), Generation(attr.generation));
+            }
+            Err(error) => reply.error(errno(error)),
+        }
+    }
+}
 
 /// Two numbers of an ioctl's argument.
 fn range_of(data: &[u8]) -> Option<(u64, u64)> {
@@ -128,16 +146,21 @@ impl fuser::Filesystem for Server {
             Ok(attr) => self.0.file_attr(&attr),
             Err(error) => return reply.error(errno(error)),
         };
-        // Nothing can be changed; a change to what is there already succeeds. Times are the node's own.
-        let is_other_owner = uid.is_some_and(|uid| uid != attr.uid)
+        // A text file has no size that could be cut; a device keeps its own.
+        if size.is_some_and(|size| attr.size != size && attr.size != 0) {
+            return reply.error(Errno::EINVAL);
+        }
+        // A change to what is there already succeeds everywhere. Times are the node's own.
+        let is_other = uid.is_some_and(|uid| uid != attr.uid)
             || gid.is_some_and(|gid| gid != attr.gid)
             || mode.is_some_and(|mode| mode as u16 & 0o7777 != attr.perm);
-        // A text file has no size that could be cut; a device keeps its own.
-        let is_other_size = size.is_some_and(|size| attr.size != size && attr.size != 0);
-        match (is_other_owner, is_other_size) {
-            (true, _) => reply.error(Errno::EPERM),
-            (_, true) => reply.error(Errno::EINVAL),
-            _ => reply.attr(&TTL, &attr),
+        if !is_other {
+            return reply.attr(&TTL, &attr);
+        }
+        let change = Change { mode: mode.map(|mode| mode as u16), uid, gid };
+        match self.0.kernel.tree.change(ino.0, change) {
+            Ok(attr) => reply.attr(&TTL, &self.0.file_attr(&attr)),
+            Err(error) => reply.error(errno(error)),
         }
     }
 
@@ -449,17 +472,26 @@ impl fuser::Filesystem for Server {
         req: &Request,
         dir: INodeNo,
         name: &OsStr,
-        _mode: u32,
-        _umask: u32,
+        mode: u32,
+        umask: u32,
         reply: ReplyEntry,
     ) {
         let _handler = self.0.enter();
+        if let Some((tree, name)) = self.of_programs(dir, name) {
+            let mode = (mode & !umask) as u16 & 0o7777;
+            return self.made(tree.make_dir(dir.0, name, mode), reply);
+        }
         names::make(&self.0, req, dir.0, name, reply, |names, name| names.mkdir(name));
     }
 
     fn symlink(&self, req: &Request, dir: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
         let _handler = self.0.enter();
-        let target = names::in_tree(&self.0.kernel.config.fs_root, req.pid(), target);
+        let root = &self.0.kernel.config.fs_root;
+        if let Some((tree, name)) = self.of_programs(dir, name) {
+            let Some(target) = target.to_str() else { return reply.error(Errno::EINVAL) };
+            return self.made(tree.make_link(dir.0, name, target, root), reply);
+        }
+        let target = names::in_tree(root, req.pid(), target);
         names::make(&self.0, req, dir.0, name, reply, move |names, name| {
             names.symlink(name, &target)
         });
@@ -467,19 +499,46 @@ impl fuser::Filesystem for Server {
 
     fn rmdir(&self, req: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let _handler = self.0.enter();
+        if let Some((tree, name)) = self.of_programs(dir, name) {
+            return answer(reply)(tree.rmdir(dir.0, name));
+        }
         names::remove(&self.0, req, dir.0, name, reply, |names, name| names.rmdir(name));
     }
 
     fn unlink(&self, req: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let _handler = self.0.enter();
+        if let Some((tree, name)) = self.of_programs(dir, name) {
+            return answer(reply)(tree.unlink(dir.0, name));
+        }
         names::remove(&self.0, req, dir.0, name, reply, |names, name| names.unlink(name));
+    }
+
+    fn rename(
+        &self,
+        _req: &Request,
+        dir: INodeNo,
+        name: &OsStr,
+        new_dir: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let _handler = self.0.enter();
+        let (from, to) = (self.of_programs(dir, name), self.of_programs(new_dir, new_name));
+        let (Some((tree, from)), Some((_, to))) = (from, to) else {
+            return reply.error(Errno::EPERM);
+        };
+        if flags.contains(RenameFlags::RENAME_EXCHANGE) {
+            return reply.error(Errno::EINVAL);
+        }
+        let must_be_new = flags.contains(RenameFlags::RENAME_NOREPLACE);
+        answer(reply)(tree.rename_link((dir.0, from), (new_dir.0, to), must_be_new));
     }
 
     refuse! {
         // Files and other names are given by drivers only: the answers are those of sysfs.
         create(INodeNo, &OsStr, u32, u32, i32) -> ReplyCreate: EACCES;
         mknod(INodeNo, &OsStr, u32, u32, u32) -> ReplyEntry: EPERM;
-        rename(INodeNo, &OsStr, INodeNo, &OsStr, RenameFlags) -> ReplyEmpty: EPERM;
         link(INodeNo, INodeNo, &OsStr) -> ReplyEntry: EPERM;
         // Nothing has attributes: the kernel stops asking.
         getxattr(INodeNo, &OsStr, u32) -> ReplyXattr: ENOSYS;

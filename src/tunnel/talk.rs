@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::ffi::c_int;
 use std::os::fd::OwnedFd;
 
-use nix::sys::stat::fstat;
 use umc::caller::{Caller, Descriptor};
 use umc::{Errno, Result};
 use umc_protocol::tunnel::{Ask, PIECE_MAX, Reply};
@@ -92,8 +91,7 @@ impl Caller for Talk {
     fn descriptor(&self, fd: c_int) -> Result<Descriptor> {
         let ask = Ask { kind: Ask::DESCRIPTOR, number: fd.cast_unsigned(), value: 0, len: 0 };
         let fd = self.ask(ask, &[], Errno::EBADF, |_, mut fds| fds.pop().ok_or(Errno::EBADF))?;
-        let status = fstat(&fd).map_err(|error| Errno::new(error as i32))?;
-        Ok(match device_of(self.node, &status) {
+        Ok(match device_of(self.node, &fd) {
             Some(devt) => Descriptor::Device(devt, flags_of(&fd)),
             None => Descriptor::Host(fd),
         })

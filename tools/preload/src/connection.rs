@@ -2,15 +2,13 @@
 //! A connection to the node's control socket. By system calls alone: no hook, and no cancellation of the thread, is met on
 //! the way.
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_int};
 use core::mem::size_of;
-
-use libc::{AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET, sockaddr_un};
-use umc_protocol::tree;
 
 use crate::bytes::{decimal, join};
 use crate::raw;
 use crate::root::Root;
+use libc::{AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET, sockaddr_un};
 
 /// A descriptor that is closed when nobody keeps it.
 pub struct Owned(c_int);
@@ -40,20 +38,29 @@ impl Drop for Owned {
 
 /// A connection whose first record is `hello`, close-on-exec. It blocks: a full backlog is waited for.
 pub fn open(root: &Root, hello: &[u8]) -> Result<Owned, c_int> {
+    let connected = match connected(root.control()?) {
+        Err(libc::ENOENT | libc::ENOTDIR | libc::ECONNREFUSED) => {
+            root.forget_control();
+            connected(root.control()?)?
+        }
+        other => other?,
+    };
+    raw::send(connected.fd(), hello)?;
+    Ok(connected)
+}
+
+fn connected(path: &CStr) -> Result<Owned, c_int> {
     let fd = raw::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0).map(Owned::new)?;
-    let mut path = [0; 4096];
-    let path = root.join(&[b"/", tree::CONTROL.as_bytes()], &mut path).ok_or(libc::ENAMETOOLONG)?;
     if path.to_bytes_with_nul().len() <= 108 {
         connect(fd.fd(), path.to_bytes())?;
-    } else {
-        // sun_path has 108 bytes: go through a descriptor of the socket's inode.
-        let inode = raw::open(path, libc::O_PATH).map(Owned::new)?;
-        let (mut short, mut digits) = ([0; 32], [0; 10]);
-        let digits = decimal(inode.fd() as u32, &mut digits);
-        let short = join(b"/proc/self/fd/", &[digits], &mut short).ok_or(libc::ENAMETOOLONG)?;
-        connect(fd.fd(), short.to_bytes())?;
+        return Ok(fd);
     }
-    raw::send(fd.fd(), hello)?;
+    // sun_path has 108 bytes: go through a descriptor of the socket's inode.
+    let inode = raw::open(path, libc::O_PATH).map(Owned::new)?;
+    let (mut short, mut digits) = ([0; 32], [0; 10]);
+    let digits = decimal(inode.fd() as u32, &mut digits);
+    let short = join(b"/proc/self/fd/", &[digits], &mut short).ok_or(libc::ENAMETOOLONG)?;
+    connect(fd.fd(), short.to_bytes())?;
     Ok(fd)
 }
 

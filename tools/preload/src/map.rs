@@ -217,6 +217,11 @@ mod tests {
             ("/run/lock/drbd-147-0", "lock", "/run/lock"),
             ("/var/run/lock/drbd-147-0", "lock", "/var/run/lock"),
             ("/var/lock/drbd/x", "lock", "/var/lock"),
+            ("/run/udev/control", "run-udev", "/run/udev"),
+            ("/run/lock/lvm/P_global", "lock-lvm", "/run/lock/lvm"),
+            ("/etc/lvm/backup/vg", "etc-lvm", "/etc/lvm"),
+            ("/run/dmeventd-server", "run", "/run"),
+            ("/var/run/mdadm/map", "run-mdadm", "/var/run/mdadm"),
         ] {
             assert_eq!(
                 to(path),
@@ -257,6 +262,9 @@ mod tests {
             "/run/lock/other",
             "/run/lock/drbdx",
             "/etc/drbd.conf",
+            "/etc/lvm/lvm.conf",
+            "/etc/lvm",
+            "/run/user/0",
             "/home/dev/drbd0",
             "",
         ] {
@@ -269,7 +277,7 @@ mod tests {
         for path in ["/dev/x", "//dev/x", "/./proc/x", "/usr/../dev/x", "/../dev/x", "/run/x"] {
             assert!(is_candidate(path.as_bytes()), "{path}");
         }
-        for path in ["/usr/lib/x", "/", "", "/etc/..x/y", "/devel"] {
+        for path in ["/usr/lib/x", "/", "", "/usr/..x/y", "/devel"] {
             assert!(!is_candidate(path.as_bytes()), "{path}");
         }
     }

@@ -5,7 +5,7 @@
 //! a loop device of the host stands in for it, and goes with the unmount. The file behind it is claimed, as a mount
 //! claims a block device: while DRBD, or another mount, has the device, it is EBUSY.
 
-use core::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
+use core::ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicI32, Ordering};
 
@@ -141,6 +141,16 @@ fn keep(fd: c_int) {
     }
 }
 
+/// Whether a file system is one that the node's tree has in its place at all times.
+///
+/// # Safety
+/// `kind` is NULL or a C string.
+unsafe fn is_mounted_always(kind: *const c_char) -> bool {
+    // SAFETY: by contract.
+    !kind.is_null()
+        && matches!(unsafe { CStr::from_ptr(kind) }.to_bytes(), b"configfs" | b"debugfs")
+}
+
 hooks! {
     fn mount(
         source: *const c_char,
@@ -149,6 +159,13 @@ hooks! {
         flags: c_ulong,
         data: *const c_void,
     ) -> c_int {
+        if is_mounted_always(kind) && Root::get().is_some() && flags & NO_DEVICE == 0 {
+            let mut room = Room::new();
+            let to = lead!(room, AT_FDCWD, target);
+            if to.is_in_tree() {
+                return 0;
+            }
+        }
         if Root::get().is_none() || source.is_null() || flags & NO_DEVICE != 0 {
             return real::mount(source, target, kind, flags, data);
         }
@@ -159,6 +176,14 @@ hooks! {
             Ok(None) => real::mount(to.path(), target, kind, flags, data),
             Err(error) => fail(error),
         }
+    }
+
+    // A program that is told that there is no such call uses mount(2).
+    fn fsopen(kind: *const c_char, flags: c_uint) -> c_int {
+        if is_mounted_always(kind) && Root::get().is_some() {
+            return fail(libc::ENOSYS);
+        }
+        real::fsopen(kind, flags)
     }
 
     fn fsconfig(

@@ -5,6 +5,8 @@
 //! A row owns what is below its names, too. The first row that fits decides; a name without a row is the
 //! host's.
 
+use umc_protocol::tools::STATE;
+
 /// Whose a name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -98,14 +100,12 @@ static HOSTS: &[Row] = &[
 
 /// The table: what is known of drivers that the catalogue does not have, and of every kernel.
 static OTHERS: &[Row] = &[
-    // The device mapper, with the volume managers and encryption on it.
-    row("/dev", &["dm-*", "mapper"], Node),
     // md: mdadm opens arrays by temporary names, too.
     row("/dev", &["md", "md[0-9]*", "md_d*", ".tmp.md*"], Node),
     row("/proc", &["mdstat"], Node),
     row("/proc/sys/dev", &["raid"], Node),
     // Drivers with devices of their own kind.
-    row("/dev", &["loop-control", "loop[0-9]*", "nullb*", "zram*"], Node),
+    row("/dev", &["loop-control", "loop[0-9]*", "zram*"], Node),
     row("/dev", &["bcache*", "dnbd*", "etherd", "rbd*", "rnbd*", "ublk*"], Node),
     row("/dev", &["nvme*", "ng[0-9]*"], Node),
     row("/sys/class", &["nvme", "nvme-*", "zram-control"], Node),
@@ -129,8 +129,22 @@ static OTHERS: &[Row] = &[
 /// The middle: the names of the drivers in the catalogue, `cdrivers/src/catalogue.rs`. The build writes it.
 static DRIVERS: &[Row] = include!(concat!(env!("OUT_DIR"), "/drivers.rs"));
 
+/// What tools of no one driver keep.
+static STATES: [Row; STATE.len()] = {
+    const NONE: Row = row("", &[], Host);
+    let mut rows = [NONE; STATE.len()];
+    let mut at = 0;
+    while at < rows.len() {
+        let state = &STATE[at];
+        let owner = if state.is_it { StateDir(state.at) } else { StateIn(state.at) };
+        rows[at] = row(state.dir, state.names, owner);
+        at += 1;
+    }
+    rows
+};
+
 fn rows() -> impl Iterator<Item = &'static Row> {
-    HOSTS.iter().chain(DRIVERS).chain(OTHERS)
+    HOSTS.iter().chain(DRIVERS).chain(OTHERS).chain(&STATES)
 }
 
 /// The directory whose listing is made of the node's entries and the host's that are no disks.
@@ -138,7 +152,7 @@ pub const SHARED_DIR: &[u8] = b"/dev";
 
 /// Whether a name that begins with this component may have a row.
 pub fn is_mapped_top(component: &[u8]) -> bool {
-    matches!(component, b"dev" | b"proc" | b"run" | b"sys" | b"var")
+    matches!(component, b"dev" | b"etc" | b"proc" | b"run" | b"sys" | b"var")
 }
 
 /// The row of an absolute, normalised name, and how long the part is that its pattern fits.

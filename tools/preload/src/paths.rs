@@ -11,11 +11,13 @@ use libc::{
     gid_t, mode_t, off_t, size_t, ssize_t, uid_t,
 };
 
+use crate::bytes::{decimal, join};
 use crate::map;
+use crate::raw;
 use umc_protocol::{OPEN_EXCLUSIVE, OPEN_REDIRECTED};
 
 use crate::mount_table::Table;
-use crate::real::{self, fail};
+use crate::real::{self, fail, keeping_errno};
 use crate::redirect::{Redirect, Room, Way, forget_working_directory, lead};
 use crate::root::Root;
 use crate::tunnel;
@@ -151,7 +153,6 @@ path_hooks! {
     fn readlink(link, buffer: *mut c_char, size: size_t) -> ssize_t;
     fn __readlink_chk(link, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
     fn mkdir(entry, mode: mode_t) -> c_int;
-    fn mknod(entry, mode: mode_t, dev: dev_t) -> c_int;
     fn mkfifo(entry, mode: mode_t) -> c_int;
     fn rmdir(entry) -> c_int;
     fn unlink(entry) -> c_int;
@@ -206,7 +207,6 @@ path_at_hooks! {
     fn readlinkat(dir, link, buffer: *mut c_char, size: size_t) -> ssize_t;
     fn __readlinkat_chk(dir, link, buffer: *mut c_char, size: size_t, room: size_t) -> ssize_t;
     fn mkdirat(dir, entry, mode: mode_t) -> c_int;
-    fn mknodat(dir, entry, mode: mode_t, dev: dev_t) -> c_int;
     fn mkfifoat(dir, entry, mode: mode_t) -> c_int;
     fn unlinkat(dir, entry, flags: c_int) -> c_int;
     fn fchmodat(dir, path[flags], mode: mode_t, flags: c_int) -> c_int;
@@ -324,6 +324,19 @@ template_hooks! {
 }
 
 hooks! {
+    fn mknod(path: *const c_char, mode: mode_t, dev: dev_t) -> c_int {
+        mknodat(AT_FDCWD, path, mode, dev)
+    }
+    // A device of the node is a name that leads to its own: a special file would lead to the host's driver.
+    fn mknodat(dir: c_int, path: *const c_char, mode: mode_t, dev: dev_t) -> c_int {
+        let mut room = Room::new();
+        let to = lead!(room, dir, path, Way::Entry);
+        let mut target = [0; 256];
+        match keeping_errno(|| name_of_device(mode, dev, &mut target)) {
+            Some(target) => real::symlinkat(target.as_ptr(), dir, to.path()),
+            None => real::mknodat(dir, to.path(), mode, dev),
+        }
+    }
     fn mkdtemp(template: *mut c_char) -> *mut c_char {
         let mut room = Room::new();
         let to = lead!(room, AT_FDCWD, template, Way::Entry);
@@ -444,6 +457,23 @@ hooks! {
     fn canonicalize_file_name(path: *const c_char) -> *mut c_char {
         realpath(path, ptr::null_mut())
     }
+}
+
+/// The name in `/dev` of the node's device with this type and number.
+fn name_of_device(mode: mode_t, dev: dev_t, out: &mut [u8]) -> Option<&CStr> {
+    let root = Root::get()?;
+    let kind: &[u8] = match mode & libc::S_IFMT {
+        libc::S_IFBLK => b"/sys/dev/block/",
+        libc::S_IFCHR => b"/sys/dev/char/",
+        _ => return None,
+    };
+    let (mut major, mut minor, mut path, mut text) = ([0; 10], [0; 10], [0; 4096], [0; 1024]);
+    let major = decimal(libc::major(dev), &mut major);
+    let minor = decimal(libc::minor(dev), &mut minor);
+    let path = root.join(&[kind, major, b":", minor, b"/uevent"], &mut path)?;
+    let text = raw::read_file(path, &mut text).ok()?;
+    let name = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"DEVNAME="))?;
+    join(b"/dev/", &[name], out)
 }
 
 /// Take the root off a name that the real function made of a mapped one: a program that asked for

@@ -185,10 +185,12 @@ real! {
     fn renameat(from_dir: c_int, from: Path, to_dir: c_int, to: Path) -> c_int;
     fn renameat2(from_dir: c_int, from: Path, to_dir: c_int, to: Path, flags: c_uint) -> c_int;
     fn linkat(from_dir: c_int, from: Path, to_dir: c_int, to: Path, flags: c_int) -> c_int;
+    fn mknodat(dir: c_int, path: Path, mode: mode_t, dev: libc::dev_t) -> c_int;
     fn symlinkat(target: Path, dir: c_int, path: Path) -> c_int;
     fn fanotify_mark(fd: c_int, flags: c_uint, mask: u64, dir: c_int, path: Path) -> c_int;
     fn quotactl(command: c_int, special: Path, id: c_int, data: *mut c_void) -> c_int;
     fn mount(source: Path, target: Path, kind: Path, flags: c_ulong, data: *const c_void) -> c_int;
+    fn fsopen(kind: Path, flags: c_uint) -> c_int;
     fn fsconfig(fd: c_int, command: c_uint, key: Path, value: *const c_void, more: c_int) -> c_int;
     fn uname(name: *mut libc::utsname) -> c_int;
     fn gethostname(name: *mut c_char, length: size_t) -> c_int;

@@ -27,6 +27,8 @@ pub struct Root {
     dev: AtomicU64,
     /// The state directory, a leaked C string; null while unknown.
     state: AtomicPtr<c_char>,
+    /// The control socket, likewise.
+    control: AtomicPtr<c_char>,
 }
 
 /// Not looked up yet: null. No root: [`NONE`].
@@ -38,6 +40,7 @@ static NONE: Root = Root {
     len: 0,
     dev: AtomicU64::new(0),
     state: AtomicPtr::new(ptr::null_mut()),
+    control: AtomicPtr::new(ptr::null_mut()),
 };
 
 /// The program may clear its environment before it calls a hook (`env -i` does), and would be the host's then.
@@ -116,6 +119,7 @@ impl Root {
             len,
             dev: AtomicU64::new(0),
             state: AtomicPtr::new(ptr::null_mut()),
+            control: AtomicPtr::new(ptr::null_mut()),
         })
     }
 
@@ -176,27 +180,46 @@ impl Root {
             return Ok(unsafe { CStr::from_ptr(known) }.to_bytes());
         }
         self.standing()?;
-        self.read_state()
+        self.read_link(tree::STATE, &self.state).map(CStr::to_bytes)
     }
 
+    /// The control socket: what `.umc/control` in the tree leads to, so that who connects goes no way through the tree.
+    ///
+    /// # Errors
+    /// The tree's own.
+    pub fn control(&self) -> Result<&CStr, c_int> {
+        let known = self.control.load(Ordering::Acquire);
+        if !known.is_null() {
+            // SAFETY: a leaked C string.
+            return Ok(unsafe { CStr::from_ptr(known) });
+        }
+        self.read_link(tree::CONTROL, &self.control)
+    }
+
+    /// Nothing listens there: another node may be mounted here by now.
+    pub fn forget_control(&self) {
+        self.control.store(ptr::null_mut(), Ordering::Release);
+    }
+
+    /// Where a link in `.umc` leads, to be known from then on.
     #[cold]
-    fn read_state(&self) -> Result<&'static [u8], c_int> {
+    fn read_link(&self, name: &str, known: &AtomicPtr<c_char>) -> Result<&'static CStr, c_int> {
         let mut link = [0; 4096];
-        let link =
-            self.join(&[b"/", tree::STATE.as_bytes()], &mut link).ok_or(libc::ENAMETOOLONG)?;
+        let link = self.join(&[b"/", name.as_bytes()], &mut link).ok_or(libc::ENAMETOOLONG)?;
         let mut target = [0; 4096];
         let len = raw::readlink(link, &mut target)?;
         let base = [self.path(), b"/.umc"].concat();
-        let mut state = vec![0; 4096];
+        let mut path = vec![0; 4096];
         let len =
-            map::normalise(&base, &target[..len], &mut state[..4095]).ok_or(libc::ENAMETOOLONG)?;
-        state.truncate(len + 1);
-        state[len] = 0;
-        let state = Box::into_raw(state.into_boxed_slice()).cast::<c_char>();
-        // A second thread may leak one more copy of the same string: bounded, once in a process.
-        self.state.store(state, Ordering::Release);
+            map::normalise(&base, &target[..len], &mut path[..4095]).ok_or(libc::ENAMETOOLONG)?;
+        path.truncate(len + 1);
+        path[len] = 0;
+        let path = Box::into_raw(path.into_boxed_slice()).cast::<c_char>();
+        // A second thread may leak one more copy of the same string: bounded, once in a process, and once more for each
+        // node that comes in place of one that is gone.
+        known.store(path, Ordering::Release);
         // SAFETY: just made, ends in NUL, never freed.
-        Ok(unsafe { CStr::from_ptr(state) }.to_bytes())
+        Ok(unsafe { CStr::from_ptr(path) })
     }
 }
 

@@ -5,7 +5,7 @@ use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
 use libc::{dev_t, gid_t, mode_t, off_t, size_t, sockaddr, socklen_t, uid_t};
 
-use crate::real;
+use crate::real::{self, fail};
 use crate::root::Root;
 use crate::{exec, hostname, ioctl, mount, netlink, paths, power, stat};
 
@@ -24,6 +24,11 @@ macro_rules! calls {
             _ => return None,
         }
     };
+}
+
+/// As a kernel without keyrings answers.
+fn no_keyrings(_first: c_long) -> c_long {
+    fail(libc::ENOSYS)
 }
 
 /// The hook's answer; None for a call that has none.
@@ -93,6 +98,7 @@ unsafe fn hooked(number: c_long, args: [c_long; 6]) -> Option<c_long> {
             SYS_execve => exec::execve(Path, Argv, Argv);
             SYS_execveat => exec::execveat(c_int, Path, Argv, Argv, c_int);
             SYS_mount => mount::mount(Path, Path, Path, c_ulong, *const c_void);
+            SYS_fsopen => mount::fsopen(Path, c_uint);
             SYS_fsconfig => mount::fsconfig(c_int, c_uint, Path, *const c_void, c_int);
             SYS_swapon => paths::swapon(Path, c_int);
             SYS_swapoff => paths::swapoff(Path);
@@ -107,6 +113,10 @@ unsafe fn hooked(number: c_long, args: [c_long; 6]) -> Option<c_long> {
             SYS_delete_module => power::delete_module(Path, c_uint);
             SYS_kexec_load => power::only_a_host_can(c_ulong);
             SYS_kexec_file_load => power::only_a_host_can(c_ulong);
+            // The host's keyrings are not the node's: who hears that there are none does without.
+            SYS_add_key => no_keyrings(c_long);
+            SYS_request_key => no_keyrings(c_long);
+            SYS_keyctl => no_keyrings(c_long);
             SYS_syslog => power::klogctl(c_int, *mut c_char, c_int);
         }
     })

@@ -14,7 +14,7 @@
 //! A client is judged by the kernel's SO_PEERCRED of its connection.
 //!
 //! Here is also what two of them have to read in the same way: what a disk is in words ([`disk`]), which programs `umc`
-//! acts for ([`programs`]), and command lines that have a manual page.
+//! acts for ([`programs`]), what stock tools keep ([`tools`]), and command lines that have a manual page.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 
@@ -27,6 +27,7 @@ pub mod programs;
 pub mod sim_args;
 pub mod size;
 pub mod systemctl;
+pub mod tools;
 pub mod tunnel;
 #[cfg(feature = "command-lines")]
 pub mod umcd_args;

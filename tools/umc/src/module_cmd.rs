@@ -14,6 +14,9 @@ use umc_protocol::control::{Module, Request};
 use crate::client::Client;
 use crate::nodes;
 
+/// What a kernel may have as a module, and a node has always.
+const BUILT_IN: [&str; 2] = ["configfs", "debugfs"];
+
 fn client(node: Option<&str>) -> Result<Client> {
     Client::connect(&nodes::pick(node)?)
 }
@@ -146,7 +149,7 @@ fn modprobe(arguments: &[String]) -> Result<()> {
     let several = options.contains(&"-a") || options.contains(&"--all");
     let params: Vec<_> = params.iter().map(|param| param.to_string()).collect();
     let names = if several { &rest[..] } else { &[*name] };
-    for name in names {
+    for name in names.iter().filter(|name| !BUILT_IN.contains(name)) {
         // A set or an alias is another name of a module that may be there.
         let path = match is_loaded(name) {
             true => None,

@@ -10,6 +10,7 @@ use std::{env, fmt, io};
 
 use anyhow::{Context, Result, bail};
 use umc_protocol::node::{HELPER_OF, NodeRecord};
+use umc_protocol::tools::ENVIRONMENT;
 
 use crate::netns::NetNs;
 
@@ -66,6 +67,11 @@ pub fn leave(command: &mut Command) {
     command.env_remove(ROOT);
     // What a node's helper starts may outlive that node.
     command.env_remove(HELPER_OF);
+    for (name, value) in ENVIRONMENT {
+        if env::var_os(name).is_some_and(|set| set == value) {
+            command.env_remove(name);
+        }
+    }
     match without_ours(&env::var_os(PRELOAD).unwrap_or_default()) {
         list if list.is_empty() => command.env_remove(PRELOAD),
         list => command.env(PRELOAD, list),
@@ -120,14 +126,22 @@ pub fn run(node: &NodeRecord, command: &[OsString]) -> Result<std::convert::Infa
         .args(&command[1..])
         .env(ROOT, &node.root)
         .env(PRELOAD, preload()?)
+        .envs(environment())
         .exec();
     Err(CannotRun { program, cause, next: "" }.into())
+}
+
+/// What else programs on a node find in their environment; what the user has set stays.
+fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ENVIRONMENT.into_iter().filter(|(name, _)| env::var_os(name).is_none())
 }
 
 /// `umc env`: the same as shell exports.
 pub fn exports(node: &NodeRecord) -> Result<OsString> {
     let mut text = OsString::new();
-    for (name, value) in [(ROOT, node.root.clone().into_os_string()), (PRELOAD, preload()?)] {
+    let faces = [(ROOT, node.root.clone().into_os_string()), (PRELOAD, preload()?)];
+    let others = environment().map(|(name, value)| (name, OsString::from(value)));
+    for (name, value) in faces.into_iter().chain(others) {
         text.push(format!("export {name}="));
         text.push(quoted(&value));
         text.push("\n");

@@ -4,8 +4,8 @@
 //! C header: none; drivers reach it through `linux/proc_fs.h`, `linux/debugfs.h`, `linux/sysfs.h` and `linux/blkdev.h`.
 //! Guarantees kept: an inode number names one node as long as that node lives; a node that is removed while a handle is
 //! open leaves the handle working, and what a read then returns is the business of the file (`EIO` for proc and debugfs).
-//! Differs from Linux: one tree and no mounts; names are given out by drivers only, nobody creates files by `open`, and
-//! directories only where a driver takes them ([`TreeDir`]).
+//! Differs from Linux: one tree and no mounts; names are given out by drivers, and below `/dev` by programs; nobody creates
+//! files by `open`, and directories elsewhere only where a driver takes them ([`TreeDir`]).
 //! Used by DRBD for: `/proc/drbd`, `/sys/kernel/debug/drbd`, and the nodes `/dev/drbd*`.
 //!
 //! The number of a device's node encodes the device (see [`block_ino`]), so that who sees the number in `st_ino` knows the
@@ -21,12 +21,14 @@ use crate::{Devt, Errno, Result};
 
 mod content;
 mod names;
+mod programs;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use content::part;
 pub use content::{attr, text};
 pub use names::TreeDir;
+pub use programs::Change;
 
 /// The inode number of `/`.
 pub const ROOT_INO: u64 = 1;
@@ -81,6 +83,8 @@ pub struct Attr {
     pub kind: Kind,
     /// Permission bits.
     pub mode: u16,
+    /// Who a program said is its user and its group.
+    pub owner: (Option<u32>, Option<u32>),
     /// Hard links.
     pub nlink: u32,
     /// Time of creation or, for a directory, of the last change; nanoseconds since 1970.
@@ -115,6 +119,8 @@ impl Body {
 struct Node {
     generation: u64,
     mode: u16,
+    uid: Option<u32>,
+    gid: Option<u32>,
     nlink: u32,
     mtime_ns: u64,
     body: Body,
@@ -137,6 +143,7 @@ impl Node {
             generation: self.generation,
             kind: self.kind(),
             mode: self.mode,
+            owner: (self.uid, self.gid),
             nlink: self.nlink,
             mtime_ns: self.mtime_ns,
         }
@@ -196,6 +203,8 @@ impl Default for Tree {
         let root = Node {
             generation: 0,
             mode: 0o755,
+            uid: None,
+            gid: None,
             nlink: 2,
             mtime_ns: now(),
             body: Body::dir(ROOT_INO, None),
@@ -396,6 +405,8 @@ impl Tree {
         nodes.entry(ino).and_modify(|node| node.nlink += 1).or_insert_with(|| Node {
             generation,
             mode,
+            uid: None,
+            gid: None,
             nlink,
             mtime_ns: now(),
             body,

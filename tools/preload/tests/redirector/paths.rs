@@ -158,6 +158,38 @@ fn opening_for_truncation_leaves_the_trees_files_long() {
     assert_eq!(fs::read_to_string(root.host("state/run-drbd/f")).unwrap(), "s\n");
 }
 
+/// A special file would lead to the host's driver of its number.
+#[test]
+fn a_special_file_of_the_nodes_device_is_a_link_to_it() {
+    let root = FakeRoot::new();
+    root.file("sys/dev/block/147:0/uevent", "MAJOR=147\nMINOR=0\nDEVNAME=drbd0\nDEVTYPE=disk\n");
+    root.file("sys/dev/char/10:236/uevent", "MAJOR=10\nMINOR=236\nDEVNAME=mapper/control\n");
+    fs::create_dir(root.path().join("dev/mapper")).unwrap();
+    root.sh("sh", "mknod /dev/mapper/x b 147 0 && mknod /dev/mapper/control c 10 236");
+    let link = |name: &str| fs::read_link(root.path().join("dev/mapper").join(name)).unwrap();
+    assert_eq!(link("x").to_str(), Some("/dev/drbd0"));
+    assert_eq!(link("control").to_str(), Some("/dev/mapper/control"));
+    // Outside of the node's directories as well.
+    let elsewhere = root.host("node");
+    let script = format!("mknod {0} b 147 0 && cat {0}", elsewhere.display());
+    assert_eq!(root.sh("sh", &script), "block zero");
+    assert_eq!(fs::read_link(elsewhere).unwrap().to_str(), Some("/dev/drbd0"));
+}
+
+#[test]
+fn the_hosts_keyrings_and_file_systems_are_left_alone() {
+    let root = FakeRoot::new();
+    root.file("sys/kernel/config/x", "");
+    let script = "import ctypes, errno, platform
+l = ctypes.CDLL(None, use_errno=True)
+numbers = dict(x86_64=(248, 249, 250), aarch64=(217, 218, 219))[platform.machine()]
+for number in numbers: assert l.syscall(ctypes.c_long(number), b'user', b'umc-test', b'x', 1, -4) == -1 and ctypes.get_errno() == errno.ENOSYS
+assert l.mount(b'none', b'/sys/kernel/config', b'configfs', 0, None) == 0
+assert l.fsopen(b'configfs', 0) == -1 and ctypes.get_errno() == errno.ENOSYS";
+    said(root.command("python3").args(["-c", script]));
+    assert!(!fs::read_to_string("/proc/keys").unwrap_or_default().contains("umc-test"));
+}
+
 #[test]
 fn without_the_variable_nothing_is_redirected() {
     let root = FakeRoot::new();
