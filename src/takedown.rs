@@ -15,6 +15,10 @@ use umc::tree::{Entry, Kind};
 
 use crate::command;
 
+/// How long what was taken down may take to go, and how often that is looked at.
+const SETTLE_NS: u64 = 5_000_000_000;
+const PAUSE_NS: u64 = 5_000_000;
+
 /// Takes down everything of every loaded driver. May sleep.
 ///
 /// # Errors
@@ -107,10 +111,13 @@ fn take_down(kernel: &'static Kernel, rule: &TakeDown) -> Result<()> {
             tracing::info!("takes down {name}");
             failed = run(kernel, rule, name).err().or(failed);
         }
-        let left = up(kernel, rule).len();
+        let is_less = match failed {
+            Some(_) => up(kernel, rule).len() < all.len(),
+            None => becomes_less(kernel, rule, all.len()),
+        };
         match failed {
-            Some(error) if left >= all.len() => return Err(error),
-            None if left >= all.len() => bail!(
+            Some(error) if !is_less => return Err(error),
+            None if !is_less => bail!(
                 "{} reported success, and {} is still in {}. See umc dmesg",
                 rule.command.join(" "),
                 all.join(", "),
@@ -119,6 +126,20 @@ fn take_down(kernel: &'static Kernel, rule: &TakeDown) -> Result<()> {
             _ => {}
         }
     }
+}
+
+/// Waits for something to go: what a driver takes down may go a little later than its command says so (md).
+fn becomes_less(kernel: &'static Kernel, rule: &TakeDown, than: usize) -> bool {
+    let never = AtomicU32::new(0);
+    let deadline_ns = kernel.ops.now_ns() + SETTLE_NS;
+    while up(kernel, rule).len() >= than {
+        let now_ns = kernel.ops.now_ns();
+        if now_ns >= deadline_ns {
+            return false;
+        }
+        kernel.ops.park(&never, 0, now_ns + PAUSE_NS);
+    }
+    true
 }
 
 /// Runs the command for one name, as a helper of the node.
