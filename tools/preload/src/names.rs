@@ -100,9 +100,6 @@ static HOSTS: &[Row] = &[
 
 /// The table: what is known of drivers that the catalogue does not have, and of every kernel.
 static OTHERS: &[Row] = &[
-    // md: mdadm opens arrays by temporary names, too.
-    row("/dev", &["md", "md[0-9]*", "md_d*", ".tmp.md*"], Node),
-    row("/proc", &["mdstat"], Node),
     row("/proc/sys/dev", &["raid"], Node),
     // Drivers with devices of their own kind.
     row("/dev", &["loop-control", "loop[0-9]*", "zram*"], Node),
