@@ -219,7 +219,10 @@ fn programs_are_given_the_node() {
     let library = host.dir.path().join("libumc_preload.so").display().to_string();
     assert!(host.ok("run -- env").contains(&format!("UMC_FS_ROOT={root}\n")));
     let exports = host.ok("env alpha");
-    assert_eq!(exports, format!("export UMC_FS_ROOT='{root}'\nexport LD_PRELOAD='{library}'\n"));
+    let node = format!("export UMC_FS_ROOT='{root}'\nexport LD_PRELOAD='{library}'\n");
+    // And what keeps tools from asking the host's udev.
+    let udev = "export DM_DISABLE_UDEV='1'\nexport MDADM_NO_UDEV='1'\nexport SYSTEMD_DEVICE_VERIFY_SYSFS='0'\n";
+    assert_eq!(exports, node + udev);
 
     host.ok("start beta");
     assert!(host.fails("run -- true").contains("alpha, beta"));
