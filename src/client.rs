@@ -140,6 +140,11 @@ impl Client {
         mte::current().unpark(&self.bell, 1);
     }
 
+    /// Sleeps until the socket is ready for `events`: of a task that works for the process at the other end.
+    pub fn sleep(&self, events: u32) {
+        umc::sched::sleep_on_caller(self.fd.as_raw_fd(), events);
+    }
+
     /// Waits until the socket is ready for `events`, or the bell is no longer at `bell`.
     pub fn wait(&self, events: u32, bell: u32) -> Event {
         match mte::current().fd_wait(self.fd.as_raw_fd(), events, &self.bell, bell, NEVER) {

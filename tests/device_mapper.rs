@@ -6,39 +6,29 @@ use std::io::Error;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use cluster::{Cluster, Layout, Model, Random, assert_same, eventually, text};
+use cluster::{Model, Random, Volumes, assert_same, eventually};
 use nix::libc;
 
-/// Sectors of a RAM disk.
-const DISK: u64 = 32 << 11;
+const DISK: u64 = Volumes::DISK;
 
-/// A node with device-mapper and four RAM disks.
-struct Host(Cluster);
+/// A node with device-mapper.
+struct Host(Volumes);
+
+impl std::ops::Deref for Host {
+    type Target = Volumes;
+
+    fn deref(&self) -> &Volumes {
+        &self.0
+    }
+}
 
 impl Host {
     fn new(name: &str) -> Host {
-        let cluster = Cluster::new(name, Layout { disk_mib: 16, ..Layout::default() });
-        let node = cluster.a();
-        cluster.umc_ok(&["insmod", "--node", node, "brd", "rd_nr=4", "rd_size=32768"]);
-        cluster.umc_ok(&["insmod", "--node", node, "dm-mod"]);
-        Host(cluster)
-    }
-
-    fn run(&self, words: &[&str]) -> String {
-        let output = self.0.on(self.0.a(), words);
-        assert!(output.status.success(), "{}: {}", words.join(" "), text(&output));
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        Host(Volumes::new(name, "dm-mod"))
     }
 
     fn dmsetup(&self, line: &str) -> String {
-        let words: Vec<&str> = ["dmsetup"].into_iter().chain(line.split_whitespace()).collect();
-        self.run(&words)
-    }
-
-    fn refused(&self, words: &[&str]) -> String {
-        let output = self.0.on(self.0.a(), words);
-        assert!(!output.status.success(), "{}: {}", words.join(" "), text(&output));
-        text(&output)
+        self.line(&format!("dmsetup {line}"))
     }
 
     fn create<'a>(&'a self, name: &'a str, table: &str) -> Map<'a> {
@@ -47,30 +37,26 @@ impl Host {
     }
 
     fn disk(&self, number: u32) -> PathBuf {
-        self.0.root(self.0.a()).join(format!("dev/ram{number}"))
-    }
-
-    fn open(&self, path: &PathBuf) -> File {
-        File::options().read(true).write(true).open(path).unwrap()
+        self.path(&format!("dev/ram{number}"))
     }
 
     fn wipe(&self, number: u32) {
-        let file = self.open(&self.disk(number));
+        let file = self.open(&format!("ram{number}"));
         file.write_all_at(&vec![0; (DISK as usize) << 9], 0).unwrap();
         file.sync_all().unwrap();
     }
 
     fn end(self) {
-        let node = self.0.a();
+        let (cluster, node) = (&self.0.0, self.0.0.a());
         let left = self.dmsetup("ls");
         assert!(left.contains("No devices"), "{left}");
-        let loaded = self.0.umc_ok(&["lsmod", "--node", node]);
+        let loaded = cluster.umc_ok(&["lsmod", "--node", node]);
         let modules = loaded.lines().filter_map(|line| line.split_whitespace().next());
         // The newest first, as they stand on each other.
         for module in modules.filter(|module| module.starts_with("dm_")) {
-            self.0.umc_ok(&["rmmod", "--node", node, module]);
+            cluster.umc_ok(&["rmmod", "--node", node, module]);
         }
-        self.0.nodes.iter().for_each(|node| self.0.stop(node));
+        self.stop();
     }
 }
 
@@ -82,18 +68,17 @@ struct Map<'a> {
 
 impl Map<'_> {
     fn device(&self) -> PathBuf {
-        let words = ["dmsetup", "info", "-c", "--noheadings", "-o", "minor", self.name];
-        let minor = self.host.run(&words);
-        self.host.0.root(self.host.0.a()).join(format!("dev/dm-{}", minor.trim()))
+        self.host.path(&self.node()[1..])
     }
 
     /// Its name on the node.
     fn node(&self) -> String {
-        format!("/dev/{}", self.device().file_name().unwrap().display())
+        let words = ["dmsetup", "info", "-c", "--noheadings", "-o", "minor", self.name];
+        format!("/dev/dm-{}", self.host.run(&words).trim())
     }
 
     fn open(&self) -> File {
-        self.host.open(&self.device())
+        self.host.open(&self.node()["/dev/".len()..])
     }
 
     fn message(&self, text: &str) {
@@ -236,7 +221,7 @@ fn targets_for_tests() {
     // A node that ends takes down what stands on something else first.
     let below = host.create("below", &format!("0 {DISK} linear /dev/ram0 0"));
     host.create("above", &format!("0 {DISK} linear {} 0", below.node()));
-    host.0.nodes.iter().for_each(|node| host.0.stop(node));
+    host.stop();
 }
 
 /// Copies as of a moment, and volumes that take blocks when they are written.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Names that a process makes and removes, where a driver takes them (configfs).
+//! Names that a process makes and removes: where a driver takes them (configfs), and below `/dev`.
 //!
 //! A driver may load modules, open sockets and wait for I/O while it makes one, and the host holds the directory's lock all
 //! the time, so that happens in a lane of the directory.
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use fuser::{Generation, ReplyEmpty, ReplyEntry, Request};
 use umc::sched::{Comm, with_comm};
-use umc::tree::{Attr, TreeDir};
+use umc::tree::{Attr, LinkTarget, TreeDir};
 use umc::{Errno, Result};
 
 use crate::attr::{TTL, errno};
@@ -72,9 +72,14 @@ fn run(
     shared.lanes.push(Key::Names(dir), Box::new(job) as Job);
 }
 
+/// Where a new link of process `pid` leads; None for a text that is not Unicode.
+pub(crate) fn target(root: &str, pid: u32, text: &Path) -> Option<LinkTarget> {
+    Some(LinkTarget { text: text.to_str()?.to_owned(), path: in_tree(root, pid, text) })
+}
+
 /// The path in the tree that the text of a new link means to process `pid`: names of the mount lose its root, and relative
 /// ones begin where the process is.
-pub(crate) fn in_tree(root: &str, pid: u32, text: &Path) -> String {
+fn in_tree(root: &str, pid: u32, text: &Path) -> String {
     let full = match text.is_absolute() {
         true => text.to_owned(),
         false => {

@@ -14,7 +14,7 @@ use fuser::{
     ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use umc::mm::PageBuf;
-use umc::tree::{Attr, Change, Kind, Tree};
+use umc::tree::{Change, Kind};
 use umc_protocol::tree::{IOC_DISCARD, IOC_ZERO_OUT};
 
 use crate::attr::{TTL, errno, file_type};
@@ -35,24 +35,6 @@ const WRITE_MAX: u32 = 1 << 20;
 /// Who holds an open device when it answers may be the last one to do so, for the answer lets the program close it; and the
 /// last one calls the driver. So a handler lets go first, or is a job of [`Shared::run`].
 pub(crate) struct Server(pub(crate) Arc<Shared>);
-
-impl Server {
-    /// The tree and the name, where the directory is one that programs may change.
-    fn of_programs<'a>(&self, dir: INodeNo, name: &'a OsStr) -> Option<(&'static Tree, &'a str)> {
-        let tree = &self.0.kernel.tree;
-        name.to_str().filter(|_| tree.is_of_programs(dir.0)).map(|name| (tree, name))
-    }
-
-    /// Says that a name was made.
-    fn made(&self, made: umc::Result<Attr>, reply: ReplyEntry) {
-        match made {
-            Ok(attr) => {
-                reply.entry(&TTL, &self.0.file_attr(&attr), Generation(attr.generation));
-            }
-            Err(error) => reply.error(errno(error)),
-        }
-    }
-}
 
 /// Two numbers of an ioctl's argument.
 fn range_of(data: &[u8]) -> Option<(u64, u64)> {
@@ -477,21 +459,16 @@ impl fuser::Filesystem for Server {
         reply: ReplyEntry,
     ) {
         let _handler = self.0.enter();
-        if let Some((tree, name)) = self.of_programs(dir, name) {
-            let mode = (mode & !umask) as u16 & 0o7777;
-            return self.made(tree.make_dir(dir.0, name, mode), reply);
-        }
-        names::make(&self.0, req, dir.0, name, reply, |names, name| names.mkdir(name));
+        let mode = (mode & !umask) as u16 & 0o7777;
+        names::make(&self.0, req, dir.0, name, reply, move |names, name| names.mkdir(name, mode));
     }
 
     fn symlink(&self, req: &Request, dir: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
         let _handler = self.0.enter();
         let root = &self.0.kernel.config.fs_root;
-        if let Some((tree, name)) = self.of_programs(dir, name) {
-            let Some(target) = target.to_str() else { return reply.error(Errno::EINVAL) };
-            return self.made(tree.make_link(dir.0, name, target, root), reply);
-        }
-        let target = names::in_tree(root, req.pid(), target);
+        let Some(target) = names::target(root, req.pid(), target) else {
+            return reply.error(Errno::EINVAL);
+        };
         names::make(&self.0, req, dir.0, name, reply, move |names, name| {
             names.symlink(name, &target)
         });
@@ -499,17 +476,11 @@ impl fuser::Filesystem for Server {
 
     fn rmdir(&self, req: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let _handler = self.0.enter();
-        if let Some((tree, name)) = self.of_programs(dir, name) {
-            return answer(reply)(tree.rmdir(dir.0, name));
-        }
         names::remove(&self.0, req, dir.0, name, reply, |names, name| names.rmdir(name));
     }
 
     fn unlink(&self, req: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let _handler = self.0.enter();
-        if let Some((tree, name)) = self.of_programs(dir, name) {
-            return answer(reply)(tree.unlink(dir.0, name));
-        }
         names::remove(&self.0, req, dir.0, name, reply, |names, name| names.unlink(name));
     }
 
@@ -524,15 +495,14 @@ impl fuser::Filesystem for Server {
         reply: ReplyEmpty,
     ) {
         let _handler = self.0.enter();
-        let (from, to) = (self.of_programs(dir, name), self.of_programs(new_dir, new_name));
-        let (Some((tree, from)), Some((_, to))) = (from, to) else {
+        let (Some(from), Some(to)) = (name.to_str(), new_name.to_str()) else {
             return reply.error(Errno::EPERM);
         };
         if flags.contains(RenameFlags::RENAME_EXCHANGE) {
             return reply.error(Errno::EINVAL);
         }
         let must_be_new = flags.contains(RenameFlags::RENAME_NOREPLACE);
-        answer(reply)(tree.rename_link((dir.0, from), (new_dir.0, to), must_be_new));
+        answer(reply)(self.0.kernel.tree.rename_link((dir.0, from), (new_dir.0, to), must_be_new));
     }
 
     refuse! {

@@ -9,7 +9,7 @@ use umc::caller::{Caller, Descriptor};
 use umc::{Errno, Result};
 use umc_protocol::tunnel::{Ask, PIECE_MAX, Reply};
 
-use super::{device_of, flags_of, receive};
+use super::{device_of, flags_of};
 use crate::client::Client;
 use crate::node::Node;
 
@@ -50,9 +50,18 @@ impl Talk {
         room.clear();
         room.extend_from_slice(&ask.to_bytes());
         room.extend_from_slice(data);
-        self.client.send(&room).map_err(|_| gone)?;
+        self.client.try_send(&room).map_err(|_| gone)?;
         room.resize(Reply::LEN + PIECE_MAX, 0);
-        let (record, fds) = receive(&self.client, &mut room).ok_or(gone)?;
+        let (len, fds) = loop {
+            match self.client.try_receive_with_all(&mut room) {
+                Ok(([], _)) => return Err(gone),
+                Ok((record, fds)) => break (record.len(), fds),
+                Err(nix::Error::EAGAIN) => self.client.sleep(libc::POLLIN as u32),
+                Err(nix::Error::EINTR) => {}
+                Err(_) => return Err(gone),
+            }
+        };
+        let record = &room[..len];
         let reply = Reply::from_bytes(record).ok_or(gone)?;
         match reply.error {
             0 => take(&record[Reply::LEN..], fds),

@@ -27,6 +27,7 @@ mod namespace;
 pub mod netlink;
 mod start;
 pub mod versions;
+mod volumes;
 mod watch;
 
 pub use fleet::Fleet;
@@ -37,6 +38,7 @@ pub use mesh::{Mesh, MeshLayout};
 pub use model::{Model, Random, assert_same};
 pub use namespace::Namespace;
 pub use start::Start;
+pub use volumes::Volumes;
 pub use watch::Watch;
 
 /// No wait of a test is longer.

@@ -27,7 +27,7 @@ mod tests;
 
 pub(crate) use content::part;
 pub use content::{attr, text};
-pub use names::TreeDir;
+pub use names::{LinkTarget, TreeDir};
 pub use programs::Change;
 
 /// The inode number of `/`.

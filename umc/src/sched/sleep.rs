@@ -178,10 +178,7 @@ pub(crate) fn schedule_timeout(task: &Task, timeout: c_long) -> c_long {
 /// # Errors
 /// `ERESTARTSYS` with a signal pending, `EAGAIN` after `timeout_jiffies` (`c_long::MAX` is for ever).
 pub fn sleep_on_fd(fd: c_int, events: u32, timeout_jiffies: c_long) -> Result<()> {
-    let task = current_task();
-    let (kernel, word) = (task.kernel, task.state());
-    context::check_schedule(task);
-    flush_collected(task);
+    let kernel = current_task().kernel;
     let deadline_ns = match timeout_jiffies {
         MAX_SCHEDULE_TIMEOUT => NEVER,
         timeout => {
@@ -189,14 +186,34 @@ pub fn sleep_on_fd(fd: c_int, events: u32, timeout_jiffies: c_long) -> Result<()
             jiffies::to_deadline(kernel, expires)
         }
     };
-    task.set_wait(&"socket", 0);
-    let _sleeping = Sleeping::begin(task, &"socket");
+    sleep_on(fd, events, sys::TASK_INTERRUPTIBLE, &"socket", deadline_ns)
+}
+
+/// Sleeps until `fd`, on which a process of the host answers a task that works for it, is ready for one of `events`. No
+/// signal ends it: a process that is stopped in its call holds up what the task holds, and is named among hung tasks.
+pub fn sleep_on_caller(fd: c_int, events: u32) {
+    let _ = sleep_on(fd, events, sys::TASK_UNINTERRUPTIBLE, &"memory of its caller", NEVER);
+}
+
+fn sleep_on(
+    fd: c_int,
+    events: u32,
+    state: u32,
+    place: &'static &'static str,
+    deadline_ns: u64,
+) -> Result<()> {
+    let task = current_task();
+    let word = task.state();
+    context::check_schedule(task);
+    flush_collected(task);
+    task.set_wait(place, 0);
+    let _sleeping = Sleeping::begin(task, place);
     let result = loop {
-        set_state(task, sys::TASK_INTERRUPTIBLE);
-        if task.signals.interrupts(sys::TASK_INTERRUPTIBLE) {
+        set_state(task, state);
+        if task.signals.interrupts(state) {
             break Err(Errno::ERESTARTSYS);
         }
-        match kernel.ops.fd_wait(fd, events, word, sys::TASK_INTERRUPTIBLE, deadline_ns) {
+        match task.kernel.ops.fd_wait(fd, events, word, state, deadline_ns) {
             Wake::Ready => break Ok(()),
             Wake::TimedOut => break Err(Errno::EAGAIN),
             Wake::Unparked => {}

@@ -161,6 +161,24 @@ fn a_socket_sleep_ends_by_data_signal_and_time() {
 }
 
 #[test]
+fn who_waits_for_its_caller_is_named() {
+    let kernel = boot();
+    let (reader_end, writer_end) = pipe2(OFlag::O_NONBLOCK).expect("a pipe");
+    let reader = reader_end.as_raw_fd();
+    let main = move || sleep_on_caller(reader, libc::POLLIN as u32);
+    let thread = kthread::spawn(kernel, "served", Box::new(main)).unwrap();
+    until_asleep(kernel, &thread, sys::TASK_UNINTERRUPTIBLE);
+    // Neither a wake-up nor a signal is an answer.
+    thread.wake();
+    until_asleep(kernel, &thread, sys::TASK_UNINTERRUPTIBLE);
+    let found = hung::hung(kernel, 0);
+    let places: Vec<_> = found.iter().filter_map(|(_, info)| info.waits_in).collect();
+    assert_eq!(places, ["memory of its caller"]);
+    assert_eq!(nix::unistd::write(&writer_end, b"x"), Ok(1));
+    thread.join();
+}
+
+#[test]
 fn hung_tasks_are_found() {
     let kernel = boot();
     let go = Arc::new(Completion::new());

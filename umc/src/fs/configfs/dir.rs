@@ -14,7 +14,7 @@ use super::item::{self, ItemRef};
 use super::{ROOT, depend, link, make};
 use crate::fs::gate::RemovalGate;
 use crate::mutex::KMutex;
-use crate::tree::TreeDir;
+use crate::tree::{LinkTarget, TreeDir};
 use crate::{Errno, Kernel, Result, sys};
 
 /// One directory.
@@ -325,7 +325,7 @@ impl Dir {
 struct Names(Arc<Dir>);
 
 impl TreeDir for Names {
-    fn mkdir(&self, name: &str) -> Result<()> {
+    fn mkdir(&self, name: &str, _mode: u16) -> Result<()> {
         make::mkdir(&self.0, name)
     }
 
@@ -333,8 +333,8 @@ impl TreeDir for Names {
         make::rmdir(&self.0, name)
     }
 
-    fn symlink(&self, name: &str, target: &str) -> Result<()> {
-        link::symlink(&self.0, name, target)
+    fn symlink(&self, name: &str, target: &LinkTarget) -> Result<()> {
+        link::symlink(&self.0, name, &target.path)
     }
 
     fn unlink(&self, name: &str) -> Result<()> {

@@ -158,6 +158,10 @@ fn names(kernel: &'static Kernel, dir: &str) -> Arc<dyn crate::tree::TreeDir> {
     kernel.tree.names_in(kernel.tree.resolve(dir).unwrap().ino).unwrap()
 }
 
+fn to(path: &str) -> crate::tree::LinkTarget {
+    crate::tree::LinkTarget { text: path.to_owned(), path: path.to_owned() }
+}
+
 fn open(kernel: &'static Kernel, path: &str, write: bool) -> Result<Box<dyn OpenFile>> {
     kernel.tree.open(kernel.tree.resolve(path)?.ino, write)
 }
@@ -168,9 +172,9 @@ const THINGS: &str = "/sys/kernel/config/things";
 fn directories_come_with_their_content_and_go() {
     let (kernel, subsys) = subsystem();
     let root = names(kernel, "/sys/kernel/config/things");
-    assert_eq!(root.mkdir("one"), Ok(()));
-    assert_eq!(root.mkdir("one"), Err(Errno::EEXIST));
-    assert_eq!(root.mkdir("bad"), Err(Errno::ENODEV));
+    assert_eq!(root.mkdir("one", 0o755), Ok(()));
+    assert_eq!(root.mkdir("one", 0o755), Err(Errno::EEXIST));
+    assert_eq!(root.mkdir("bad", 0o755), Err(Errno::ENODEV));
     let all = kernel.tree.read_dir(kernel.tree.resolve(&format!("{THINGS}/one")).unwrap().ino);
     let all: Vec<String> = all.unwrap().1.into_iter().map(|entry| entry.name).collect();
     assert_eq!(all, ["inner", "number", "seen"]);
@@ -179,7 +183,7 @@ fn directories_come_with_their_content_and_go() {
     assert_eq!(one.rmdir("inner"), Err(Errno::EPERM));
     assert_eq!(one.rmdir("number"), Err(Errno::ENOTDIR));
     assert_eq!(one.unlink("number"), Err(Errno::EPERM));
-    assert_eq!(names(kernel, &format!("{THINGS}/one/inner")).mkdir("x"), Err(Errno::EPERM));
+    assert_eq!(names(kernel, &format!("{THINGS}/one/inner")).mkdir("x", 0o755), Err(Errno::EPERM));
     assert_eq!(names(kernel, "/sys/kernel/config/things").rmdir("none"), Err(Errno::ENOENT));
     assert_eq!(take_seen(), Vec::<String>::new());
     // An open attribute outlives its item, and says so.
@@ -188,7 +192,7 @@ fn directories_come_with_their_content_and_go() {
     assert_eq!(take_seen(), ["drop one", "release"]);
     assert_eq!(open.read(0, 10), Err(Errno::ENOENT));
     assert!(kernel.tree.resolve(&format!("{THINGS}/one")).is_err());
-    assert_eq!(one.mkdir("late"), Err(Errno::ENOENT));
+    assert_eq!(one.mkdir("late", 0o755), Err(Errno::ENOENT));
     // SAFETY: registered above.
     unsafe { configfs_unregister_subsystem(subsys) };
     assert!(kernel.tree.resolve(THINGS).is_err());
@@ -197,7 +201,7 @@ fn directories_come_with_their_content_and_go() {
 #[test]
 fn attributes_are_shown_once_and_stored_whole() {
     let (kernel, _) = subsystem();
-    names(kernel, THINGS).mkdir("one").unwrap();
+    names(kernel, THINGS).mkdir("one", 0o755).unwrap();
     let path = format!("{THINGS}/one/number");
     let file = open(kernel, &path, true).unwrap();
     assert_eq!(file.read(0, 10).unwrap(), b"7\n");
@@ -215,18 +219,18 @@ fn attributes_are_shown_once_and_stored_whole() {
 fn links_hold_what_they_lead_to() {
     let (kernel, _) = subsystem();
     let root = names(kernel, THINGS);
-    root.mkdir("one").unwrap();
-    root.mkdir("a-name-that-is-longer-than-the-buffer").unwrap();
+    root.mkdir("one", 0o755).unwrap();
+    root.mkdir("a-name-that-is-longer-than-the-buffer", 0o755).unwrap();
     let one = names(kernel, &format!("{THINGS}/one"));
     let long = format!("{THINGS}/a-name-that-is-longer-than-the-buffer");
     let none: Result<()> = Err(Errno::ENOENT);
-    assert_eq!(one.symlink("l", &format!("{THINGS}/none")), none);
-    assert_eq!(one.symlink("l", &format!("{THINGS}/one/number")), Err(Errno::ENOTDIR));
-    assert_eq!(one.symlink("l", "/dev"), Err(Errno::EPERM));
-    assert_eq!(root.symlink("l", &long), Err(Errno::EPERM), "the subsystem takes none");
-    assert_eq!(one.symlink("l", &format!("{THINGS}/one")), Err(Errno::EINVAL));
-    assert_eq!(one.symlink("l", &long), Ok(()));
-    assert_eq!(one.symlink("l", &long), Err(Errno::EEXIST));
+    assert_eq!(one.symlink("l", &to(&format!("{THINGS}/none"))), none);
+    assert_eq!(one.symlink("l", &to(&format!("{THINGS}/one/number"))), Err(Errno::ENOTDIR));
+    assert_eq!(one.symlink("l", &to("/dev")), Err(Errno::EPERM));
+    assert_eq!(root.symlink("l", &to(&long)), Err(Errno::EPERM), "the subsystem takes none");
+    assert_eq!(one.symlink("l", &to(&format!("{THINGS}/one"))), Err(Errno::EINVAL));
+    assert_eq!(one.symlink("l", &to(&long)), Ok(()));
+    assert_eq!(one.symlink("l", &to(&long)), Err(Errno::EEXIST));
     let link = kernel.tree.resolve(&format!("{THINGS}/one/l")).unwrap().ino;
     let text = kernel.tree.read_link(link).unwrap();
     assert_eq!(text, "../../things/a-name-that-is-longer-than-the-buffer");
@@ -245,7 +249,7 @@ fn links_hold_what_they_lead_to() {
 fn what_something_depends_on_stays() {
     let (kernel, subsys) = subsystem();
     let root = names(kernel, THINGS);
-    root.mkdir("one").unwrap();
+    root.mkdir("one", 0o755).unwrap();
     // SAFETY: the subsystem is registered; its mutex is not needed, for nobody else is here.
     let item =
         unsafe { item::config_group_find_item(&raw mut (*subsys).su_group, c"one".as_ptr()) };

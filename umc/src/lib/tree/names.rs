@@ -4,19 +4,28 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Body, ROOT_INO, Tree, check_name};
+use super::{Body, ROOT_INO, Tree, check_name, programs};
 use crate::{Errno, Result};
 
 /// How many links a path may lead through.
 const LINKS_MAX: usize = 40;
 
+/// Where a link is to lead.
+#[derive(Clone, Debug)]
+pub struct LinkTarget {
+    /// What symlink(2) was given.
+    pub text: String,
+    /// The absolute path of the tree that this means to the process, if it is one of the tree.
+    pub path: String,
+}
+
 /// What stands behind such a directory. All of it may sleep, and call into a driver.
 pub trait TreeDir: Send + Sync {
-    /// Makes a directory.
+    /// Makes a directory, with these permissions if its maker has no own.
     ///
     /// # Errors
     /// What mkdir(2) shall return.
-    fn mkdir(&self, name: &str) -> Result<()>;
+    fn mkdir(&self, name: &str, mode: u16) -> Result<()>;
 
     /// Removes a directory.
     ///
@@ -24,11 +33,11 @@ pub trait TreeDir: Send + Sync {
     /// What rmdir(2) shall return.
     fn rmdir(&self, name: &str) -> Result<()>;
 
-    /// Makes a link to an absolute path of the tree.
+    /// Makes a link.
     ///
     /// # Errors
     /// What symlink(2) shall return.
-    fn symlink(&self, name: &str, target: &str) -> Result<()>;
+    fn symlink(&self, name: &str, target: &LinkTarget) -> Result<()>;
 
     /// Removes a name that is no directory.
     ///
@@ -46,13 +55,18 @@ impl Tree {
         self.add(path, mode, Body::dir(0, Some(names))).map(|_| ())
     }
 
-    /// Who makes and removes names in a directory.
+    /// Who makes and removes names in a directory: a driver, or below `/dev` the tree itself.
     ///
     /// # Errors
     /// `EPERM` where nobody may, `ENOENT`, `ENOTDIR`.
-    pub fn names_in(&self, dir: u64) -> Result<Arc<dyn TreeDir>> {
-        match &self.nodes.lock().get(&dir).ok_or(Errno::ENOENT)?.body {
-            Body::Dir { names, .. } => names.clone().ok_or(Errno::EPERM),
+    pub fn names_in(&'static self, dir: u64) -> Result<Arc<dyn TreeDir>> {
+        let nodes = self.nodes.lock();
+        match &nodes.get(&dir).ok_or(Errno::ENOENT)?.body {
+            Body::Dir { names: Some(names), .. } => Ok(names.clone()),
+            Body::Dir { .. } if programs::is_theirs(&nodes, dir) => {
+                Ok(Arc::new(programs::Names { tree: self, dir }))
+            }
+            Body::Dir { .. } => Err(Errno::EPERM),
             _ => Err(Errno::ENOTDIR),
         }
     }

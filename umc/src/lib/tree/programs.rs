@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::{Attr, Body, Kind, Node, ROOT_INO, Tree, put_name, take_name};
+use super::{Attr, Body, Kind, LinkTarget, Node, ROOT_INO, Tree, TreeDir, put_name, take_name};
 use crate::{Errno, Result};
 
 /// The directory that is theirs to change.
@@ -35,60 +35,68 @@ fn path_in_top(nodes: &HashMap<u64, Node>, dir: u64) -> Option<Vec<&str>> {
     (path.first() == Some(&TOP)).then_some(path)
 }
 
+/// Whether programs may change the names in a directory.
+pub(super) fn is_theirs(nodes: &HashMap<u64, Node>, dir: u64) -> bool {
+    path_in_top(nodes, dir).is_some()
+}
+
 fn check_dir(nodes: &HashMap<u64, Node>, dir: u64) -> Result<()> {
-    path_in_top(nodes, dir).map(|_| ()).ok_or(Errno::EPERM)
+    if is_theirs(nodes, dir) { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+/// The names in one of their directories.
+pub(super) struct Names {
+    pub(super) tree: &'static Tree,
+    pub(super) dir: u64,
+}
+
+impl TreeDir for Names {
+    fn mkdir(&self, name: &str, mode: u16) -> Result<()> {
+        self.tree.make(self.dir, name, mode, Body::dir(0, None))
+    }
+
+    fn rmdir(&self, name: &str) -> Result<()> {
+        self.tree.remove_dir(self.dir, name)
+    }
+
+    fn symlink(&self, name: &str, target: &LinkTarget) -> Result<()> {
+        self.tree.make_link(self.dir, name, target)
+    }
+
+    fn unlink(&self, name: &str) -> Result<()> {
+        self.tree.remove_link(self.dir, name)
+    }
 }
 
 impl Tree {
-    /// Whether programs may change the names in a directory.
-    pub fn is_of_programs(&self, dir: u64) -> bool {
-        path_in_top(&self.nodes.lock(), dir).is_some()
-    }
-
-    fn make(&self, dir: u64, name: &str, mode: u16, body: Body) -> Result<Attr> {
+    fn make(&self, dir: u64, name: &str, mode: u16, body: Body) -> Result<()> {
         super::check_name(name)?;
         let mut nodes = self.nodes.lock();
         check_dir(&nodes, dir)?;
         if nodes[&dir].children()?.contains_key(name) {
             return Err(Errno::EEXIST);
         }
-        let ino = self.insert(&mut nodes, dir, name, mode, body);
-        Ok(nodes[&ino].attr(ino))
+        self.insert(&mut nodes, dir, name, mode, body);
+        Ok(())
     }
 
-    /// symlink(2) of a program. An absolute target in the node's `/dev`, `/proc` or `/sys`, with `root` before it or
-    /// without, becomes a relative one: to the host it would mean a name of the host's.
-    ///
-    /// # Errors
-    /// `EPERM` outside of `/dev`, `EEXIST` for a taken name.
-    pub fn make_link(&self, dir: u64, name: &str, target: &str, root: &str) -> Result<Attr> {
-        let root = root.trim_end_matches('/');
-        let inside = target.strip_prefix(root).filter(|_| !root.is_empty()).unwrap_or(target);
-        let is_ours = ["/dev/", "/proc/", "/sys/"].iter().any(|top| inside.starts_with(top));
-        let target = match is_ours {
-            false => target.to_owned(),
+    /// An absolute target in the node's `/dev`, `/proc` or `/sys` becomes a relative one: to the host it would mean a name
+    /// of the host's.
+    fn make_link(&self, dir: u64, name: &str, target: &LinkTarget) -> Result<()> {
+        let is_ours = target.text.starts_with('/')
+            && ["/dev/", "/proc/", "/sys/"].iter().any(|top| target.path.starts_with(top));
+        let text = match is_ours {
+            false => target.text.clone(),
             true => {
                 let nodes = self.nodes.lock();
                 let up = path_in_top(&nodes, dir).ok_or(Errno::EPERM)?.len();
-                "../".repeat(up) + inside.trim_start_matches('/')
+                "../".repeat(up) + target.path.trim_start_matches('/')
             }
         };
-        self.make(dir, name, 0o777, Body::Symlink(target))
+        self.make(dir, name, 0o777, Body::Symlink(text))
     }
 
-    /// mkdir(2) of a program.
-    ///
-    /// # Errors
-    /// As [`Tree::make_link`].
-    pub fn make_dir(&self, dir: u64, name: &str, mode: u16) -> Result<Attr> {
-        self.make(dir, name, mode, Body::dir(0, None))
-    }
-
-    /// unlink(2) of a program: of a link.
-    ///
-    /// # Errors
-    /// `EPERM` for anything else, `EISDIR` for a directory.
-    pub fn unlink(&self, dir: u64, name: &str) -> Result<()> {
+    fn remove_link(&self, dir: u64, name: &str) -> Result<()> {
         let mut nodes = self.nodes.lock();
         check_dir(&nodes, dir)?;
         let ino = *nodes[&dir].children()?.get(name).ok_or(Errno::ENOENT)?;
@@ -102,11 +110,8 @@ impl Tree {
         Ok(())
     }
 
-    /// rmdir(2) of a program: of an empty directory. A driver that wants one there makes it again.
-    ///
-    /// # Errors
-    /// `ENOTEMPTY`, `ENOTDIR`; `EPERM` outside of `/dev`.
-    pub fn rmdir(&self, dir: u64, name: &str) -> Result<()> {
+    /// Of an empty directory. A driver that wants one there makes it again.
+    fn remove_dir(&self, dir: u64, name: &str) -> Result<()> {
         let mut nodes = self.nodes.lock();
         check_dir(&nodes, dir)?;
         let ino = *nodes[&dir].children()?.get(name).ok_or(Errno::ENOENT)?;
@@ -187,22 +192,39 @@ mod tests {
     use super::*;
     use crate::Devt;
 
+    fn tree() -> &'static Tree {
+        Box::leak(Box::default())
+    }
+
+    fn names(tree: &'static Tree, path: &str) -> std::sync::Arc<dyn TreeDir> {
+        tree.names_in(tree.resolve(path).unwrap().ino).unwrap()
+    }
+
+    /// As fusefs says it: `text` may have the name of the mount before it.
+    fn to(text: &str) -> LinkTarget {
+        let path = text.strip_prefix("/run/n/root").unwrap_or(text).to_owned();
+        LinkTarget { text: text.to_owned(), path }
+    }
+
     #[test]
     fn links_that_tools_make() {
-        let tree = Tree::default();
+        let tree = tree();
         let devt = Devt::new(254, 3);
         tree.add_block("/dev/dm-3", devt, 0o660).unwrap();
-        let dev = tree.resolve("/dev").unwrap().ino;
+        let in_dev = names(tree, "/dev");
         let read = |path: &str| tree.read_link(tree.resolve(path).unwrap().ino).unwrap();
-        tree.make_link(dev, "whole", "/dev/dm-3", "/run/n/root").unwrap();
+        in_dev.symlink("whole", &to("/dev/dm-3")).unwrap();
         assert_eq!(read("/dev/whole"), "../dev/dm-3");
-        assert_eq!(tree.make_link(dev, "whole", "x", ""), Err(Errno::EEXIST));
-        let group = tree.make_dir(dev, "vg", 0o755).unwrap().ino;
-        tree.make_link(group, "lv", "/run/n/root/dev/dm-3", "/run/n/root").unwrap();
+        assert_eq!(in_dev.symlink("whole", &to("x")), Err(Errno::EEXIST));
+        in_dev.mkdir("vg", 0o755).unwrap();
+        let in_group = names(tree, "/dev/vg");
+        in_group.symlink("lv", &to("/run/n/root/dev/dm-3")).unwrap();
         assert_eq!(read("/dev/vg/lv"), "../../dev/dm-3");
-        tree.make_link(group, "host", "/etc/passwd", "/run/n/root").unwrap();
+        in_group.symlink("host", &to("/etc/passwd")).unwrap();
         assert_eq!(read("/dev/vg/host"), "/etc/passwd");
 
+        let ino = |path: &str| tree.resolve(path).unwrap().ino;
+        let (dev, group) = (ino("/dev"), ino("/dev/vg"));
         tree.rename_link((group, "lv"), (dev, "moved"), true).unwrap();
         assert_eq!(read("/dev/moved"), "../dev/dm-3");
         assert_eq!(tree.rename_link((dev, "moved"), (dev, "whole"), true), Err(Errno::EEXIST));
@@ -211,24 +233,24 @@ mod tests {
         assert_eq!(tree.rename_link((dev, "dm-3"), (dev, "x"), false), Err(Errno::EPERM));
         assert_eq!(tree.rename_link((dev, "whole"), (dev, "dm-3"), false), Err(Errno::EPERM));
 
-        assert_eq!(tree.rmdir(dev, "vg"), Err(Errno::ENOTEMPTY));
-        assert_eq!(tree.unlink(dev, "vg"), Err(Errno::EISDIR));
-        assert_eq!(tree.unlink(dev, "dm-3"), Err(Errno::EPERM));
-        assert_eq!(tree.rmdir(dev, "dm-3"), Err(Errno::ENOTDIR));
-        tree.unlink(group, "host").unwrap();
-        tree.rmdir(dev, "vg").unwrap();
+        assert_eq!(in_dev.rmdir("vg"), Err(Errno::ENOTEMPTY));
+        assert_eq!(in_dev.unlink("vg"), Err(Errno::EISDIR));
+        assert_eq!(in_dev.unlink("dm-3"), Err(Errno::EPERM));
+        assert_eq!(in_dev.rmdir("dm-3"), Err(Errno::ENOTDIR));
+        in_group.unlink("host").unwrap();
+        in_dev.rmdir("vg").unwrap();
         assert_eq!(tree.attr(group), Err(Errno::ENOENT));
+        assert_eq!(in_group.mkdir("late", 0o755), Err(Errno::EPERM));
     }
 
     #[test]
     fn elsewhere_nothing_is_made_and_nothing_taken_away() {
-        let tree = Tree::default();
+        let tree = tree();
         tree.add_symlink("/sys/block/x", "../devices/x").unwrap();
         let block = tree.resolve("/sys/block").unwrap().ino;
-        assert_eq!(tree.make_link(block, "y", "/dev/x", ""), Err(Errno::EPERM));
-        assert_eq!(tree.make_dir(ROOT_INO, "y", 0o755), Err(Errno::EPERM));
-        assert_eq!(tree.unlink(block, "x"), Err(Errno::EPERM));
-        assert_eq!(tree.rmdir(ROOT_INO, "dev"), Err(Errno::EPERM));
+        assert_eq!(tree.names_in(block).err(), Some(Errno::EPERM));
+        assert_eq!(tree.names_in(ROOT_INO).err(), Some(Errno::EPERM));
+        assert_eq!(tree.rename_link((block, "x"), (block, "y"), false), Err(Errno::EPERM));
         let to_mode = |mode| Change { mode: Some(mode), ..Change::default() };
         assert_eq!(tree.change(block, to_mode(0o700)), Err(Errno::EPERM));
     }
