@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 
 use anyhow::{Context, Result, bail};
-use cdrivers::catalogue::{self, TakeDown};
+use cdrivers::catalogue::{self, Each, TakeDown};
 use umc::Kernel;
 use umc::tree::{Entry, Kind};
 
@@ -60,9 +60,16 @@ fn entries(kernel: &'static Kernel, dir: &str) -> Vec<Entry> {
 
 /// What is up now.
 fn up(kernel: &'static Kernel, rule: &TakeDown) -> Vec<String> {
-    let mut up = entries(kernel, rule.each_in);
-    up.retain(|entry| entry.kind == Kind::Dir && entry.name.starts_with(rule.named));
-    up.into_iter().map(|entry| entry.name).collect()
+    match rule.each {
+        Each::Dir(dir) => {
+            let dirs = entries(kernel, dir).into_iter().filter(|entry| entry.kind == Kind::Dir);
+            dirs.map(|entry| entry.name).collect()
+        }
+        Each::Disk(driver) => {
+            let disks = umc::blkdev::disks(kernel).into_iter();
+            disks.filter(|disk| disk.driver == driver).map(|disk| disk.name).collect()
+        }
+    }
 }
 
 /// An error that names a device of a driver that somebody outside has open.
@@ -118,10 +125,9 @@ fn take_down(kernel: &'static Kernel, rule: &TakeDown) -> Result<()> {
         match failed {
             Some(error) if !is_less => return Err(error),
             None if !is_less => bail!(
-                "{} reported success, and {} is still in {}. See umc dmesg",
+                "{} reported success, and {} is still there. See umc dmesg",
                 rule.command.join(" "),
-                all.join(", "),
-                rule.each_in
+                all.join(", ")
             ),
             _ => {}
         }

@@ -218,7 +218,8 @@ fn targets_for_tests() {
     assert_eq!(written[..8], 0x6a_7366_7773_6872_u64.to_le_bytes());
     assert!(written.windows(4).any(|at| at == b"here"));
     assert!(written.windows(512).any(|at| at == [3; 512]));
-    // A node that ends takes down what stands on something else first.
+    // A node that ends takes down what stands on something else first, and no disk that only has such a name.
+    host.0.0.umc_ok(&["disk", "add", "--node", host.0.0.a(), "dm-mine", "ram/,size=1M"]);
     let below = host.create("below", &format!("0 {DISK} linear /dev/ram0 0"));
     host.create("above", &format!("0 {DISK} linear {} 0", below.node()));
     host.stop();

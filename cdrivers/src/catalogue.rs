@@ -80,13 +80,20 @@ const fn link(variable: &'static str, dir: &'static str, prefix: &'static str) -
     Link { variable, dir, prefix }
 }
 
+/// How what a driver has up is found.
+#[derive(Clone, Copy)]
+pub enum Each {
+    /// A directory of the node's tree with a directory for everything that is up.
+    Dir(&'static str),
+    /// The disks under this name in `/proc/devices`.
+    Disk(&'static str),
+}
+
 /// The way to take down what a driver has up, one by one.
 pub struct TakeDown {
-    /// A directory of the node's tree with a directory for everything that is up.
-    pub each_in: &'static str,
-    /// How its name begins.
-    pub named: &'static str,
-    /// The stock command that takes one of them down: program and arguments, `{}` stands for the entry's name.
+    /// What is up.
+    pub each: Each,
+    /// The stock command that takes one of them down: program and arguments, `{}` stands for its name.
     pub command: &'static [&'static str],
 }
 
@@ -121,8 +128,7 @@ const DRBD: Driver = Driver {
     ],
     modules: &[("lru_cache", "lib/lru_cache"), ("drbd", "drivers/block/drbd/drbd")],
     take_down: Some(TakeDown {
-        each_in: "/sys/kernel/debug/drbd/resources",
-        named: "",
+        each: Each::Dir("/sys/kernel/debug/drbd/resources"),
         command: &["drbdsetup", "down", "{}"],
     }),
     // 65-drbd.rules of drbd-utils; which variables there are depends on its version.
@@ -175,8 +181,7 @@ const NBD: Driver = Driver {
     kbuild: &[("Kbuild", include_str!("../nbd/Kbuild"))],
     modules: &[("nbd", "drivers/block/nbd")],
     take_down: Some(TakeDown {
-        each_in: "/sys/kernel/debug/nbd",
-        named: "",
+        each: Each::Dir("/sys/kernel/debug/nbd"),
         command: &["nbd-client", "-d", "/dev/{}"],
     }),
     udev: None,
@@ -192,8 +197,7 @@ const NULL_BLK: Driver = Driver {
     modules: &[("null_blk", "drivers/block/null_blk/null_blk")],
     // Those that a parameter made go with the module.
     take_down: Some(TakeDown {
-        each_in: "/sys/kernel/config/nullb",
-        named: "",
+        each: Each::Dir("/sys/kernel/config/nullb"),
         command: &["rmdir", "/sys/kernel/config/nullb/{}"],
     }),
     udev: None,
@@ -239,8 +243,7 @@ const DM: Driver = Driver {
     ],
     // All that nobody has open, from the top down.
     take_down: Some(TakeDown {
-        each_in: "/sys/devices/virtual/block",
-        named: "dm-",
+        each: Each::Disk("device-mapper"),
         command: &["dmsetup", "remove_all"],
     }),
     udev: None,
@@ -265,11 +268,7 @@ const MD: Driver = Driver {
         ("raid1", "drivers/md/raid1"),
         ("raid10", "drivers/md/raid10"),
     ],
-    take_down: Some(TakeDown {
-        each_in: "/sys/devices/virtual/block",
-        named: "md",
-        command: &["mdadm", "--stop", "/dev/{}"],
-    }),
+    take_down: Some(TakeDown { each: Each::Disk("md"), command: &["mdadm", "--stop", "/dev/{}"] }),
     udev: None,
     names: &[
         names("/dev", &["md", "md[0-9]*", "md_d*", ".tmp.md*"], Node),
