@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use umc::{Config, Kernel, sched};
+use umc_protocol::daemons;
 use umc_protocol::node::{self as layout, NodeRecord};
 use umc_protocol::tools;
 
@@ -85,6 +86,7 @@ fn directories(args: &Args, log: &Log) -> Result<Directories> {
         .canonicalize()
         .with_context(|| format!("Cannot open root directory {}", args.root.display()))?;
     crate::orphans::end(&root);
+    crate::node::ended(daemons::kill(&state, &root));
     Ok(Directories { node, root, state, _locks: locks })
 }
 
@@ -95,7 +97,7 @@ fn helper_env(root: &Path) -> Result<Vec<(String, String)>> {
     let environment = tools::ENVIRONMENT.map(|(name, value)| (name.into(), value.into()));
     Ok(Vec::from_iter(environment.into_iter().chain([
         ("LD_PRELOAD".into(), preload.display().to_string()),
-        ("UMC_FS_ROOT".into(), root.display().to_string()),
+        (layout::FS_ROOT.into(), root.display().to_string()),
         (layout::HELPER_OF.into(), root.display().to_string()),
     ])))
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use anyhow::{Context, Result};
 use umc::{Kernel, module};
+use umc_protocol::daemons::{self, Daemon};
 use umc_protocol::node::NodeRecord;
 
 use crate::client::Client;
@@ -31,6 +32,19 @@ pub struct Node {
 
 /// How long the last references on a module are waited for, when everything it serves was taken down.
 pub const LAST_REFERENCES_NS: u64 = 2_000_000_000;
+
+/// Logs what became of what stock tools left running for this node.
+pub fn ended(daemons: Vec<Daemon>) {
+    for Daemon { name, pid, is_gone } in daemons {
+        match is_gone {
+            Ok(true) => tracing::info!("ended {name} ({pid}), a daemon of this node"),
+            Ok(false) => tracing::warn!("{name} ({pid}), a daemon of this node, does not end"),
+            Err(error) => {
+                tracing::warn!("cannot end {name} ({pid}), a daemon of this node: {error}")
+            }
+        }
+    }
+}
 
 impl Node {
     /// A node without disks, tree and modules. It lives as long as the process.
@@ -60,6 +74,8 @@ impl Node {
         self.settle();
         crate::takedown::everything(self.kernel)
             .with_context(|| format!("Cannot stop node {}", self.record.name))?;
+        // They have files of drivers open, too.
+        ended(daemons::stop(&self.record.state, &self.record.root));
         for module in module::list(self.kernel) {
             module::wait_unused(self.kernel, &module.name, LAST_REFERENCES_NS);
             module::remove(self.kernel, &module.name)

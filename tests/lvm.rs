@@ -19,6 +19,45 @@ fn first_byte(path: &Path) -> u8 {
     data[0]
 }
 
+/// A thin pool, which lvm2 has watched by a daemon: its process id.
+fn watched(host: &Volumes) -> i32 {
+    host.line("pvcreate -y /dev/ram0");
+    host.line("vgcreate vg /dev/ram0");
+    host.line("lvcreate -y --type thin-pool -n pool -L 16M vg");
+    let file = host.0.dir.join("run").join(host.0.a()).join("state/run/dmeventd.pid");
+    let pid = fs::read_to_string(file).unwrap().trim().parse().unwrap();
+    assert!(runs(pid));
+    pid
+}
+
+/// Not so when only its parent has not been told of its end yet.
+fn runs(pid: i32) -> bool {
+    let program = fs::read_link(format!("/proc/{pid}/exe"));
+    program.is_ok_and(|program| program.ends_with("dmeventd"))
+}
+
+#[test]
+fn the_daemon_of_volumes_ends_with_its_node() {
+    let host = Volumes::new("lvmd", "dm-mod");
+    let pid = watched(&host);
+    // The pool is taken down, too.
+    host.stop();
+    assert!(!runs(pid));
+
+    let host = Volumes::new("lvmk", "dm-mod");
+    let pid = watched(&host);
+    host.0.kill(host.0.a());
+    assert!(runs(pid));
+    host.0.umc_ok(&["stop", host.0.a()]);
+    assert!(!runs(pid));
+
+    let host = Volumes::new("lvmr", "dm-mod");
+    let pid = watched(&host);
+    host.0.kill(host.0.a());
+    host.0.start(host.0.a());
+    assert!(!runs(pid));
+}
+
 #[test]
 fn volumes_of_a_group() {
     let host = Volumes::new("lvm", "dm-mod");

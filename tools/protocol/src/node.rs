@@ -31,6 +31,8 @@ pub const LOCK: &str = "lock";
 /// Locked with flock by umcd as long as it lives, and by whoever clears up after one, below a node's directory.
 pub const ALIVE: &str = "node.lock";
 
+/// Variable in the environment of programs that are to use a node: its root.
+pub const FS_ROOT: &str = "UMC_FS_ROOT";
 /// Variable in the environment of a node's usermode helpers and of what they start: the node's root.
 pub const HELPER_OF: &str = "UMC_HELPER_OF";
 

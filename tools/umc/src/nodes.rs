@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, umount2};
+use umc_protocol::daemons;
 use umc_protocol::node::{self, NodeRecord};
 
 /// BASE/NODE.
@@ -92,7 +93,7 @@ pub fn pick(name: Option<&str>) -> Result<NodeRecord> {
 }
 
 fn fs_root() -> Option<PathBuf> {
-    env::var_os("UMC_FS_ROOT").filter(|root| !root.is_empty()).map(PathBuf::from)
+    env::var_os(node::FS_ROOT).filter(|root| !root.is_empty()).map(PathBuf::from)
 }
 
 /// The running node that is meant where none is named: that of UMC_FS_ROOT, else the only one. None when it does not run.
@@ -134,7 +135,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
     a.components().eq(b.components())
 }
 
-/// Take away what a node that died left: its mount, its socket, its record. While a node of this name lives, nothing is
+/// Take away what a node that died left: its mount, the daemons of its tools, its socket, its record. While a node of this name lives, nothing is
 /// touched, whatever was read of its record before.
 pub fn clean_up(name: &str) -> Result<()> {
     let dir = directory(name)?;
@@ -154,6 +155,12 @@ pub fn clean_up(name: &str) -> Result<()> {
     // Another may have done it meanwhile.
     let Some(record) = load(&dir)? else { return Ok(()) };
     unmount(&record.root)?;
+    for daemon in daemons::kill(&record.state, &record.root) {
+        let what = || format!("Cannot end {} ({}), left by node {name}", daemon.name, daemon.pid);
+        if !daemon.is_gone.with_context(what)? {
+            bail!("{}: it was killed and does not end", what());
+        }
+    }
     for file in [dir.join(node::CONTROL), dir.join(node::RECORD)] {
         match fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

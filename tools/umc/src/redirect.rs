@@ -9,12 +9,11 @@ use std::process::Command;
 use std::{env, fmt, io};
 
 use anyhow::{Context, Result, bail};
-use umc_protocol::node::{HELPER_OF, NodeRecord};
+use umc_protocol::node::{FS_ROOT, HELPER_OF, NodeRecord};
 use umc_protocol::tools::ENVIRONMENT;
 
 use crate::netns::NetNs;
 
-const ROOT: &str = "UMC_FS_ROOT";
 const PRELOAD: &str = "LD_PRELOAD";
 const LIBRARY: &str = "libumc_preload.so";
 
@@ -64,7 +63,7 @@ fn without_ours(list: &OsStr) -> OsString {
 
 /// Take a command out of any node this process may see.
 pub fn leave(command: &mut Command) {
-    command.env_remove(ROOT);
+    command.env_remove(FS_ROOT);
     // What a node's helper starts may outlive that node.
     command.env_remove(HELPER_OF);
     for (name, value) in ENVIRONMENT {
@@ -124,7 +123,7 @@ pub fn run(node: &NodeRecord, command: &[OsString]) -> Result<std::convert::Infa
     let cause = Command::new(&program)
         .arg0(&command[0])
         .args(&command[1..])
-        .env(ROOT, &node.root)
+        .env(FS_ROOT, &node.root)
         .env(PRELOAD, preload()?)
         .envs(environment())
         .exec();
@@ -139,7 +138,7 @@ fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// `umc env`: the same as shell exports.
 pub fn exports(node: &NodeRecord) -> Result<OsString> {
     let mut text = OsString::new();
-    let faces = [(ROOT, node.root.clone().into_os_string()), (PRELOAD, preload()?)];
+    let faces = [(FS_ROOT, node.root.clone().into_os_string()), (PRELOAD, preload()?)];
     let others = environment().map(|(name, value)| (name, OsString::from(value)));
     for (name, value) in faces.into_iter().chain(others) {
         text.push(format!("export {name}="));
