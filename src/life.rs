@@ -102,6 +102,13 @@ fn helper_env(root: &Path) -> Result<Vec<(String, String)>> {
     ])))
 }
 
+/// The major numbers of the host's block drivers; none where they cannot be read.
+fn host_majors() -> Vec<u32> {
+    let text = fs::read_to_string("/proc/devices").unwrap_or_default();
+    let blocks = text.lines().skip_while(|line| *line != "Block devices:").skip(1);
+    blocks.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+}
+
 /// Takes as many descriptors as the host allows: every connection, image and kernel thread has one, and the usual soft
 /// limit is for programs that use select(2). What is refused is not needed yet. Returns the limit as it was, soft and hard:
 /// that of programs which the node runs.
@@ -123,6 +130,7 @@ pub fn run(args: Args, log: &Log, prepared: std::io::Result<()>) -> Result<()> {
         fs_root: dirs.root.display().to_string(),
         helper_env: helper_env(&dirs.root)?,
         helper_descriptors,
+        host_majors: host_majors(),
         debug_checks: std::env::var_os("UMC_DEBUG_CHECKS").is_some(),
     });
     sched::attach(kernel, "umcd");

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use cluster::{Model, Random, Volumes, assert_same};
+use cluster::{Model, Random, Volumes, assert_same, eventually};
 
 fn write(path: &Path, sector: u64, data: &[u8]) {
     let file = File::options().write(true).open(path).unwrap();
@@ -14,8 +14,12 @@ fn write(path: &Path, sector: u64, data: &[u8]) {
 }
 
 fn first_byte(path: &Path) -> u8 {
+    first_byte_at(path, 0)
+}
+
+fn first_byte_at(path: &Path, sector: u64) -> u8 {
     let mut data = [0; 512];
-    File::open(path).unwrap().read_exact_at(&mut data, 0).unwrap();
+    File::open(path).unwrap().read_exact_at(&mut data, sector << 9).unwrap();
     data[0]
 }
 
@@ -97,6 +101,18 @@ fn volumes_of_a_group() {
     host.line("lvchange -ay -K vg/copy");
     write(&thin, 0, &[2; 4096]);
     assert_eq!((first_byte(&thin), first_byte(&host.path("dev/vg/copy"))), (2, 1));
+
+    // Mirrored, and not any more.
+    host.line("lvcreate -y --type raid1 -m 1 -n mirrored -L 8M vg");
+    let mirrored = host.path("dev/vg/mirrored");
+    write(&mirrored, 16, &[3; 4096]);
+    eventually("both halves are the same", || {
+        host.line("lvs --noheadings -o sync_percent vg/mirrored").trim() == "100.00"
+    });
+    assert_eq!(host.line("lvs --noheadings -o raid_mismatch_count vg/mirrored").trim(), "0");
+    host.line("lvconvert -y -m 0 vg/mirrored");
+    assert_eq!(first_byte_at(&mirrored, 16), 3);
+    host.line("lvremove -y vg/mirrored");
 
     // All of it goes and comes back.
     host.line("vgchange -an vg");

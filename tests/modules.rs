@@ -2,7 +2,7 @@
 //! Modules: where they came from, parameters, sysfs, /proc/drbd, debugfs, load and unload.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cluster::{Cluster, Layout, Model, Random, Start, assert_same, bin_dir, text};
@@ -31,7 +31,12 @@ fn every_symbol_has_a_provider() {
         "dm-mod",
         "dm-thin-pool",
         "dm-cache-smq",
+        "dm-crypt",
+        "dm-integrity",
+        "dm-raid",
+        "dm-mirror",
         "raid1",
+        "raid456",
     ] {
         let output = Command::new(bin_dir().join("umc")).args(["symbols", module]).run().unwrap();
         assert!(output.status.success(), "{}", text(&output));
@@ -130,20 +135,46 @@ fn drbd_stands_on_brd() {
     }
 }
 
-/// Each load begins with what DEFINE_PER_CPU says.
-#[test]
-fn variables_of_each_cpu_begin_as_the_source_says() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/percpu");
-    let cluster = Cluster::new("percpu", Layout { disk_mib: 16, ..Layout::default() });
+/// Builds a copy of a fixture of this name: where its modules are.
+fn build(cluster: &Cluster, name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     // Beside the trees of the nodes, not above them.
-    let dir = cluster.dir.join("percpu");
+    let dir = cluster.dir.join(name);
     fs::create_dir(&dir).unwrap();
-    for name in ["Kbuild", "percpu.c"] {
-        fs::copy(source.join(name), dir.join(name)).unwrap();
+    for entry in fs::read_dir(source).unwrap() {
+        let file = entry.unwrap();
+        fs::copy(file.path(), dir.join(file.file_name())).unwrap();
     }
     let output = Command::new(bin_dir().join("umc")).arg("build").arg(&dir).run().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    let module = dir.join("percpu.so").display().to_string();
+    dir
+}
+
+/// It is one variable, whoever looks at it, and one for each kernel.
+#[test]
+fn modules_share_variables() {
+    let cluster = Cluster::new("shared", Layout { disk_mib: 16, ..Layout::default() });
+    let dir = build(&cluster, "shared");
+    let module = |name: &str| dir.join(name).with_extension("so").display().to_string();
+    let (node, user) = (cluster.a(), module("shared_user"));
+    cluster.umc_ok(&["insmod", "--node", node, &module("shared_owner")]);
+    for number in [42, 43] {
+        cluster.umc_ok(&["insmod", "--node", node, &user]);
+        let log = cluster.umc_ok(&["dmesg", node]);
+        let line = format!("shared_user: {number} {number} {number} of the owner");
+        assert!(log.contains(&line), "{log}");
+        let loaded = cluster.umc_ok(&["lsmod", "--node", node]);
+        assert!(loaded.contains("shared_user"), "{loaded}");
+        cluster.umc_ok(&["rmmod", "--node", node, "shared_user"]);
+    }
+    cluster.down();
+}
+
+/// Each load begins with what DEFINE_PER_CPU says.
+#[test]
+fn variables_of_each_cpu_begin_as_the_source_says() {
+    let cluster = Cluster::new("percpu", Layout { disk_mib: 16, ..Layout::default() });
+    let module = build(&cluster, "percpu").join("percpu.so").display().to_string();
     let node = cluster.a();
     for _ in 0..2 {
         cluster.umc_ok(&["insmod", "--node", node, &module]);

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::catalogue::{self, Driver};
 use crate::manifest::Manifest;
+use crate::symbols::Export;
 use crate::{Error, Result, imports, io, kdir, modules, package, symbols};
 
 /// One module that was built.
@@ -40,10 +41,18 @@ fn takes_kdir(dir: &Path) -> bool {
 /// `make -C KDIR M=DIR modules`, or `make -C DIR KDIR=KDIR` if the directory's Makefile wants that. Returns what it
 /// printed, warnings included.
 pub fn make(kdir: &Path, dir: &Path) -> Result<String> {
+    make_on(kdir, dir, &[])
+}
+
+/// The same where modules in `on`, directories that were made before, export something that is used.
+fn make_on(kdir: &Path, dir: &Path, on: &[PathBuf]) -> Result<String> {
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut command = Command::new("make");
     // Missing symbols are not modpost's to refuse: `umc insmod` names them all.
     command.arg(format!("-j{jobs}")).arg("KBUILD_MODPOST_WARN=1");
+    let exports: Vec<_> =
+        on.iter().map(|dir| dir.join("Module.symvers").display().to_string()).collect();
+    command.arg(format!("KBUILD_EXTRA_SYMBOLS={}", exports.join(" ")));
     if takes_kdir(dir) {
         command.arg("-C").arg(dir).arg(format!("KDIR={}", kdir.display()));
     } else {
@@ -55,26 +64,37 @@ pub fn make(kdir: &Path, dir: &Path) -> Result<String> {
     run(&mut command)
 }
 
-/// Links `NAME.ko` to `NAME.so` beside it: calls into other modules become slots (see [`imports`]).
+/// Links `NAME.ko` to `NAME.so` beside it: calls into other modules become slots, and variables of theirs are bound by the
+/// loader (see [`imports`]).
 ///
 /// `-Bsymbolic`: the module's own symbols win over equal names of the program. `-z now`: every symbol is bound, or
 /// found missing, when the module is loaded.
-fn link(ko: &Path, exports: &BTreeMap<String, String>) -> Result<()> {
+fn link(ko: &Path, exports: &BTreeMap<String, Export>) -> Result<()> {
     let name = ko.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let undefined = symbols::undefined(ko)?;
-    let foreign: Vec<&str> = undefined
-        .iter()
-        .filter(|symbol| exports.get(*symbol).is_some_and(|module| *module != name))
-        .map(String::as_str)
-        .collect();
+    let foreign = undefined.iter().filter_map(|symbol| {
+        let export = exports.get(symbol).filter(|export| export.module != name)?;
+        Some((symbol.as_str(), export.is_data))
+    });
+    let (variables, functions): (Vec<_>, Vec<_>) = foreign.partition(|(_, is_data)| *is_data);
+    let names = |list: &[(&str, bool)]| list.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let (variables, functions): (Vec<String>, Vec<String>) = (names(&variables), names(&functions));
     let stubs = ko.with_extension("imports.s");
-    fs::write(&stubs, imports::assembly(foreign)).map_err(io("write", &stubs))?;
-    run(Command::new("gcc")
-        .args(["-shared", "-nostdlib", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,--build-id", "-o"])
-        .arg(ko.with_extension("so"))
-        .arg(ko)
-        .arg(&stubs)
-        .arg("-lgcc"))?;
+    let text = imports::assembly(&functions, &variables);
+    fs::write(&stubs, text).map_err(io("write", &stubs))?;
+    let mut command = Command::new("gcc");
+    command.args(["-shared", "-nostdlib", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,--build-id"]);
+    let object = if variables.is_empty() {
+        ko.to_owned()
+    } else {
+        // The dynamic linker leaves what is weak alone, and the loader writes its address where that can still be written.
+        command.arg("-Wl,-z,norelro");
+        let weak = ko.with_extension("weak.o");
+        let weaken = variables.iter().map(|name| format!("--weaken-symbol={name}"));
+        run(Command::new("objcopy").args(weaken).arg(ko).arg(&weak))?;
+        weak
+    };
+    run(command.arg("-o").arg(ko.with_extension("so")).arg(object).arg(&stubs).arg("-lgcc"))?;
     Ok(())
 }
 
@@ -179,14 +199,33 @@ fn place_of(set: &str, modules: &[PathBuf]) -> Result<PathBuf> {
     Ok(place)
 }
 
+/// Where a catalogue driver is built.
+fn directory_of(driver: &Driver) -> Result<PathBuf> {
+    let version = package::installed_version(driver.package)?;
+    Ok(crate::cache_dir().join(format!("build/{}-{version}", driver.name)))
+}
+
+/// The modules of a catalogue driver, as they come out in its directory.
+fn objects(driver: &Driver, dir: &Path) -> Vec<PathBuf> {
+    driver.modules.iter().map(|(_, stem)| dir.join(stem).with_extension("ko")).collect()
+}
+
 /// Builds a catalogue driver out of its Debian package into [`crate::module_dir`].
 pub fn build_driver(umcd: &Path, driver: &Driver) -> Result<(Vec<Built>, String)> {
     let version = package::installed_version(driver.package)?;
-    let dir = crate::cache_dir().join(format!("build/{}-{version}", driver.name));
+    let dir = directory_of(driver)?;
+    let on: Vec<&Driver> = driver.on.iter().filter_map(|name| catalogue::find(name)).collect();
+    for other in &on {
+        build_driver(umcd, other)?;
+    }
+    let on_dirs = on.iter().map(|other| directory_of(other)).collect::<Result<Vec<_>>>()?;
+    // An older umc may have taken fewer files out of the same package.
     let unpacked = dir.join(".unpacked");
-    if !unpacked.exists() {
+    let files: Vec<_> = driver.files.iter().map(|files| files.from).collect();
+    let what = format!("{version}\n{}\n", files.join("\n"));
+    if fs::read_to_string(&unpacked).ok().as_deref() != Some(what.as_str()) {
         package::unpack(driver, &dir)?;
-        fs::write(&unpacked, &version).map_err(io("write", &unpacked))?;
+        fs::write(&unpacked, what).map_err(io("write", &unpacked))?;
     }
     for (name, text) in driver.kbuild {
         let path = dir.join(name);
@@ -195,10 +234,11 @@ pub fn build_driver(umcd: &Path, driver: &Driver) -> Result<(Vec<Built>, String)
         }
     }
     let kdir = kdir::make(umcd)?;
-    let output = make(&kdir, &dir)?;
-    let files: Vec<_> =
-        driver.modules.iter().map(|(_, stem)| dir.join(stem).with_extension("ko")).collect();
-    let exports = symbols::module_exports(files.iter().map(PathBuf::as_path))?;
+    let output = make_on(&kdir, &dir, &on_dirs)?;
+    let files = objects(driver, &dir);
+    let others = on.iter().zip(&on_dirs).flat_map(|(other, dir)| objects(other, dir));
+    let all: Vec<_> = files.iter().cloned().chain(others).collect();
+    let exports = symbols::module_exports(all.iter().map(PathBuf::as_path))?;
     let modules = crate::module_dir();
     fs::create_dir_all(&modules).map_err(io("create", &modules))?;
     let mut built = Vec::new();

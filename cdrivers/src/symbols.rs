@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use object::{Object, ObjectSection, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use crate::{Error, Result, embedded, io};
 
@@ -93,18 +93,33 @@ pub fn modinfo(module: &Path) -> Result<Vec<(String, String)>> {
 /// What EXPORT_SYMBOL puts before a name, see `umc/include/linux/export.h`.
 const EXPORT_LABEL: &str = "__export_symbol_";
 
-/// Symbols that the modules export, with the name of the module that has each: what the files themselves say.
+/// A symbol that a module exports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// The module's name.
+    pub module: String,
+    /// Whether it is a variable, and no function.
+    pub is_data: bool,
+}
+
+/// Symbols that the modules export: what the files themselves say.
 pub fn module_exports<'a>(
     modules: impl IntoIterator<Item = &'a Path>,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<BTreeMap<String, Export>> {
     let mut exports = BTreeMap::new();
     for module in modules {
         let name = module.file_stem().unwrap_or_default().to_string_lossy();
         let bytes = fs::read(module).map_err(io("read", module))?;
         let file = parse(module, &bytes)?;
+        let variables: BTreeSet<&str> = file
+            .symbols()
+            .filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Data)
+            .filter_map(|symbol| symbol.name().ok())
+            .collect();
         let labels = file.symbols().filter_map(|symbol| symbol.name().ok());
         for export in labels.filter_map(|label| label.strip_prefix(EXPORT_LABEL)) {
-            exports.insert(export.to_owned(), name.clone().into_owned());
+            let (module, is_data) = (name.clone().into_owned(), variables.contains(export));
+            exports.insert(export.to_owned(), Export { module, is_data });
         }
     }
     Ok(exports)
@@ -114,7 +129,7 @@ pub fn module_exports<'a>(
 pub fn ledger(
     module: &Path,
     kernel: &BTreeSet<String>,
-    modules: &BTreeMap<String, String>,
+    modules: &BTreeMap<String, Export>,
 ) -> Result<Vec<(String, Provider)>> {
     let stub = |name: &str| embedded::STUBS.iter().find(|(stub, _)| *stub == name);
     Ok(undefined(module)?
@@ -127,7 +142,7 @@ pub fn ledger(
             } else if kernel.contains(&name) {
                 Provider::Implemented
             } else if let Some(module) = modules.get(&name) {
-                Provider::Module(module.clone())
+                Provider::Module(module.module.clone())
             } else {
                 Provider::Missing
             };

@@ -9,7 +9,7 @@ use fuser::FileHandle;
 use parking_lot::RwLock;
 use umc::Result;
 use umc::sched::{Comm, with_comm};
-use umc::tree::{Entry, OpenFile};
+use umc::tree::{Bell, Entry, OpenFile};
 
 use crate::disk::OpenDisk;
 use crate::ending::{AtEnd, Ending};
@@ -57,6 +57,10 @@ impl TextFile {
 
     pub(crate) fn write(&self, offset: u64, data: &[u8]) -> Result<usize> {
         self.with(|file| file.write(offset, data))
+    }
+
+    pub(crate) fn poll(&self, bell: Option<Bell>) -> Option<u32> {
+        self.with(|file| Ok(file.poll(bell))).ok().flatten()
     }
 }
 

@@ -9,12 +9,13 @@ use std::time::SystemTime;
 
 use fuser::{
     BsdFileFlags, Errno, FileHandle, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags,
-    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs,
-    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl,
+    ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
 };
 use umc::mm::PageBuf;
-use umc::tree::{Change, Kind};
+use umc::tree::{Bell, Change, Kind};
 use umc_protocol::tree::{IOC_DISCARD, IOC_ZERO_OUT};
 
 use crate::attr::{TTL, errno, file_type};
@@ -316,6 +317,36 @@ impl fuser::Filesystem for Server {
             }
             Err(error) => reply.error(error),
         }
+    }
+
+    /// Answered at once: neither the files of the emulated kernel nor a driver's poll block.
+    fn poll(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        notifier: PollNotifier,
+        _events: PollEvents,
+        flags: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        let _handler = self.0.enter();
+        let always = PollEvents::POLLIN
+            | PollEvents::POLLOUT
+            | PollEvents::POLLRDNORM
+            | PollEvents::POLLWRNORM;
+        // The kernel asks again when it is told.
+        let bell = flags.contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY).then(|| -> Bell {
+            Arc::new(move || {
+                // Fails where nobody polls any more, or the tree is unmounted.
+                let _ = notifier.clone().notify();
+            })
+        });
+        let ready = match self.0.handles.get(fh) {
+            Some(Handle::File(file)) => file.poll(bell),
+            _ => None,
+        };
+        reply.poll(ready.map_or(always, PollEvents::from_bits_retain));
     }
 
     fn ioctl(

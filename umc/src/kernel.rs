@@ -18,6 +18,9 @@ pub struct Config {
     pub helper_env: Vec<(String, String)>,
     /// How many descriptors a usermode helper may have, soft and hard, where that is not as many as this process.
     pub helper_descriptors: Option<(u64, u64)>,
+    /// Major numbers that a block driver which asks for any does not get: those of the host's drivers, so that programs which
+    /// know a file system by the number of its device do not take one of the host for one of the node.
+    pub host_majors: Vec<u32>,
     /// Report what Linux only reports when it was built for debugging: calls in atomic context of what may sleep but does
     /// not have to, unlocks by who does not hold the lock. On by default.
     pub debug_checks: bool,
@@ -25,8 +28,8 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        let (name, fs_root, helper_env, helper_descriptors) = Default::default();
-        Config { name, fs_root, helper_env, helper_descriptors, debug_checks: true }
+        let (name, fs_root, helper_env, helper_descriptors, host_majors) = Default::default();
+        Config { name, fs_root, helper_env, helper_descriptors, host_majors, debug_checks: true }
     }
 }
 
@@ -51,6 +54,7 @@ pub struct Kernel {
     pub tree: crate::tree::Tree,
     pub(crate) bit_waits: crate::wait::bit::State,
     pub(crate) block: crate::blkdev::State,
+    pub(crate) cpuhp: crate::sync::cpuhp::State,
     pub(crate) fs: crate::fs::State,
     pub(crate) genl: crate::genetlink::State,
     pub(crate) kobject: crate::kobject::State,
@@ -76,6 +80,7 @@ impl Kernel {
             tree: Default::default(),
             bit_waits: Default::default(),
             block: Default::default(),
+            cpuhp: Default::default(),
             fs: Default::default(),
             genl: Default::default(),
             kobject: Default::default(),

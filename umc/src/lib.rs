@@ -26,6 +26,7 @@ pub mod lib {
     pub mod crc32c;
     pub mod devt;
     pub(crate) mod list;
+    pub mod list_sort;
     pub mod math;
     pub mod rbtree;
     pub mod sort;
@@ -43,8 +44,8 @@ pub mod sync;
 
 // A module is known by the name of its header, whichever floor it is on.
 pub use block::{
-    bdev, bio, bio_alloc, bio_iter, bio_split, blkdev, blkdev_issue, disk, gendisk, holder_links,
-    part_stat, plug, queue_limits, submit,
+    bdev, bio, bio_alloc, bio_integrity, bio_iter, bio_split, blkdev, blkdev_issue, disk, gendisk,
+    holder_links, part_stat, plug, queue_limits, submit,
 };
 pub(crate) use block::{blk_sysfs, mq, queue_gate, rust_disk};
 pub use fs::{

@@ -14,7 +14,7 @@ mod parameters;
 pub mod request;
 pub mod umh;
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -173,7 +173,7 @@ fn proc_modules(kernel: &Kernel) -> String {
     text
 }
 
-/// Binds the module's calls into other modules. Returns whom it uses.
+/// Binds the module's calls into other modules, and their variables. Returns whom it uses.
 fn bind_imports(kernel: &Kernel, image: &Image) -> Result<Vec<String>, Error> {
     let (start, len) = image.section("__umc_imports");
     // SAFETY: the section holds an array of pairs, writable, and nobody else looks at it yet.
@@ -182,25 +182,37 @@ fn bind_imports(kernel: &Kernel, image: &Image) -> Result<Vec<String>, Error> {
     };
     let loaded = kernel.modules.loaded.read();
     let (mut uses, mut missing) = (Vec::new(), Vec::new());
-    for import in imports {
-        // SAFETY: names of both tables are C strings inside mapped images.
-        let wanted = unsafe { std::ffi::CStr::from_ptr(import.name) };
+    let mut find = |wanted: &CStr| {
         let found = loaded.iter().filter(|module| !module.is_going()).find_map(|module| {
-            // SAFETY: as above.
-            let export = module
-                .exports()
-                .iter()
-                .find(|e| unsafe { std::ffi::CStr::from_ptr(e.name) } == wanted)?;
+            // SAFETY: the names are C strings inside mapped images.
+            let is_it = |export: &&Export| unsafe { CStr::from_ptr(export.name) } == wanted;
+            let export = module.exports().iter().find(is_it)?;
             Some((module.name().to_owned(), export.value))
         });
         match found {
             Some((module, value)) => {
-                import.slot = value;
                 if !uses.contains(&module) {
                     uses.push(module);
                 }
+                Some(value)
             }
-            None => missing.push(wanted.to_string_lossy().into_owned()),
+            None => {
+                missing.push(wanted.to_string_lossy().into_owned());
+                None
+            }
+        }
+    };
+    for import in imports {
+        // SAFETY: as above.
+        if let Some(value) = find(unsafe { CStr::from_ptr(import.name) }) {
+            import.slot = value;
+        }
+    }
+    for variable in image.variables() {
+        let Ok(wanted) = CString::new(variable.as_str()) else { continue };
+        if let Some(value) = find(&wanted) {
+            // SAFETY: nothing of the module runs yet.
+            unsafe { image.bind_variable(&variable, value as u64) };
         }
     }
     if missing.is_empty() {

@@ -4,6 +4,7 @@
 pub mod bit_spinlock;
 pub mod capability;
 pub mod completion;
+pub mod cpuhp;
 pub mod cred;
 pub mod kthread;
 pub mod mutex;

@@ -54,13 +54,18 @@ impl Model {
 
     /// One write of random place, size (512 bytes to 256 KiB) and content.
     pub fn write(&mut self, random: &mut Random) {
+        self.try_write(random).expect("a write");
+    }
+
+    /// The same where the device may go. What it holds there is not known after an error.
+    pub fn try_write(&mut self, random: &mut Random) -> std::io::Result<()> {
         let sectors = self.content.len() as u64 / 512;
         let longest = 1 << random.below(10);
         let len = (1 + random.below(longest)).min(sectors);
         let start = (random.below(sectors - len + 1) * 512) as usize;
         let range = start..start + (len * 512) as usize;
         random.fill(&mut self.content[range.clone()]);
-        self.file.write_all_at(&self.content[range], start as u64).expect("a write");
+        self.file.write_all_at(&self.content[range], start as u64)
     }
 
     pub fn sync(&self) {

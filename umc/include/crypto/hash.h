@@ -63,6 +63,24 @@ int crypto_shash_export(struct shash_desc *desc, void *out);
 int crypto_shash_import(struct shash_desc *desc, const void *in);
 void shash_desc_zero(struct shash_desc *desc);
 
+/* A hash that may be asynchronous: only made to be asked how long its digest is. */
+struct crypto_ahash;
+
+static inline struct crypto_ahash *crypto_alloc_ahash(const char *alg_name, u32 type, u32 mask)
+{
+	return (struct crypto_ahash *)crypto_alloc_shash(alg_name, type, mask);
+}
+
+static inline void crypto_free_ahash(struct crypto_ahash *tfm)
+{
+	crypto_free_shash((struct crypto_shash *)tfm);
+}
+
+static inline unsigned int crypto_ahash_digestsize(struct crypto_ahash *tfm)
+{
+	return crypto_shash_digestsize((struct crypto_shash *)tfm);
+}
+
 static inline struct crypto_tfm *crypto_shash_tfm(struct crypto_shash *tfm)
 {
 	return (struct crypto_tfm *)tfm;

@@ -9,6 +9,7 @@
 #include <linux/kernel.h>
 #include <linux/fs.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/device.h>
 #include <linux/backing-dev-defs.h>
 #include <linux/slab.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * bio: allocation, filling, walking, splitting, completion (6.12).
- * Differs: fs_bio_set is a macro; no integrity, no cgroups, no zone append, no polling.
+ * Differs: fs_bio_set is a macro; no cgroups, no zone append, no polling.
  * Rust: bio.rs, bio_alloc.rs, bio_iter.rs, bio_split.rs.
  */
 #ifndef UMC_LINUX_BIO_H

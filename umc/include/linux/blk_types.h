@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The types of block I/O (6.12): bio, block_device, operations, flags, status.
- * Differs: no integrity, no inline encryption, no cgroups; bd_stats is not per CPU (see part_stat.h).
+ * Differs: no inline encryption, no cgroups; bd_stats is not per CPU (see part_stat.h).
  * Rust: bio.rs, bdev.rs, blkdev.rs.
  */
 #ifndef UMC_LINUX_BLK_TYPES_H
@@ -109,6 +109,8 @@ typedef unsigned int blk_qc_t;
 #define BLK_QC_T_NONE (-1U)
 typedef __u32 blk_mq_req_flags_t;
 
+struct bio_integrity_payload;
+
 /* umc: shared */
 struct bio {
 	struct bio *bi_next;
@@ -123,6 +125,7 @@ struct bio {
 	blk_qc_t bi_cookie;
 	bio_end_io_t *bi_end_io;
 	void *bi_private;
+	struct bio_integrity_payload *bi_integrity; /* under REQ_INTEGRITY */
 	unsigned short bi_vcnt;
 
 	/* bio_reset() keeps what follows. */

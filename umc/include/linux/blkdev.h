@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Disks, queues, limits, opening block devices (6.12).
- * Differs: no partitions, no zones, no integrity, no page cache. Requests are in blk-mq.h.
+ * Differs: no partitions, no zones, no page cache. Requests are in blk-mq.h.
  * Rust: blkdev.rs, gendisk.rs, queue_limits.rs, plug.rs, blkdev_issue.rs, bdev.rs, holder_links.rs, part_stat.rs.
  */
 #ifndef UMC_LINUX_BLKDEV_H
@@ -110,6 +110,31 @@ typedef unsigned int blk_flags_t;
 #define BLK_FLAG_MISALIGNED (1u << 1)
 
 /* umc: shared */
+enum blk_integrity_checksum {
+	BLK_INTEGRITY_CSUM_NONE = 0,
+	BLK_INTEGRITY_CSUM_IP = 1,
+	BLK_INTEGRITY_CSUM_CRC = 2,
+	BLK_INTEGRITY_CSUM_CRC64 = 3,
+};
+
+enum blk_integrity_flags {
+	BLK_INTEGRITY_NOVERIFY = 1 << 0,
+	BLK_INTEGRITY_NOGENERATE = 1 << 1,
+	BLK_INTEGRITY_DEVICE_CAPABLE = 1 << 2,
+	BLK_INTEGRITY_REF_TAG = 1 << 3,
+	BLK_INTEGRITY_STACKED = 1 << 4,
+};
+
+/* What a disk keeps about each piece of 1 << interval_exp bytes. */
+struct blk_integrity {
+	unsigned char flags;
+	enum blk_integrity_checksum csum_type;
+	unsigned char tuple_size;
+	unsigned char pi_offset;
+	unsigned char interval_exp;
+	unsigned char tag_size;
+};
+
 struct queue_limits {
 	blk_features_t features;
 	blk_flags_t flags;
@@ -153,6 +178,8 @@ struct queue_limits {
 	unsigned short max_segments;
 	unsigned short max_integrity_segments;
 	unsigned short max_discard_segments;
+
+	struct blk_integrity integrity; /* nothing where its tuple_size is 0 */
 
 	unsigned int max_open_zones;
 	unsigned int max_active_zones;

@@ -6,6 +6,7 @@
 #ifndef UMC_LINUX_CPU_H
 #define UMC_LINUX_CPU_H
 
+#include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/smp.h>
 

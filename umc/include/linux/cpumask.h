@@ -34,6 +34,8 @@ static inline unsigned int cpumask_first(const struct cpumask *mask)
 	return find_first_bit(cpumask_bits(mask), nr_cpumask_bits);
 }
 
+#define cpumask_any(mask)	cpumask_first(mask)
+
 static inline unsigned int cpumask_next(int cpu, const struct cpumask *mask)
 {
 	return find_next_bit(cpumask_bits(mask), nr_cpumask_bits, cpu + 1);

@@ -12,6 +12,7 @@
 u32 crc32c(u32 crc, const void *address, unsigned int length);
 const char *crc32c_impl(void);
 
+#define crc32c_le(crc, data, length)	crc32c((crc), (data), (length))
 #define __crc32c_le(crc, data, length)	crc32c((crc), (data), (length))
 
 #endif

@@ -27,6 +27,7 @@
 #include <uapi/linux/fs.h>
 #include <linux/completion.h>
 #include <linux/rculist.h>
+#include <linux/shrinker.h>
 #include <linux/radix-tree.h>
 #include <linux/wait_bit.h>
 

@@ -87,4 +87,7 @@ extern unsigned long round_jiffies_relative(unsigned long j);
 extern unsigned long round_jiffies_up(unsigned long j);
 extern unsigned long round_jiffies_up_relative(unsigned long j);
 
+/* After all that it uses of this file. */
+#include <linux/ktime.h>
+
 #endif

@@ -50,7 +50,8 @@
 	({                                                                                    \
 		__auto_type ux = (x);                                                         \
 		__auto_type uy = (y);                                                         \
-		ux == 0 ? uy : (uy == 0 ? ux : min(ux, uy));                                  \
+		_Static_assert(UMC_CMP_OK(x, y), "signed and unsigned values are compared");  \
+		ux == 0 ? uy : (uy == 0 ? ux : (ux < uy ? ux : uy));                          \
 	})
 #define min_not_zero(x, y) UMC_MIN_NOT_ZERO(x, y, __UNIQUE_ID(x_), __UNIQUE_ID(y_))
 

@@ -93,6 +93,11 @@ static inline size_t folio_size(struct folio *folio)
 	return page_size(&folio->page);
 }
 
+static inline bool folio_test_large(struct folio *folio)
+{
+	return PageHead(&folio->page);
+}
+
 static inline long folio_nr_pages(struct folio *folio)
 {
 	return (long)compound_nr(&folio->page);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The sparse array under its older name. API of 6.12, without tags, slots and iterators. A preload reserves nothing, for
- * an insertion has memory of its own; it still disables preemption until its end. */
+/* The sparse array under its older name. API of 6.12, without tags and iterators. A preload reserves nothing, for
+ * an insertion has memory of its own; it still disables preemption until its end. A slot is one until the next change only.
+ * Owner of the functions: umc/src/mm/radix_tree.rs */
 #ifndef UMC_LINUX_RADIX_TREE_H
 #define UMC_LINUX_RADIX_TREE_H
 
@@ -39,6 +40,15 @@ static inline void *radix_tree_delete_item(struct radix_tree_root *root, unsigne
 	if (item && radix_tree_lookup(root, index) != item)
 		return NULL;
 	return __xa_erase(root, index);
+}
+
+/* The place of the entry, or NULL. It stays that until the tree is changed, which the caller's lock holds off. */
+void __rcu **radix_tree_lookup_slot(const struct radix_tree_root *root, unsigned long index);
+void radix_tree_replace_slot(struct radix_tree_root *root, void __rcu **slot, void *entry);
+
+static inline void *radix_tree_deref_slot_protected(void __rcu **slot, spinlock_t *treelock)
+{
+	return *slot;
 }
 
 static inline void *radix_tree_delete(struct radix_tree_root *root, unsigned long index)

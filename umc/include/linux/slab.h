@@ -44,6 +44,7 @@ typedef unsigned int slab_flags_t;
 #define ZERO_OR_NULL_PTR(x)	((unsigned long)(x) <= (unsigned long)ZERO_SIZE_PTR)
 
 #define ARCH_KMALLOC_MINALIGN	16
+#define ARCH_DMA_MINALIGN	8
 #define ARCH_SLAB_MINALIGN	8
 #define KMALLOC_MIN_SIZE	8
 #define KMALLOC_SHIFT_MAX	(MAX_PAGE_ORDER + PAGE_SHIFT)

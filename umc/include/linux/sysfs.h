@@ -72,14 +72,9 @@ __ATTRIBUTE_GROUPS(_name)
 extern struct kernfs_node *sysfs_get_dirent(struct kernfs_node *parent, const char *name);
 extern void sysfs_put(struct kernfs_node *node);
 
-/* Nobody can poll a file of sysfs here: who reads it again sees the change. */
-static inline void sysfs_notify_dirent(struct kernfs_node *node)
-{
-}
-
-static inline void sysfs_notify(struct kobject *kobj, const char *dir, const char *attr)
-{
-}
+/* Any context. Who polls the file hears of it. */
+extern void sysfs_notify_dirent(struct kernfs_node *node);
+extern void sysfs_notify(struct kobject *kobj, const char *dir, const char *attr);
 
 /* In a store: from here on its own attribute may be removed, until the other call. */
 extern struct kernfs_node *sysfs_break_active_protection(struct kobject *kobj, const struct attribute *attr);

@@ -210,14 +210,23 @@ extern void __wake_up_sync_key(struct wait_queue_head *head, unsigned int mode, 
 	((void)umc_wait_plain(head, condition, TASK_UNINTERRUPTIBLE, 0, schedule()))
 #define io_wait_event(head, condition) \
 	((void)umc_wait_plain(head, condition, TASK_UNINTERRUPTIBLE, 0, io_schedule()))
+/* Also for who knows that the condition was not true just now. */
+#define __io_wait_event(head, condition) io_wait_event(head, condition)
 #define wait_event_idle(head, condition) \
 	((void)umc_wait_plain(head, condition, TASK_IDLE, 0, schedule()))
 #define wait_event_idle_exclusive(head, condition) \
 	((void)umc_wait_plain(head, condition, TASK_IDLE, 1, schedule()))
+/* These two are called with locks held, which `before` gives up: only then the caller may sleep. */
+#define umc_wait_cmd(head, condition, exclusive, before, after)                               \
+	do {                                                                                  \
+		if (!(condition))                                                             \
+			(void)umc_wait_loop(head, condition, TASK_UNINTERRUPTIBLE, exclusive, 0, \
+					    before; schedule(); after);                       \
+	} while (0)
 #define wait_event_cmd(head, condition, before, after) \
-	((void)umc_wait_plain(head, condition, TASK_UNINTERRUPTIBLE, 0, before; schedule(); after))
+	umc_wait_cmd(head, condition, 0, before, after)
 #define wait_event_exclusive_cmd(head, condition, before, after) \
-	((void)umc_wait_plain(head, condition, TASK_UNINTERRUPTIBLE, 1, before; schedule(); after))
+	umc_wait_cmd(head, condition, 1, before, after)
 #define wait_event_interruptible(head, condition) \
 	umc_wait_plain(head, condition, TASK_INTERRUPTIBLE, 0, schedule())
 #define wait_event_interruptible_exclusive(head, condition) \

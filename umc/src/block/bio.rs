@@ -4,7 +4,7 @@
 //! C header: `include/linux/bio.h`, `include/linux/blk_types.h` (API of 6.12).
 //! Guarantees kept: `bi_end_io` runs once, after the bio and everything chained to it ended; a chain of any length ends
 //! without recursion; the first error of a chain is the one reported; a bio is freed by the last `bio_put`.
-//! Differs from Linux: no integrity, no encryption, no cgroups, no polling, no zone append.
+//! Differs from Linux: no checksums of its own, no encryption, no cgroups, no polling, no zone append.
 //! Used by DRBD for: `drbd_request_endio`, `drbd_peer_request_endio`, `drbd_md_endio`, bitmap I/O, completion of the
 //! bios it was given.
 //!
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn bio_init(
     }
 }
 
-/// Gives up what a bio holds besides its memory. Nothing here: there is neither integrity nor encryption data.
+/// Gives up what a bio holds besides its memory: data about its data. There is no encryption data.
 ///
 /// # Safety
 /// `bio` must be valid.
@@ -242,7 +242,8 @@ pub unsafe extern "C" fn bio_init(
 /// Any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bio_uninit(bio: *mut sys::bio) {
-    debug_assert!(!bio.is_null());
+    // SAFETY: the caller's contract.
+    unsafe { crate::bio_integrity::free(bio) };
 }
 
 /// Makes a used bio fresh again; its vector table and its references stay.
@@ -260,6 +261,7 @@ pub unsafe extern "C" fn bio_reset(
 ) {
     // SAFETY: the caller's contract: nobody else uses it.
     unsafe {
+        bio_uninit(bio);
         let kept = bio.read();
         bio_init(bio, bdev, kept.bi_io_vec, kept.bi_max_vecs, opf);
         (*bio).bi_pool = kept.bi_pool;
@@ -267,7 +269,7 @@ pub unsafe extern "C" fn bio_reset(
     }
 }
 
-/// Makes raw memory a clone: same data, another owner. The source must outlive it. Always 0.
+/// Makes raw memory a clone: same data, another owner. The source must outlive it. 0, or -ENOMEM.
 ///
 /// # Safety
 /// `bio` must be valid for writes, `src` a valid bio.
@@ -279,15 +281,15 @@ pub unsafe extern "C" fn bio_init_clone(
     bdev: *mut sys::block_device,
     bio: *mut sys::bio,
     src: *mut sys::bio,
-    _gfp: sys::gfp_t,
+    gfp: sys::gfp_t,
 ) -> c_int {
     // SAFETY: `bio` is memory for a bio that is the caller's alone; `src` is valid and, as the
     // caller promises, outlives it.
     unsafe {
         bio_init(bio, bdev, (*src).bi_io_vec, 0, (*src).bi_opf);
         copy_for_clone(bio, src);
+        crate::bio_integrity::bio_integrity_clone(bio, src, gfp)
     }
-    0
 }
 
 /// What a clone takes over from its source besides the vector table.

@@ -351,9 +351,14 @@ pub unsafe extern "C" fn bio_alloc_clone(
     // alone.
     unsafe {
         let bio = bio_alloc_bioset(bdev, 0, (*src).bi_opf, gfp, bs);
-        if !bio.is_null() {
-            copy_for_clone(bio, src);
-            (*bio).bi_io_vec = (*src).bi_io_vec;
+        if bio.is_null() {
+            return bio;
+        }
+        copy_for_clone(bio, src);
+        (*bio).bi_io_vec = (*src).bi_io_vec;
+        if crate::bio_integrity::bio_integrity_clone(bio, src, gfp) != 0 {
+            free(bio);
+            return std::ptr::null_mut();
         }
         bio
     }

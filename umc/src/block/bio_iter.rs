@@ -7,6 +7,7 @@
 //! whole pieces; the C macros split them at page boundaries, as drivers expect.
 //! Used by DRBD for: digests and sends over the pieces of a bio; `bio_advance` when splitting.
 
+use super::bvec::advance;
 use crate::bio::{Op, flagged, op, op_is_bare};
 use crate::{mm, sys};
 
@@ -115,28 +116,6 @@ impl Iterator for Segments {
     }
 }
 
-/// Moves an iterator on.
-///
-/// # Safety
-/// `vecs` must be the table that `iter` walks.
-pub(crate) unsafe fn advance(vecs: *const sys::bio_vec, iter: &mut sys::bvec_iter, bytes: u32) {
-    assert!(bytes <= iter.bi_size, "a bio is advanced past its end");
-    iter.bi_size -= bytes;
-    let mut done = bytes + iter.bi_bvec_done;
-    let mut index = iter.bi_idx as usize;
-    while done > 0 {
-        // SAFETY: bytes are left to skip, so the table goes on.
-        let len = unsafe { (*vecs.add(index)).bv_len };
-        if done < len {
-            break;
-        }
-        done -= len;
-        index += 1;
-    }
-    iter.bi_idx = index as u32;
-    iter.bi_bvec_done = done;
-}
-
 /// Skips the first bytes of a bio.
 ///
 /// # Safety
@@ -148,6 +127,7 @@ pub(crate) unsafe fn advance(vecs: *const sys::bio_vec, iter: &mut sys::bvec_ite
 pub unsafe extern "C" fn __bio_advance(bio: *mut sys::bio, bytes: u32) {
     // SAFETY: `bio` is valid and the caller's alone; its vectors hold what its iterator says.
     unsafe {
+        crate::bio_integrity::bio_integrity_advance(bio, bytes);
         let iter = &mut (*bio).bi_iter;
         iter.bi_sector += u64::from(bytes >> 9);
         if op_is_bare((*bio).bi_opf) {
@@ -176,6 +156,7 @@ pub unsafe extern "C" fn bio_trim(bio: *mut sys::bio, offset: sys::sector_t, siz
         }
         __bio_advance(bio, (offset << 9) as u32);
         (*bio).bi_iter.bi_size = (size << 9) as u32;
+        crate::bio_integrity::bio_integrity_trim(bio);
     }
 }
 

@@ -43,6 +43,7 @@ pub unsafe extern "C" fn bio_split(
             return front;
         }
         (*front).bi_iter.bi_size = sectors as u32 * SECTOR;
+        crate::bio_integrity::bio_integrity_trim(front);
         __bio_advance(bio, sectors as u32 * SECTOR);
         front
     }

@@ -363,7 +363,11 @@ pub unsafe extern "C" fn __register_blkdev(
     }
     let mut majors = kernel.block.majors.lock();
     let wanted = match major {
-        0 => (1..=254).rev().find(|major| !majors.contains_key(major)),
+        0 => {
+            let of_host = &kernel.config.host_majors;
+            let is_free = |major: &u32| !majors.contains_key(major) && !of_host.contains(major);
+            (1..=254).rev().find(is_free)
+        }
         major => Some(major),
     };
     let Some(wanted) = wanted else { return Errno::EBUSY.neg() };

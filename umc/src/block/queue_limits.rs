@@ -5,7 +5,7 @@
 //! Guarantees kept: limits are committed only after validation, so the derived fields (`max_sectors`,
 //! `max_discard_sectors`, `io_min` …) are always consistent with the ones a driver sets; stacking follows the rules of
 //! Linux: smaller size, larger block, least common multiple of alignments.
-//! Differs from Linux: no integrity profiles, no zones, no sysfs knob for `max_user_sectors`.
+//! Differs from Linux: no integrity profile with a checksum, no zones, no sysfs knob for `max_user_sectors`.
 //! Used by DRBD for: `drbd_reconsider_queue_parameters` (start, stack, commit) and the limits of a new minor.
 
 use std::ffi::{c_int, c_uint};
@@ -88,6 +88,14 @@ pub(crate) fn validate(lim: &mut sys::queue_limits) -> Result<()> {
     }
     if lim.features & sys::BLK_FEAT_ZONED != 0 {
         return Err(Errno::EINVAL);
+    }
+    if lim.integrity.tuple_size == 0 {
+        lim.integrity = sys::blk_integrity::default();
+    } else if lim.integrity.csum_type != sys::BLK_INTEGRITY_CSUM_NONE {
+        // Nobody would make or verify them.
+        return Err(Errno::EINVAL);
+    } else if lim.integrity.interval_exp == 0 {
+        lim.integrity.interval_exp = lim.logical_block_size.ilog2() as u8;
     }
     // Atomic writes are not offered: no disk below could promise them.
     lim.atomic_write_max_sectors = 0;

@@ -17,6 +17,12 @@ pub(crate) struct RemovalGate {
 /// The right to be inside. Dropping it leaves.
 pub(crate) struct Pass<'a>(&'a RemovalGate);
 
+impl Default for RemovalGate {
+    fn default() -> RemovalGate {
+        RemovalGate::new()
+    }
+}
+
 impl RemovalGate {
     pub(crate) const fn new() -> RemovalGate {
         RemovalGate { state: AtomicUsize::new(0), idle: WaitQueue::new() }

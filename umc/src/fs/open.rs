@@ -5,9 +5,12 @@ use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
+use mte::sim::lock::Mutex;
+
 use super::node::Node;
+use super::poll::Waits;
 use crate::mutex::KMutex;
-use crate::tree::{OpenFile, TreeFile};
+use crate::tree::{Bell, OpenFile, TreeFile};
 use crate::{Errno, Result, seq_file, sys};
 
 /// The most that one read asks of a driver.
@@ -18,6 +21,7 @@ type ReadFn =
     unsafe extern "C" fn(*mut sys::file, *mut std::ffi::c_char, usize, *mut sys::loff_t) -> isize;
 type WriteFn =
     unsafe extern "C" fn(*mut sys::file, *const std::ffi::c_char, usize, *mut sys::loff_t) -> isize;
+type PollFn = unsafe extern "C" fn(*mut sys::file, *mut sys::poll_table_struct) -> sys::__poll_t;
 type ShowFn = Option<unsafe extern "C" fn(*mut sys::seq_file, *mut c_void) -> c_int>;
 
 /// What happens at an open.
@@ -41,6 +45,7 @@ pub(crate) struct Operations {
     pub(crate) open: Opener,
     pub(crate) read: Option<ReadFn>,
     pub(crate) write: Option<WriteFn>,
+    pub(crate) poll: Option<PollFn>,
     pub(crate) release: Option<OpenFn>,
 }
 
@@ -56,6 +61,7 @@ impl Operations {
                 open: Opener::Driver(None),
                 read: None,
                 write: None,
+                poll: None,
                 release: None,
             },
             Some(table) => Operations {
@@ -64,6 +70,7 @@ impl Operations {
                 open: Opener::Driver(table.open),
                 read: table.read,
                 write: table.write,
+                poll: table.poll,
                 release: table.release,
             },
         }
@@ -92,6 +99,8 @@ pub(crate) struct Open {
     file: UnsafeCell<sys::file>,
     node: Arc<Node>,
     operations: Operations,
+    /// Where a poll waits.
+    waits: Mutex<Waits>,
     /// Whether release ran. Held while it runs, so that who finds it set knows that it ended.
     is_released: KMutex<bool>,
 }
@@ -112,6 +121,7 @@ impl TreeFile for DriverFile {
             file: UnsafeCell::default(),
             node: self.node.clone(),
             operations: self.operations,
+            waits: Mutex::default(),
             is_released: KMutex::new(false),
         });
         open.init(write);
@@ -179,6 +189,7 @@ impl Open {
         if std::mem::replace(&mut *is_released, true) {
             return;
         }
+        self.waits.lock().leave();
         if let Some(release) = self.operations.release {
             // SAFETY: the open succeeded, and this is the only release. Its result is ignored, as on Linux.
             unsafe { release(self.node.inode(), self.file.get()) };
@@ -232,6 +243,16 @@ impl OpenFile for Handle {
         let ret = unsafe { write(open.file.get(), data.as_ptr().cast(), data.len(), &raw mut pos) };
         count(ret, data.len())
     }
+
+    fn poll(&self, bell: Option<Bell>) -> Option<u32> {
+        let open = &self.0;
+        let poll = open.operations.poll?;
+        let mut waits = open.waits.lock();
+        // Entered under the lock, and so left before the release, which takes it, too.
+        let _pass = open.node.gate.enter()?;
+        // SAFETY: as for `read`; the queues that the driver names stay until the release.
+        Some(waits.ask(bell, |table| unsafe { poll(open.file.get(), table) }))
+    }
 }
 
 impl Drop for Handle {
@@ -278,5 +299,10 @@ impl OpenFile for GatedOpen {
     fn write(&self, offset: u64, data: &[u8]) -> Result<usize> {
         let _pass = self.node.gate.enter().ok_or(Errno::EIO)?;
         self.open.write(offset, data)
+    }
+
+    fn poll(&self, bell: Option<Bell>) -> Option<u32> {
+        let _pass = self.node.gate.enter()?;
+        self.open.poll(bell)
     }
 }

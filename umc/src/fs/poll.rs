@@ -7,13 +7,10 @@
 //! Differs from Linux: nobody sleeps in the poll itself; whoever hears the bell polls again.
 //! Used by DRBD for: nothing; drivers with control devices.
 
-use std::ffi::{c_int, c_uint, c_void};
-use std::sync::Arc;
-
 use crate::sys;
+use crate::tree::Bell;
 use crate::wait::abi::{add_wait_queue, remove_wait_queue};
-
-type Bell = Arc<dyn Fn() + Send + Sync>;
+use std::ffi::{c_int, c_uint, c_void};
 
 /// A place in a driver's queue.
 ///

@@ -104,6 +104,7 @@ pub unsafe extern "C" fn proc_create_single_data(
         open: Opener::Single(show),
         read: Some(seq_file::seq_read),
         write: None,
+        poll: None,
         release: Some(seq_file::single_release),
     };
     // SAFETY: `name` is a C string, `parent` NULL or a live entry; `show`, in `operations`, and
@@ -135,6 +136,7 @@ pub unsafe extern "C" fn proc_create_seq_private(
         open: Opener::Seq(ops, state_size as c_int),
         read: Some(seq_file::seq_read),
         write: None,
+        poll: None,
         release: Some(release),
     };
     // SAFETY: `name` is a C string, `parent` NULL or a live entry; `ops` and `data` stay valid
@@ -165,6 +167,7 @@ pub unsafe extern "C" fn proc_create_data(
         open: Opener::Driver(table.proc_open),
         read: table.proc_read,
         write: table.proc_write,
+        poll: table.proc_poll,
         release: table.proc_release,
     };
     // SAFETY: `name` is a C string, `parent` NULL or a live entry; `ops` and `data` stay valid

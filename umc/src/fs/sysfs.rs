@@ -3,9 +3,12 @@
 //!
 //! C header: `include/linux/sysfs.h` (API of 6.12).
 //! Guarantees kept: a show gets a zeroed page, a store a text that ends with a zero byte; after a removal no show or store
-//! of the attribute is running and none will start, and open handles give `ENODEV`.
-//! Differs from Linux: no binary attributes, no poll; a read at offset 0 asks the driver anew.
+//! of the attribute is running and none will start, and open handles give `ENODEV`; who polls hears of a change that a driver
+//! tells, and of the removal.
+//! Differs from Linux: no binary attributes; a read at offset 0 asks the driver anew.
 //! Used by DRBD for: nothing directly; disks and modules have attributes.
+
+mod notify;
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -17,18 +20,36 @@ use mte::sim::lock::Mutex;
 use crate::errno::to_ret;
 use crate::fs::gate::RemovalGate;
 use crate::fs::open::count;
-use crate::tree::{self, OpenFile, TreeFile};
+use crate::tree::{self, Bell, OpenFile, TreeFile};
 use crate::{Errno, Kernel, Result, sys};
+use notify::{Changes, Seen};
 
 /// The longest text of an attribute.
 const TEXT_MAX: usize = 4096;
 
-/// What `kobject->sd` points to: the directory of an object.
+/// What is kept of a file.
+#[derive(Clone, Default)]
+struct Kept {
+    /// The gate before its driver.
+    gate: Arc<RemovalGate>,
+    changes: Arc<Changes>,
+}
+
+impl Kept {
+    fn close(&self) {
+        self.gate.close();
+        self.changes.notify();
+    }
+}
+
+/// What `kobject->sd` points to: the directory of an object. Also what stands for a file or a group, by `sysfs_get_dirent`.
 pub(crate) struct Dir {
     kernel: &'static Kernel,
     path: String,
-    /// The files by their path below the directory, each with the gate before its driver.
-    files: Mutex<BTreeMap<String, Arc<RemovalGate>>>,
+    /// The files by their path below the directory.
+    files: Mutex<BTreeMap<String, Kept>>,
+    /// Where this is a file.
+    changes: Option<Arc<Changes>>,
 }
 
 impl Dir {
@@ -40,7 +61,7 @@ impl Dir {
 
     /// Stands for a directory that somebody else made.
     pub(crate) fn existing(kernel: &'static Kernel, path: &str) -> Dir {
-        Dir { kernel, path: path.to_owned(), files: Mutex::default() }
+        Dir { kernel, path: path.to_owned(), files: Mutex::default(), changes: None }
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -51,21 +72,21 @@ impl Dir {
     pub(crate) fn remove(&self) {
         let _ = self.kernel.tree.remove(&self.path);
         let files = std::mem::take(&mut *self.files.lock());
-        files.values().for_each(|gate| gate.close());
+        files.values().for_each(Kept::close);
     }
 
     fn add(&self, name: &str, mode: u16, attribute: Attribute) -> Result<()> {
-        let gate = attribute.gate.clone();
+        let kept = attribute.kept.clone();
         let path = format!("{}/{name}", self.path);
         self.kernel.tree.add_file(&path, mode & 0o777, Arc::new(attribute))?;
-        self.files.lock().insert(name.to_owned(), gate);
+        self.files.lock().insert(name.to_owned(), kept);
         Ok(())
     }
 
     fn take(&self, name: &str) {
-        let Some(gate) = self.files.lock().remove(name) else { return };
+        let Some(kept) = self.files.lock().remove(name) else { return };
         let _ = self.kernel.tree.remove(&format!("{}/{name}", self.path));
-        gate.close();
+        kept.close();
     }
 }
 
@@ -83,7 +104,7 @@ pub(crate) unsafe fn dir_of<'a>(kobj: *const sys::kobject) -> Option<&'a Dir> {
 struct Attribute {
     kobj: *mut sys::kobject,
     attr: *mut sys::attribute,
-    gate: Arc<RemovalGate>,
+    kept: Kept,
 }
 
 // SAFETY: the pointers are used within the gate only, and objects may be used from any thread.
@@ -100,7 +121,7 @@ impl Attribute {
     }
 
     fn show(&self) -> Result<Vec<u8>> {
-        let _pass = self.gate.enter().ok_or(Errno::ENODEV)?;
+        let _pass = self.kept.gate.enter().ok_or(Errno::ENODEV)?;
         let show = self.ops()?.show.ok_or(Errno::EIO)?;
         let mut page = vec![0_u8; TEXT_MAX];
         // SAFETY: within the gate both are live; the page has the size that every show may use.
@@ -110,7 +131,7 @@ impl Attribute {
     }
 
     fn store(&self, data: &[u8]) -> Result<usize> {
-        let _pass = self.gate.enter().ok_or(Errno::ENODEV)?;
+        let _pass = self.kept.gate.enter().ok_or(Errno::ENODEV)?;
         let store = self.ops()?.store.ok_or(Errno::EIO)?;
         let mut text = data[..data.len().min(TEXT_MAX)].to_vec();
         text.push(0);
@@ -123,17 +144,20 @@ impl Attribute {
 
 impl TreeFile for Attribute {
     fn open(&self, write: bool) -> Result<Box<dyn OpenFile>> {
-        let _pass = self.gate.enter().ok_or(Errno::ENODEV)?;
+        let _pass = self.kept.gate.enter().ok_or(Errno::ENODEV)?;
         if write && self.ops()?.store.is_none() {
             return Err(Errno::EACCES);
         }
-        Ok(Box::new(OpenAttribute { attribute: self.clone(), text: Mutex::default() }))
+        let (text, seen) = (Mutex::default(), Box::new(Seen::new(self.kept.changes.clone())));
+        Ok(Box::new(OpenAttribute { attribute: self.clone(), text, seen }))
     }
 }
 
 struct OpenAttribute {
     attribute: Attribute,
     text: Mutex<Option<Arc<Vec<u8>>>>,
+    /// In a box: where it lies tells it from others.
+    seen: Box<Seen>,
 }
 
 impl OpenFile for OpenAttribute {
@@ -142,6 +166,7 @@ impl OpenFile for OpenAttribute {
         let text = match kept {
             Some(text) if offset > 0 => text,
             _ => {
+                self.seen.look();
                 let text = Arc::new(self.attribute.show()?);
                 *self.text.lock() = Some(text.clone());
                 text
@@ -152,6 +177,10 @@ impl OpenFile for OpenAttribute {
 
     fn write(&self, _offset: u64, data: &[u8]) -> Result<usize> {
         self.attribute.store(data)
+    }
+
+    fn poll(&self, bell: Option<Bell>) -> Option<u32> {
+        Some(self.seen.poll(bell))
     }
 }
 
@@ -203,11 +232,7 @@ unsafe fn add(
     let dir = unsafe { dir_of(kobj) }.ok_or(Errno::ENOENT)?;
     // SAFETY: `attr` is live with a name.
     let name = unsafe { path_in(attr, group) };
-    dir.add(
-        &name,
-        mode,
-        Attribute { kobj, attr: attr.cast_mut(), gate: Arc::new(RemovalGate::new()) },
-    )
+    dir.add(&name, mode, Attribute { kobj, attr: attr.cast_mut(), kept: Kept::default() })
 }
 
 /// # Safety
@@ -500,10 +525,52 @@ pub unsafe extern "C" fn sysfs_get_dirent(
     // SAFETY: `sd` is NULL or a boxed `Dir`, and so is what this function gives.
     let Some(parent) = (unsafe { parent.cast::<Dir>().as_ref() }) else { return ptr::null_mut() };
     // SAFETY: `name` is a C string.
-    let path = format!("{}/{}", parent.path, unsafe { crate::string::lossy(name) });
-    match parent.kernel.tree.resolve(&path) {
-        Ok(_) => Box::into_raw(Box::new(Dir::existing(parent.kernel, &path))).cast(),
-        Err(_) => ptr::null_mut(),
+    let name = unsafe { crate::string::lossy(name) };
+    let path = format!("{}/{name}", parent.path);
+    if parent.kernel.tree.resolve(&path).is_err() {
+        return ptr::null_mut();
+    }
+    let changes = parent.files.lock().get(name.as_ref()).map(|kept| kept.changes.clone());
+    Box::into_raw(Box::new(Dir { changes, ..Dir::existing(parent.kernel, &path) })).cast()
+}
+
+/// Tells who polls a file that it changed; nothing for what is no attribute of an object.
+///
+/// # Safety
+/// `node` is NULL, or came from [`sysfs_get_dirent`].
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_notify_dirent(node: *mut sys::kernfs_node) {
+    // SAFETY: the caller's contract.
+    let changes = unsafe { node.cast::<Dir>().as_ref() }.and_then(|node| node.changes.as_ref());
+    if let Some(changes) = changes {
+        changes.notify();
+    }
+}
+
+/// The same of an attribute by its name, in the group `dir` or, where that is NULL, in none.
+///
+/// # Safety
+/// `kobj` is live; `dir` is NULL or a C string, and so is `attr`.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_notify(
+    kobj: *mut sys::kobject,
+    dir: *const c_char,
+    attr: *const c_char,
+) {
+    // SAFETY: the caller's contract.
+    let texts =
+        [dir, attr].map(|text| (!text.is_null()).then(|| unsafe { crate::string::lossy(text) }));
+    let name = texts.iter().flatten().map(|text| text.as_ref()).collect::<Vec<_>>().join("/");
+    // SAFETY: as above.
+    let kept = unsafe { dir_of(kobj) }.and_then(|dir| dir.files.lock().get(&name).cloned());
+    if let Some(kept) = kept {
+        kept.changes.notify();
     }
 }
 
@@ -535,9 +602,9 @@ pub unsafe extern "C" fn sysfs_break_active_protection(
     attr: *const sys::attribute,
 ) -> *mut sys::kernfs_node {
     // SAFETY: the object of an attribute that is stored to is live; the attribute has a name.
-    let gate =
+    let kept =
         unsafe { dir_of(kobj).and_then(|dir| dir.files.lock().get(&path_in(attr, None)).cloned()) };
-    let Some(gate) = gate else { return ptr::null_mut() };
+    let Some(Kept { gate, .. }) = kept else { return ptr::null_mut() };
     gate.leave();
     Arc::into_raw(gate).cast_mut().cast()
 }

@@ -42,6 +42,9 @@ pub trait TreeFile: Send + Sync {
     fn open(&self, write: bool) -> Result<Box<dyn OpenFile>>;
 }
 
+/// Rung when something may be to be seen, in any context: it does not block.
+pub type Bell = Arc<dyn Fn() + Send + Sync>;
+
 /// An open file of the tree. Dropping it is the release.
 pub trait OpenFile: Send + Sync {
     /// Up to `len` bytes at `offset`; empty at the end.
@@ -55,6 +58,12 @@ pub trait OpenFile: Send + Sync {
     /// # Errors
     /// What write(2) shall return.
     fn write(&self, offset: u64, data: &[u8]) -> Result<usize>;
+
+    /// What it is ready for, as bits of poll(2), and from now on the bell that rings when that may have changed, in place of
+    /// an earlier one. None where it is always ready for both, and nothing ever rings.
+    fn poll(&self, _bell: Option<Bell>) -> Option<u32> {
+        None
+    }
 }
 
 /// What a node is.

@@ -73,6 +73,51 @@ fn find(name: &CStr) -> Option<&'static Alg> {
     ALGS.iter().find(|alg| alg.name == name || alg.driver == name)
 }
 
+/// A hash that Rust code uses.
+#[derive(Clone, Copy)]
+pub(crate) struct Digest(&'static Alg);
+
+impl Digest {
+    /// By its name in Linux.
+    pub(crate) fn new(name: &str) -> Option<Digest> {
+        ALGS.iter().find(|alg| alg.name.to_bytes() == name.as_bytes()).map(Digest)
+    }
+
+    /// Bytes of its result.
+    pub(crate) fn size(self) -> usize {
+        self.0.digest_size
+    }
+
+    /// That of a message in parts.
+    ///
+    /// # Errors
+    /// `ENOKEY` where it wants a key.
+    pub(crate) fn of(self, parts: &[&[u8]]) -> Result<Vec<u8>> {
+        Ok(self.run(&mut (self.0.start)(None)?, parts))
+    }
+
+    /// The same with a key.
+    ///
+    /// # Errors
+    /// `ENOSYS` where it takes none.
+    pub(crate) fn keyed(self, key: &[u8], parts: &[&[u8]]) -> Result<Vec<u8>> {
+        Ok(self.run(&mut (self.0.start)(Some(key))?, parts))
+    }
+
+    fn run(self, state: &mut State, parts: &[&[u8]]) -> Vec<u8> {
+        let at = state.as_mut_ptr().cast();
+        // SAFETY: a state of this algorithm, here and below.
+        parts.iter().for_each(|part| unsafe { (self.0.update)(at, part) });
+        let mut out = vec![0; self.0.digest_size];
+        // SAFETY: as above; the result has its size.
+        unsafe { (self.0.finish)(at, &mut out) };
+        // The key must not stay in free memory.
+        // SAFETY: a live allocation of that many bytes.
+        unsafe { slab::wipe(at, state.len()) };
+        out
+    }
+}
+
 /// # Safety
 /// `tfm` came from `crypto_alloc_shash` and was not freed.
 unsafe fn shash<'a>(tfm: *mut sys::crypto_shash) -> &'a Shash {
@@ -429,7 +474,7 @@ pub unsafe extern "C" fn crypto_shash_tfm_digest(
     unsafe { crypto_shash_digest((&raw mut desc).cast(), data, len, out) }
 }
 
-/// Copies the state of an unfinished digest to `out`; always 0.
+/// Copies the state of an unfinished digest to `out`; -ENOSYS for md5.
 ///
 /// # Safety
 /// `desc` is an initialised descriptor; `out` has room for `crypto_shash_statesize` bytes.
@@ -442,6 +487,10 @@ pub unsafe extern "C" fn crypto_shash_export(
 ) -> c_int {
     // SAFETY: `desc` is initialised.
     let (shash, state) = unsafe { parts(desc) };
+    if shash.alg.name == c"md5" {
+        // Who exports it looks into the state, as `struct md5_state` of Linux; this one is laid out in another way.
+        return Errno::ENOSYS.neg();
+    }
     // SAFETY: the state is behind `desc`, and `out` has room for `crypto_shash_statesize` bytes.
     unsafe { ptr::copy_nonoverlapping(state, out.cast(), shash.alg.state_size) };
     0

@@ -170,6 +170,20 @@ impl Table {
         })
     }
 
+    /// Where the pointer of `id` is kept, until the next change.
+    pub(crate) fn place(&self, id: u64) -> Option<*mut *mut c_void> {
+        self.write(|map| map.values.get_mut(&id).map(ptr::from_mut))
+    }
+
+    /// Puts `value` at a place.
+    ///
+    /// # Safety
+    /// The place is from [`Table::place`] of this table, which was not changed since.
+    pub(crate) unsafe fn put_at(&self, place: *mut *mut c_void, value: *mut c_void) {
+        // SAFETY: the caller's contract; the exclusive lock keeps readers away.
+        self.write(|_| unsafe { *place = value });
+    }
+
     /// Puts `value` at `id`, or takes what is there away when it is `None`; gives what was there.
     pub(crate) fn put(&self, id: u64, value: Option<*mut c_void>) -> Option<*mut c_void> {
         self.write(|map| map.put(id, value))

@@ -9,7 +9,10 @@ use std::sync::OnceLock;
 
 use dlopen2::raw::Library;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
+use object::{
+    Object, ObjectSection, ObjectSegment, ObjectSymbol, ObjectSymbolTable, RelocationFlags,
+    RelocationTarget,
+};
 
 use super::Error;
 
@@ -32,6 +35,8 @@ pub struct Elf {
     /// One past the last address.
     end: u64,
     undefined: Vec<String>,
+    /// Where the addresses of weak symbols stand: name, place, what is added.
+    weak: Vec<(String, u64, i64)>,
     sections: Vec<(String, Range)>,
     this_module: u64,
 }
@@ -72,6 +77,7 @@ impl Elf {
                 .filter(|name| !name.is_empty())
                 .map(str::to_owned)
                 .collect(),
+            weak: weak_places(&file),
             sections: file
                 .sections()
                 .filter_map(|section| {
@@ -97,6 +103,27 @@ impl Elf {
         };
         self.undefined.iter().filter(|name| !provided(name)).cloned().collect()
     }
+}
+
+/// Relocations to a whole address: that of a symbol as it is, and in a table of them.
+const WHOLE: [u32; 2] = if cfg!(target_arch = "x86_64") {
+    [object::elf::R_X86_64_64, object::elf::R_X86_64_GLOB_DAT]
+} else {
+    [object::elf::R_AARCH64_ABS64, object::elf::R_AARCH64_GLOB_DAT]
+};
+
+fn weak_places(file: &object::File<'_>) -> Vec<(String, u64, i64)> {
+    let Some(symbols) = file.dynamic_symbol_table() else { return Vec::new() };
+    let relocations = file.dynamic_relocations().into_iter().flatten();
+    let places = relocations.filter_map(|(place, relocation)| {
+        let RelocationTarget::Symbol(index) = relocation.target() else { return None };
+        let symbol = symbols.symbol_by_index(index).ok()?;
+        let RelocationFlags::Elf { r_type } = relocation.flags() else { return None };
+        let is_bound_by_us = symbol.is_undefined() && symbol.is_weak() && WHOLE.contains(&r_type);
+        is_bound_by_us
+            .then(|| Some((symbol.name().ok()?.to_owned(), place, relocation.addend())))?
+    });
+    places.collect()
 }
 
 /// The addresses of the program that we are part of. A look at the segments once: dladdr(3) compares every exported
@@ -187,6 +214,30 @@ impl Image {
         let found = self.elf.sections.iter().find(|(section, _)| section == name);
         let range = found.map_or(Range::default(), |(_, range)| *range);
         (self.base.wrapping_add(range.start) as *mut u8, range.len as usize)
+    }
+
+    /// The variables of other modules that it uses.
+    pub fn variables(&self) -> Vec<String> {
+        let (start, len) = self.section("__umc_variables");
+        if len == 0 {
+            return Vec::new();
+        }
+        // SAFETY: the section is mapped, and `len` long.
+        let bytes = unsafe { std::slice::from_raw_parts(start, len) };
+        let names = bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+    }
+
+    /// Writes the address of a variable wherever the module looks for it.
+    ///
+    /// # Safety
+    /// The variable is one of [`Image::variables`], and no code of the module runs yet.
+    pub unsafe fn bind_variable(&self, name: &str, address: u64) {
+        for (_, place, addend) in self.elf.weak.iter().filter(|(weak, ..)| weak == name) {
+            let place = self.base.wrapping_add(*place) as *mut u64;
+            // SAFETY: a relocation of the module, in data that stay writable where there are variables (cdrivers/src/kbuild.rs).
+            unsafe { place.write(address.wrapping_add_signed(*addend)) };
+        }
     }
 
     /// The value of a `.modinfo` key, as a C string inside the image.

@@ -127,6 +127,26 @@ unsafe impl Hash for Crc32c {
     }
 }
 
+/// The checksum without any inversion, whose key is its seed.
+#[derive(Clone)]
+struct Crc32(u32);
+
+// SAFETY: a number.
+unsafe impl Hash for Crc32 {
+    fn start(key: Option<&[u8]>) -> Result<Self> {
+        match key {
+            None => Ok(Crc32(0)),
+            Some(key) => Ok(Crc32(u32::from_le_bytes(key.try_into().map_err(|_| Errno::EINVAL)?))),
+        }
+    }
+    fn add(&mut self, data: &[u8]) {
+        self.0 = crc32c::crc32_le_update(self.0, data);
+    }
+    fn end(self, out: &mut [u8]) {
+        out.copy_from_slice(&self.0.to_le_bytes());
+    }
+}
+
 const fn alg<H: Hash>(
     names: (&'static CStr, &'static CStr),
     sizes: (usize, usize),
@@ -156,6 +176,7 @@ macro_rules! digests {
         /// What `crypto_alloc_shash` finds.
         pub(super) static ALGS: &[Alg] = &[
             alg::<Crc32c>((c"crc32c", c"crc32c-umc"), (4, 1), true),
+            alg::<Crc32>((c"crc32", c"crc32-umc"), (4, 1), true),
             $(
                 alg::<Plain<$digest>>(names!($name, $driver), ($size, $block), false),
                 alg::<Keyed<Hmac<$digest>>>(

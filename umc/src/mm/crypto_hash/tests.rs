@@ -154,7 +154,12 @@ fn a_descriptor_is_plain_data() {
             crypto_shash_init(desc.as_mut_ptr().cast());
             crypto_shash_update(desc.as_mut_ptr().cast(), b"hello, ".as_ptr(), 7);
             let mut saved = vec![0u8; crypto_shash_statesize(tfm.0) as usize];
-            crypto_shash_export(desc.as_mut_ptr().cast(), saved.as_mut_ptr().cast());
+            let exported = crypto_shash_export(desc.as_mut_ptr().cast(), saved.as_mut_ptr().cast());
+            if alg.name == c"md5" {
+                assert_eq!(exported, Errno::ENOSYS.neg());
+                continue;
+            }
+            assert_eq!(exported, 0);
             crypto_shash_update(desc.as_mut_ptr().cast(), b"garbage".as_ptr(), 7);
             shash_desc_zero(desc.as_mut_ptr().cast());
             assert!(desc.iter().all(|byte| *byte == 0));
