@@ -347,6 +347,11 @@ fn system_calls_of_programs() {
     loaded.unload();
 }
 
+#[test]
+fn headers_are_of_the_kernel_that_drbd_9_is_written_for() {
+    load("answers").unload();
+}
+
 /// What DRBD 9 imports and 8.4 does not, by `symbols.txt`. A name that the modules leave out has its reason behind it.
 #[test]
 fn they_import_what_drbd_9_does() {
