@@ -107,3 +107,15 @@ fn eight_nodes_replicate() {
     assert_eq!(read(&mesh, 3, 0), [16; 4096]);
     mesh.down_and_compare();
 }
+
+/// As many as it can be told of.
+#[test]
+fn sixteen_nodes_replicate() {
+    let layout = MeshLayout { nodes: 16, disk_mib: 8, ..MeshLayout::default() };
+    let Some(mesh) = Mesh::in_sync("most", layout) else { return };
+    write(&mesh, 15, 0, 16).unwrap();
+    for index in 0..15 {
+        assert_eq!(read(&mesh, index, 0), [16; 4096], "{}", mesh.node(index));
+    }
+    mesh.down_and_compare();
+}

@@ -9,7 +9,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{Cluster, Foreground, Guard, Layout, MetaDisk, Namespace, eventually, fresh_dir, text};
+use crate::{
+    Cluster, Foreground, Guard, Layout, MetaDisk, Namespace, PATIENCE, eventually, fresh_dir, text,
+};
 
 /// Directories with the modules of a build of DRBD 9 each: what `umc build --as` made.
 pub fn builds() -> Vec<PathBuf> {
@@ -141,11 +143,10 @@ impl Mesh {
             if mesh.has_disk(index) {
                 mesh.cluster.adm(node, &["create-md", "--force", "r0"]);
             }
-            mesh.cluster.adm(node, &["up", "r0"]);
-            // Each connection is a change that all nodes have to agree on, one at a time: many that come at once hold each
-            // other up for minutes.
             if mesh.layout.nodes > 4 {
-                mesh.await_connections(index, index);
+                mesh.join(index);
+            } else {
+                mesh.cluster.adm(node, &["up", "r0"]);
             }
         }
         mesh.await_connected();
@@ -155,6 +156,31 @@ impl Mesh {
         }
         mesh.await_up_to_date();
         Some(mesh)
+    }
+
+    /// What `up` does, but for its connections: those with the nodes before come about one after the other, and those with
+    /// the nodes to come are awaited. Each is a change that all have to agree on, and of several that come at once each
+    /// holds the others up for half a second, again and again: with ten nodes and more that takes minutes.
+    fn join(&self, index: usize) {
+        let node = self.node(index);
+        for verb in
+            ["new-resource", "new-minor", "new-peer", "new-path", "peer-device-options", "attach"]
+        {
+            if verb != "attach" || self.has_disk(index) {
+                self.cluster.adm(node, &[verb, "r0"]);
+            }
+        }
+        let patience = PATIENCE.as_secs();
+        let connect = |peer: usize| match peer < index {
+            true => format!(
+                "drbdsetup connect r0 {peer}; drbdsetup wait-connect-connection --wfc-timeout={patience} r0 {peer}\n"
+            ),
+            false => format!("drbdsetup connect r0 {peer}\n"),
+        };
+        let others = (0..self.layout.nodes).filter(|peer| *peer != index);
+        let script: String = others.map(connect).collect();
+        let output = self.cluster.on(node, &["sh", "-ec", &script]);
+        assert!(output.status.success(), "{node} does not connect: {}", text(&output));
     }
 
     fn make_images(&self, node: &str) {
