@@ -10,9 +10,11 @@
 //! | `story` | what a run left: its log, and how it failed |
 //! | `quorum` | findings about Primaries that lost their quorum |
 //! | `resync` | findings about resyncs between Secondaries |
+//! | `outdated` | findings about nodes that are Outdated, or taken for it |
 //! | `diskless` | findings about nodes without a disk |
 
 mod diskless;
+mod outdated;
 mod quorum;
 mod resync;
 mod story;
@@ -25,7 +27,7 @@ struct Finding {
     is_it: fn(&Story) -> bool,
 }
 
-const FINDINGS: [Finding; 9] = [
+const FINDINGS: [Finding; 12] = [
     Finding {
         title: "DRBD 9: a suspended Primary that is outdated answers its writes, and loses them",
         is_it: quorum::answered_when_outdated,
@@ -33,6 +35,14 @@ const FINDINGS: [Finding; 9] = [
     Finding {
         title: "DRBD 9: writes that failed for want of quorum leave replicas that differ, and are UpToDate",
         is_it: quorum::failed_writes_differ,
+    },
+    Finding {
+        title: "DRBD 9: a write that comes just as a node connects again is not sent to it, and not copied",
+        is_it: outdated::written_too_early,
+    },
+    Finding {
+        title: "DRBD 9: the target of a resync that is lost at its end misses what is written until it is back",
+        is_it: resync::source_missed_the_end,
     },
     Finding {
         title: "DRBD 9.3: two nodes that reconcile without their Primary decide differently, and answered writes are lost",
@@ -49,6 +59,10 @@ const FINDINGS: [Finding; 9] = [
     Finding {
         title: "DRBD 9: a Primary is to copy from a peer that missed the end of a resync, and refuses it for ever",
         is_it: resync::missed_the_end,
+    },
+    Finding {
+        title: "DRBD 9: the only good node outdates itself for a Primary that has no data",
+        is_it: outdated::for_a_primary_without_data,
     },
     Finding {
         title: "DRBD 9: a diskless node that misses a generation shows a good peer as Consistent",

@@ -8,9 +8,9 @@ const STARTED: &str = "drbd: initialized. Version: ";
 /// A write that was sent nowhere else is answered this soon.
 const ANSWER_NS: u64 = 50_000_000;
 
-/// What a node logged last of its own disk: the state that it has.
+/// The state that a node's disk has by its log.
 fn last_disk<'a>(story: &'a Story, node: &str) -> Option<&'a str> {
-    let (_, text) = story.log(node).rev().find(|(_, text)| text.contains(" drbd0: disk( "))?;
+    let (_, text) = story.last_disk(node)?;
     let (_, to) = text.split_once(" drbd0: disk( ")?.1.split_once(" -> ")?;
     to.split(' ').next()
 }
@@ -55,8 +55,8 @@ fn refuses(story: &Story, node: &str, wanted: &str) -> bool {
     asked.next_back().is_some_and(|last| last == wanted) && log.any(|(_, text)| refused(text))
 }
 
-/// A diskless Primary began a generation, took it for safe at a peer that was only Consistent, and that one never took
-/// it. Afterwards no disk has the generation that the node wants.
+/// A diskless Primary began a generation, took it for safe at a peer that was only Consistent, and that one did not take
+/// it. Afterwards no disk has the generation that the node wants, or one has taken it late, and another one never.
 pub fn generation_not_taken(story: &Story) -> bool {
     let stuck = story.stuck();
     stuck.iter().filter(|said| said.disk == "Diskless").any(|said| {
@@ -64,27 +64,37 @@ pub fn generation_not_taken(story: &Story) -> bool {
             Some((time, generation(text, "sending new current UUID: ")?))
         });
         let Some((time, sent)) = sent.next_back() else { return false };
-        let is_confirmed = story.log(said.node).any(|(_, text)| {
+        let mut confirmed = story.log(said.node).filter(|(_, text)| {
             generation(text, "confirmed durable in a quorate partition (gen ").as_ref()
                 == Some(&sent)
         });
-        let has_taken = |peer: &str| {
-            let mut log = story.log(peer);
-            log.any(|(_, text)| {
+        let Some((confirmed, _)) = confirmed.next() else { return false };
+        let taken = |peer: &str| {
+            let mut log = story.log(peer).filter(|(_, text)| {
                 generation(text, "received new current UUID: ").as_ref() == Some(&sent)
-            })
+            });
+            log.next().map(|(time, _)| time)
         };
         let was_consistent = |peer: &str| {
             let before = story.log(peer).take_while(|(at, _)| *at <= time);
             let last = before.filter(|(_, text)| text.contains(" drbd0: disk( ")).last();
             last.is_some_and(|(_, text)| text.contains("-> Consistent )"))
         };
-        let sees_nothing = !said.is_diskless_secondary
-            && said.peers.iter().all(|[_, _, disk]| *disk != "UpToDate");
-        let is_alone = said.peers.iter().all(|[_, link, _]| *link != "Established");
-        is_confirmed
-            && (sees_nothing || is_alone && refuses(story, said.node, &sent))
-            && said.peers.iter().all(|[peer, _, _]| !has_taken(peer))
+        let mut peers = said.peers.iter();
+        let has_end = if peers.all(|[peer, _, _]| taken(peer).is_none()) {
+            let sees_nothing = !said.is_diskless_secondary
+                && said.peers.iter().all(|[_, _, disk]| *disk != "UpToDate");
+            let is_alone = said.peers.iter().all(|[_, link, _]| *link != "Established");
+            sees_nothing || is_alone && refuses(story, said.node, &sent)
+        } else {
+            said.peers.iter().all(|[peer, link, disk]| {
+                let wanted = if taken(peer).is_some() { "UpToDate" } else { "Consistent" };
+                *link == "Established" && *disk == wanted
+            })
+        };
+        let is_late = |peer: &str| taken(peer).is_none_or(|time| time > confirmed);
+        has_end
+            && said.peers.iter().all(|[peer, _, _]| is_late(peer))
             && said.peers.iter().any(|[peer, _, _]| was_consistent(peer))
     })
 }
@@ -184,6 +194,22 @@ mod tests {
             "{UNTAKEN}\n44.99 b <4>drbd r0/0 drbd0 c: received new current UUID: 375471EE3DC4DB0B weak_nodes=9"
         );
         assert!(!is_it(&taken, NOWHERE));
+    }
+
+    #[test]
+    fn one_takes_the_generation_late_and_another_one_never() {
+        let log = format!(
+            "{UNTAKEN}\n62.6 b <4>drbd r0/0 drbd0 c: received new current UUID: 375471EE3DC4DB0B weak_nodes=E"
+        );
+        let half = "root: the nodes do not recover: \
+            a: Secondary UpToDate, to b Established UpToDate, to c Established Diskless; \
+            b: Secondary UpToDate, to a Established UpToDate, to c Established Diskless; \
+            c: Primary Diskless, to a Established Consistent, to b Established UpToDate";
+        let is_it = |log: &str, failure: &str| generation_not_taken(&Story::of(log, failure));
+        assert!(is_it(&log, half));
+        assert!(!is_it(UNTAKEN, half), "nobody has taken it");
+        assert!(!is_it(&log.replace("62.6 b", "44.985 b"), half), "it was taken in time");
+        assert!(!is_it(&log, &half.replace("Consistent", "Outdated")));
     }
 
     #[test]

@@ -40,17 +40,30 @@ fn bits_in(text: &str) -> Option<u64> {
     bits.split(' ').next()?.parse().ok()
 }
 
-/// Whether a node, after a time, met a peer with bits between them, and found by this rule that there is nothing to copy.
-pub fn forgot_bits(story: &Story, node: &str, peer: &str, time_ns: u64, rule: &str) -> bool {
+/// When a node, after a time, met a peer with bits between them, and found by this rule that there is nothing to copy.
+pub fn forgot_bits_at(
+    story: &Story,
+    node: &str,
+    peer: &str,
+    time_ns: u64,
+    rule: &str,
+) -> Option<u64> {
     let decision = format!("uuid_compare()=no-sync by rule={rule}");
     let mut bits = 0;
-    story.log_of_peer(node, peer).skip_while(|(time, _)| *time < time_ns).any(|(_, text)| {
+    let mut log = story.log_of_peer(node, peer).skip_while(|(time, _)| *time < time_ns);
+    let forgot = log.find(|(_, text)| {
         if text.contains("drbd_sync_handshake:") {
             bits = 0;
         }
         bits += bits_in(text).unwrap_or(0);
         bits > 0 && text.contains(&decision)
-    })
+    });
+    forgot.map(|(time, _)| time)
+}
+
+/// Whether it ever did.
+pub fn forgot_bits(story: &Story, node: &str, peer: &str, time_ns: u64, rule: &str) -> bool {
+    forgot_bits_at(story, node, peer, time_ns, rule).is_some()
 }
 
 /// Writes failed for want of quorum, are on the disk of the Primary that was, and were not copied when it met the others.

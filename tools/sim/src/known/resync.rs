@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Findings about resyncs between nodes of which none is the Primary.
 
-use super::quorum::{RECONNECTED, forgot_bits};
+use super::quorum::{RECONNECTED, forgot_bits, forgot_bits_at};
 use super::story::{Difference, Said, Story};
 
 /// What two nodes log about the same event is this near.
 const TOGETHER_NS: u64 = 50_000_000;
+/// The source of a resync has heard of its end, or a write is answered, this soon.
+const SOON_NS: u64 = 200_000_000;
 
 /// Whether a node said of a peer at the end that the replication is in this state.
 fn is_stuck(stuck: &[Said<'_>], node: &str, peer: &str, state: &str) -> bool {
@@ -100,6 +102,36 @@ pub fn target_lost_its_source(story: &Story) -> bool {
                 last_disk.is_some_and(|(_, text)| text.contains("-> Inconsistent )"));
             let waits = is_stuck(&stuck, source, target, "WFBitMapS");
             is_dropped && is_inconsistent && (waits || all_written_after(story, time))
+        })
+    })
+}
+
+/// The connection broke when the target of a resync had ended it, and the source, a Primary, had not. What is missing was written until
+/// they met again, found that they were connected before, and forgot the bits.
+pub fn source_missed_the_end(story: &Story) -> bool {
+    Story::pairs().any(|(source, target)| {
+        let has_ended = |time: u64| {
+            let mut log = story.log_of_peer(target, source);
+            log.any(|(at, text)| {
+                text.contains(" repl( SyncTarget -> Established )")
+                    && (at..at + SOON_NS).contains(&time)
+            })
+        };
+        let met_again = |time: u64| {
+            let mut log = story.log_of_peer(source, target).skip_while(|(at, _)| *at <= time);
+            let compared = log.find(|(_, text)| text.contains("uuid_compare()="));
+            let forgot = forgot_bits_at(story, source, target, time, RECONNECTED);
+            forgot.filter(|at| compared.is_some_and(|(first, _)| first == *at))
+        };
+        let broke = story
+            .log_of_peer(source, target)
+            .filter(|(time, text)| text.contains(" repl( SyncSource -> Off )") && has_ended(*time));
+        let times: Vec<(u64, u64)> =
+            broke.filter_map(|(time, _)| Some((time, met_again(time)?))).collect();
+        story.all_missing(|write| {
+            let within =
+                |(since, until): &(u64, u64)| (*since..*until + SOON_NS).contains(&write.time_ns);
+            write.node == source && times.iter().any(within)
         })
     })
 }
@@ -219,6 +251,26 @@ mod tests {
         let again =
             format!("{log}\n22.0 b <6>drbd r0/0 drbd0 a: repl( WFBitMapT -> SyncTarget ) [x]");
         assert!(!is_it(&again, stuck));
+    }
+
+    #[test]
+    fn a_source_misses_the_end_by_a_moment() {
+        let log = "
+        5.417 c <6>drbd r0/0 drbd0 a: repl( SyncTarget -> Established ) [resync-finished]
+        5.420 a <6>drbd r0/0 drbd0 c: repl( SyncSource -> Off )
+        5.882 a write 1 of the blocks from 28 on is answered
+        6.089 a <6>drbd r0/0 drbd0 c: drbd_sync_handshake:
+        6.089 a <6>drbd r0/0 drbd0 c: self D3:0:0:0 bits:5 flags:120
+        6.089 a <6>drbd r0/0 drbd0 c: peer D3:0:0:0 bits:0 flags:120
+        6.089 a <6>drbd r0/0 drbd0 c: uuid_compare()=no-sync by rule=reconnected
+        62.73 - differ: a and c in block 28: 1 and 0";
+        let is_it = |log: &str| source_missed_the_end(&Story::of(log, ""));
+        assert!(is_it(log));
+        assert!(!is_it(&log.replace("SyncSource", "Established")));
+        assert!(!is_it(&log.replace("SyncTarget -> Established", "SyncTarget -> Off")));
+        assert!(!is_it(&log.replace("bits:5", "bits:0")), "nothing was forgotten");
+        assert!(!is_it(&log.replace("5.882", "5.400")), "written before");
+        assert!(!is_it(&log.replace("5.882", "6.900")), "written after");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct Ended {
     pub is_answered: bool,
 }
 
-/// A block in which two replicas differ, with the numbers of the writes that they hold.
+/// A block in which two replicas differ, with the greatest and the least of the numbers of the writes that they hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {
     pub block: u64,
@@ -113,7 +113,12 @@ impl Story {
         of_node.filter_map(|line| Some((line.time_ns, line.text.strip_prefix(KERNEL)?)))
     }
 
-    /// The same of what it logged of a peer. DRBD names it before the first colon, also of a volume.
+    /// What a node logged last of its own disk, with the time: a change of its state.
+    pub fn last_disk(&self, node: &str) -> Option<(u64, &str)> {
+        self.log(node).rev().find(|(_, text)| text.contains(" drbd0: disk( "))
+    }
+
+    /// What it logged of a peer. DRBD names it before the first colon, also of a volume.
     pub fn log_of_peer(
         &self,
         node: &str,
@@ -146,15 +151,47 @@ impl Story {
         self.told("lost: ").chain(read.map(|(_, text)| text)).map(lost).collect()
     }
 
-    /// The blocks in which replicas differ. None if there is one whose sectors come from several writes, or from none.
+    /// The blocks in which replicas differ. None if there is one with what nobody wrote, or one whose sectors come from
+    /// several writes, which only a loss of power makes.
     pub fn differences(&self) -> Option<Vec<Difference>> {
+        let numbers = |text: &str| -> Option<Vec<u64>> {
+            text.split(", ").map(|number| number.parse().ok()).collect()
+        };
         let difference = |text: &str| {
             let (one, other) = text.split_once(": ")?.1.split_once(" and ")?;
-            let (one, other) = (one.parse::<u64>().ok()?, other.parse::<u64>().ok()?);
+            let (one, other) = (numbers(one)?, numbers(other)?);
+            let is_whole = one.len() == 1 && other.len() == 1;
+            let both = || one.iter().chain(&other);
             let block = after(text, " in block ")?;
-            Some(Difference { block, newer: one.max(other), older: one.min(other) })
+            (is_whole || self.has_lost_writes()).then_some(Difference {
+                block,
+                newer: *both().max()?,
+                older: *both().min()?,
+            })
         };
         self.told("differ: ").map(difference).collect()
+    }
+
+    /// Whether a replica misses writes, and each of these is such a one. Missing are those with a greater number than what a block holds
+    /// that differs or is lost.
+    pub fn all_missing(&self, is_such: impl Fn(&Ended) -> bool) -> bool {
+        let (Some(differences), Some(lost)) = (self.differences(), self.lost()) else {
+            return false;
+        };
+        let held = differences.iter().map(|found| (found.block, found.older)).chain(lost);
+        let held: Vec<(u64, u64)> = held.collect();
+        let is_explained = |(block, has): &(u64, u64)| {
+            let missing = self.writes_of(*block).filter(|write| write.number > *has);
+            let missing: Vec<Ended> = missing.collect();
+            !missing.is_empty() && missing.iter().all(&is_such)
+        };
+        !held.is_empty() && held.iter().all(is_explained)
+    }
+
+    /// Whether a node lost power with writes that were not flushed.
+    fn has_lost_writes(&self) -> bool {
+        let mut outside = self.lines.iter().filter(|line| line.node == "-");
+        outside.any(|line| after(&line.text, " loses power: ").is_some_and(|writes| writes > 0))
     }
 
     /// What the world outside told of something.
@@ -187,8 +224,13 @@ mod tests {
         assert!(
             story.writes_of(8).next().is_none() && story.lost().is_some_and(|lost| lost.is_empty())
         );
-        let story = Story::of("1.0 - differ: a and c in block 7: 3, 2 and 2", "");
-        assert_eq!(story.differences(), None, "a torn block is no finding");
+        let torn = "2.0 - differ: a and c in block 7: 4, 3, 4 and 2";
+        assert_eq!(Story::of(torn, "").differences(), None, "nothing can tear a block");
+        let power = "1.0 - b loses power: 1 unflushed writes are lost or torn";
+        let differences = |log: &str| Story::of(&format!("{power}\n{log}"), "").differences();
+        let found = Difference { block: 7, newer: 4, older: 2 };
+        assert_eq!(differences(torn), Some(vec![found]));
+        assert_eq!(differences(&torn.replace("4, 3, 4", "4, ?")), None, "nobody wrote that");
     }
 
     #[test]
