@@ -24,7 +24,7 @@ use crate::drbd::{Link, Release, Site, Status};
 use crate::known::Line;
 use crate::load::{BLOCK, Load, Model};
 use crate::meta::{self, Layout};
-use crate::node::{self, KERNEL, NAMES, Node, Setup};
+use crate::node::{self, KERNEL, NAMES, Node, Running, Setup};
 use crate::scenario::Scenario;
 use commands::{Order, Undo};
 use faults::Active;
@@ -35,6 +35,8 @@ const MS: u64 = 1_000_000;
 const TICK_NS: u64 = 50 * MS;
 /// Once all faults are over, the replicas must be good within this time.
 const RECOVERY_NS: u64 = 600_000 * MS;
+/// A task that sleeps for longer where nothing goes on is told of.
+const HUNG_NS: u64 = 60_000 * MS;
 
 /// What is printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -216,6 +218,10 @@ impl<'a> World<'a> {
 
     /// Ends the run because the nodes do not do `what`.
     fn give_up(&self, what: &str) -> ! {
+        umc::bug::show_stacks();
+        for Running { kernel, .. } in self.nodes.iter().filter_map(|node| node.running()) {
+            umc::hung_task::report_hung_tasks(kernel, HUNG_NS);
+        }
         let state = self.nodes.iter().map(|node| {
             let volumes: Vec<String> = match node.statuses() {
                 Some(statuses) => statuses.iter().map(Status::to_string).collect(),

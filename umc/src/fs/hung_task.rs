@@ -29,15 +29,6 @@ impl Shared {
         self.kernel.ops.unpark(&self.bell, 1);
     }
 
-    fn report(&self, task: &TaskRef, info: &TaskInfo, timeout_s: u64) {
-        let say = |line: &str| kprintln!(self.kernel => Level::Err, "{line}");
-        say(&format!(
-            "INFO: task {}:{} blocked for more than {timeout_s} seconds.",
-            info.comm, info.pid
-        ));
-        report_stack(self.kernel, task, info);
-    }
-
     fn run(&self) {
         let ops = self.kernel.ops;
         // Pid and beginning of the sleeps that were reported and still last.
@@ -58,7 +49,7 @@ impl Shared {
             reported.retain(|sleep| hung.iter().any(|(_, info)| key(info) == *sleep));
             for (task, info) in &hung {
                 if !reported.contains(&key(info)) {
-                    self.report(task, info, timeout_s);
+                    report(self.kernel, task, info, timeout_s);
                     reported.push(key(info));
                 }
             }
@@ -67,6 +58,12 @@ impl Shared {
             ops.park(&self.bell, bell, ops.now_ns().saturating_add(timeout_ns / 4));
         }
     }
+}
+
+fn report(kernel: &'static Kernel, task: &TaskRef, info: &TaskInfo, timeout_s: u64) {
+    let (comm, pid) = (&info.comm, info.pid);
+    kprintln!(kernel => Level::Err, "INFO: task {comm}:{pid} blocked for more than {timeout_s} seconds.");
+    report_stack(kernel, task, info);
 }
 
 /// The thread that looks for hung tasks. It ends when this is dropped.
@@ -83,6 +80,14 @@ impl Drop for HungTaskWatch {
             thread.join();
         }
         let _ = self.shared.kernel.tree.remove(FILE);
+    }
+}
+
+/// Reports the tasks that have been in uninterruptible sleep for longer than `older_than_ns` now, in the kernel log. They show
+/// their stacks after [`bug::show_stacks`](crate::bug::show_stacks).
+pub fn report_hung_tasks(kernel: &'static Kernel, older_than_ns: u64) {
+    for (task, info) in hung(kernel, older_than_ns) {
+        report(kernel, &task, &info, older_than_ns / SECOND_NS);
     }
 }
 

@@ -46,6 +46,11 @@ pub fn install(kernel: &'static Kernel) {
     std::panic::set_hook(Box::new(|info| die(&format!("kernel {info}"), "panicking::panic")));
 }
 
+/// Makes threads of this process show their stacks to [`hung_task`](crate::hung_task), and nothing else of [`install`].
+pub fn show_stacks() {
+    stack::install();
+}
+
 /// One line a frame of the calling thread's stack. The frames down to the last one whose name contains `marker` are
 /// left out: they are those that report.
 pub(crate) fn stack_lines(marker: &str) -> Vec<String> {
