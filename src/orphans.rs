@@ -33,7 +33,7 @@ fn end_those_of(root: &Path, spared: &[i32]) -> usize {
             continue;
         }
         let (name, of) = (process::name(pid), "a helper of a node that was killed");
-        let process = Process::of_node(pid, HELPER_OF, root);
+        let process = Process::of_program(pid, HELPER_OF, root);
         let is_gone = process.and_then(|process| match process {
             Some(process) => process.end(libc::SIGKILL, PATIENCE_MS),
             None => Ok(true),

@@ -55,7 +55,9 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, creds: Creds) {
         return;
     };
     if call.kind == Call::IOCTL {
-        perform(node, (talk, signals), 1, || of_block_device(node, &file, call), || 0);
+        // The file is let go before the caller has the answer: his close is to be the last one, and the device's release.
+        let work = move || of_block_device(node, file, call);
+        perform(node, (talk, signals), 1, work, || 0);
     }
 }
 
@@ -81,11 +83,11 @@ fn flags_of(file: &OwnedFd) -> i32 {
     fcntl(file.as_fd(), FcntlArg::F_GETFL).unwrap_or(libc::O_RDONLY)
 }
 
-fn of_block_device(node: &Node, file: &OwnedFd, call: Call) -> i64 {
-    let Some(devt) = device_of(node, file) else {
+fn of_block_device(node: &Node, file: OwnedFd, call: Call) -> i64 {
+    let Some(devt) = device_of(node, &file) else {
         return Errno::ENOTTY.neg().into();
     };
-    let flags = flags_of(file);
+    let flags = flags_of(&file);
     let open = (flags, flags & OPEN_EXCLUSIVE != 0);
     umc::block::ioctl::ioctl(node.kernel, devt, open, call.cmd, call.arg)
 }

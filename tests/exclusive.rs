@@ -4,8 +4,9 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::{Cluster, Layout, LoopDevice, text};
+use cluster::{Cluster, Layout, LoopDevice, Volumes, text};
 
 /// Opens each `PATH FLAGS` on a node, and says how each went: `ok`, or the name of the error.
 fn opens(cluster: &Cluster, node: &str, what: &[(&str, &str)]) -> Vec<String> {
@@ -79,6 +80,30 @@ fn a_close_is_seen_by_the_next_command() {
     let output = cluster.on(cluster.a(), &["python3", "-c", script]);
     assert!(output.status.success(), "{}", text(&output));
     cluster.down();
+}
+
+/// Who closes a device after an ioctl is the last to do so, however busy the node is: it serves the call with a descriptor
+/// of its own.
+#[test]
+fn a_close_after_an_ioctl_is_the_last_one() {
+    let host = Volumes::new("x-ioctl", "md-mod");
+    let is_over = AtomicBool::new(false);
+    let output = std::thread::scope(|scope| {
+        // Nobody is to come to the processor as soon as he could.
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let script = include_str!("fixtures/exclusive/ioctl_and_close.py");
+        let output = host.0.on(host.0.a(), &["python3", "-c", script]);
+        is_over.store(true, Ordering::Relaxed);
+        output
+    });
+    assert!(output.status.success(), "{}", text(&output));
+    host.stop();
 }
 
 /// Runs a command on a node that must fail, and say so.

@@ -50,9 +50,12 @@ fn make_on(kdir: &Path, dir: &Path, on: &[PathBuf]) -> Result<String> {
     let mut command = Command::new("make");
     // Missing symbols are not modpost's to refuse: `umc insmod` names them all.
     command.arg(format!("-j{jobs}")).arg("KBUILD_MODPOST_WARN=1");
-    let exports: Vec<_> =
-        on.iter().map(|dir| dir.join("Module.symvers").display().to_string()).collect();
-    command.arg(format!("KBUILD_EXTRA_SYMBOLS={}", exports.join(" ")));
+    // Not where nothing is to be said: a source may name others by itself.
+    if !on.is_empty() {
+        let exports = on.iter().map(|dir| dir.join("Module.symvers").display().to_string());
+        let exports = exports.collect::<Vec<_>>().join(" ");
+        command.arg(format!("KBUILD_EXTRA_SYMBOLS={exports}"));
+    }
     if takes_kdir(dir) {
         command.arg("-C").arg(dir).arg(format!("KDIR={}", kdir.display()));
     } else {
@@ -72,13 +75,10 @@ fn make_on(kdir: &Path, dir: &Path, on: &[PathBuf]) -> Result<String> {
 fn link(ko: &Path, exports: &BTreeMap<String, Export>) -> Result<()> {
     let name = ko.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let undefined = symbols::undefined(ko)?;
-    let foreign = undefined.iter().filter_map(|symbol| {
-        let export = exports.get(symbol).filter(|export| export.module != name)?;
-        Some((symbol.as_str(), export.is_data))
-    });
-    let (variables, functions): (Vec<_>, Vec<_>) = foreign.partition(|(_, is_data)| *is_data);
-    let names = |list: &[(&str, bool)]| list.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let (variables, functions): (Vec<String>, Vec<String>) = (names(&variables), names(&functions));
+    let export_of = |symbol: &String| exports.get(symbol).filter(|export| export.module != name);
+    let foreign = undefined.into_iter().filter(|symbol| export_of(symbol).is_some());
+    let is_variable = |symbol: &String| export_of(symbol).is_some_and(|export| export.is_data);
+    let (variables, functions): (Vec<_>, Vec<_>) = foreign.partition(is_variable);
     let stubs = ko.with_extension("imports.s");
     let text = imports::assembly(&functions, &variables);
     fs::write(&stubs, text).map_err(io("write", &stubs))?;

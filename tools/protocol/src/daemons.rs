@@ -5,8 +5,8 @@
 //! would act on a node that they know nothing of. Such a daemon is a process whose pid file lies in the node's state
 //! directory, and whose environment names the node's root; so a program that a user runs on the node is none.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use crate::node::FS_ROOT;
 use crate::process::{self, Process};
@@ -21,7 +21,7 @@ pub struct Daemon {
     pub name: String,
     pub pid: i32,
     /// Whether it has ended; an error where it could not be told.
-    pub is_gone: io::Result<bool>,
+    pub is_gone: nix::Result<bool>,
 }
 
 /// Ends those of the node with these directories: asks first, then kills. Blocks the thread for that.
@@ -36,12 +36,12 @@ pub fn kill(state: &Path, root: &Path) -> Vec<Daemon> {
     end(state, root, |process| process.end(libc::SIGKILL, PATIENCE_MS))
 }
 
-fn end(state: &Path, root: &Path, how: impl Fn(Process) -> io::Result<bool>) -> Vec<Daemon> {
+fn end(state: &Path, root: &Path, how: impl Fn(Process) -> nix::Result<bool>) -> Vec<Daemon> {
     let pids = tools::state_dirs().flat_map(|dir| pids(&state.join(dir)));
     let daemons = pids.filter_map(|pid| {
         let name = process::name(pid);
         // One whose number means another process now, or none, is no daemon of the node.
-        let process = Process::of_node(pid, FS_ROOT, root).transpose()?;
+        let process = Process::of_program(pid, FS_ROOT, root).transpose()?;
         Some(Daemon { name, pid, is_gone: process.and_then(&how) })
     });
     daemons.collect()

@@ -1,52 +1,90 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Processes of the host that belong to a node: told by a variable of their environment that holds its root, and ended.
+//! Processes of the host: a node's own, and those that belong to a node, told by a variable of their environment that holds
+//! its root.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::{fs, io};
+use std::process::Child;
 
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::node::NodeRecord;
 
 /// How often, and after how long, a process in the middle of its exec is looked at again.
 const LOOKS_MAX: usize = 200;
 const LOOK_AGAIN_MS: u16 = 1;
 
-/// A process as a descriptor: its number cannot come to mean another.
+/// A process as a descriptor: its end can be waited for, and its number cannot come to mean another.
 pub struct Process(OwnedFd);
 
 impl Process {
-    /// The process, if its variable `name` holds this root. None too when it is gone.
-    pub fn of_node(pid: i32, name: &str, root: &Path) -> io::Result<Option<Process>> {
-        // SAFETY: plain values.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        if fd < 0 {
-            let error = io::Error::last_os_error();
-            return if error.raw_os_error() == Some(libc::ESRCH) { Ok(None) } else { Err(error) };
+    fn open(pid: u32) -> nix::Result<Process> {
+        // SAFETY: only numbers are passed.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+        // SAFETY: the call returned a new descriptor, which nobody else owns.
+        Ok(Process(unsafe { OwnedFd::from_raw_fd(fd as _) }))
+    }
+
+    /// The process, if it still is what `is_it` looks for; None too when it is gone.
+    fn checked(pid: u32, is_it: impl FnOnce() -> bool) -> nix::Result<Option<Process>> {
+        match Process::open(pid) {
+            // Opened first, checked then: the descriptor is that of the process which was checked.
+            Ok(process) => Ok(is_it().then_some(process)),
+            Err(Errno::ESRCH) => Ok(None),
+            Err(error) => Err(error),
         }
-        // SAFETY: the descriptor is fresh and ours.
-        let process = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-        // Looked at when it is open: the number may have come to mean another process before.
-        Ok(is_of_node(pid, name, root).then_some(Process(process)))
+    }
+
+    /// The process of a node, be it dead but not gone; None when it is gone.
+    pub fn of_node(record: &NodeRecord) -> nix::Result<Option<Process>> {
+        Process::checked(record.pid, || record.has_process())
+    }
+
+    /// A program whose variable `name` holds this root; None too when it is gone.
+    pub fn of_program(pid: i32, name: &str, root: &Path) -> nix::Result<Option<Process>> {
+        Process::checked(pid.cast_unsigned(), || is_of_node(pid, name, root))
+    }
+
+    /// A child that was not waited for yet.
+    pub fn of_child(child: &Child) -> nix::Result<Process> {
+        Process::open(child.id())
+    }
+
+    /// Wait for its end, at most so long; whether it came. Blocks the thread.
+    pub fn wait(&self, timeout: PollTimeout) -> nix::Result<bool> {
+        let mut fds = [self.poll_fd()];
+        loop {
+            match poll(&mut fds, timeout) {
+                Err(Errno::EINTR) => {}
+                other => return other.map(|ready| ready > 0),
+            }
+        }
+    }
+
+    /// Sends it a signal. One that has ended takes any.
+    pub fn signal(&self, signal: i32) -> nix::Result<()> {
+        let (fd, info) = (self.0.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+        // SAFETY: the descriptor is open; without an info the kernel makes that of kill(2).
+        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) };
+        match Errno::result(sent) {
+            Err(Errno::ESRCH) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends a signal and waits for its end: whether that came within so long. Blocks the thread.
-    ///
-    /// # Errors
-    /// The signal may not be sent.
-    pub fn end(&self, signal: i32, patience_ms: u16) -> io::Result<bool> {
-        let no_info = std::ptr::null::<libc::siginfo_t>();
-        // SAFETY: a null pointer is allowed, for a signal as of kill(2).
-        let sent = unsafe {
-            libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, no_info, 0)
-        };
-        if sent < 0 {
-            let error = io::Error::last_os_error();
-            return if error.raw_os_error() == Some(libc::ESRCH) { Ok(true) } else { Err(error) };
-        }
-        let ended = PollFd::new(self.0.as_fd(), PollFlags::POLLIN);
-        Ok(poll(&mut [ended], patience_ms)? > 0)
+    pub fn end(&self, signal: i32, patience_ms: u16) -> nix::Result<bool> {
+        self.signal(signal)?;
+        self.wait(patience_ms.into())
+    }
+
+    /// For polling it together with other descriptors: readable at its end.
+    pub fn poll_fd(&self) -> PollFd<'_> {
+        PollFd::new(self.0.as_fd(), PollFlags::POLLIN)
     }
 }
 

@@ -17,7 +17,6 @@ mod netns;
 mod nodes;
 mod on_node;
 mod power_cmd;
-mod process;
 mod redirect;
 mod start;
 

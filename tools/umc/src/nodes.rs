@@ -135,8 +135,8 @@ fn is_same(a: &Path, b: &Path) -> bool {
     a.components().eq(b.components())
 }
 
-/// Take away what a node that died left: its mount, the daemons of its tools, its socket, its record. While a node of this name lives, nothing is
-/// touched, whatever was read of its record before.
+/// Take away what a node that died left: its mount, the daemons of its tools, its socket, its record. While a node of
+/// this name lives, nothing is touched, whatever was read of its record before.
 pub fn clean_up(name: &str) -> Result<()> {
     let dir = directory(name)?;
     let cannot = |path: &Path| format!("Cannot clear up after node {name}: {}", path.display());

@@ -11,9 +11,9 @@ use std::io::Write;
 
 use anyhow::{Context, Result, bail};
 use umc_protocol::node::NodeRecord;
+use umc_protocol::process::Process;
 
 use crate::nodes;
-use crate::process::Process;
 use umc_protocol::systemctl::{self, Ending};
 
 /// What is asked for.
@@ -72,7 +72,7 @@ fn switch_off(node: &NodeRecord, key: &str) -> Result<()> {
 fn terminate(node: &NodeRecord) -> Result<()> {
     let cannot = || format!("Cannot stop node {}: signal process {}", node.name, node.pid);
     match Process::of_node(node).with_context(cannot)? {
-        Some(process) => process.terminate().with_context(cannot),
+        Some(process) => process.signal(libc::SIGTERM).with_context(cannot),
         None => Ok(()),
     }
 }

@@ -19,12 +19,12 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use umc_protocol::control::{Request, Status};
 use umc_protocol::disk::DiskSpec;
 use umc_protocol::node::{self, NodeRecord};
+use umc_protocol::process::Process;
 
 use crate::client::{Client, Refusal};
 use crate::netns::NetNs;
 use crate::nodes;
 use crate::on_node::NamedNode;
-use crate::process::Process;
 use crate::redirect;
 
 /// How much of a log is shown when a node does not come up.

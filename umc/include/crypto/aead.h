@@ -2,7 +2,7 @@
 /*
  * Ciphers that authenticate (API of Linux 6.12): gcm(aes), rfc7539(chacha20,poly1305), and authenc() of hmac() of a digest
  * and a cipher of crypto/skcipher.h.
- * Differs: as in crypto/skcipher.h.
+ * Differs: as in crypto/skcipher.h; a tag of gcm(aes) is 16 bytes long, never cut.
  * Owner: umc/src/mm/crypto_cipher/aead.rs
  */
 #ifndef UMC_CRYPTO_AEAD_H

@@ -33,6 +33,9 @@ impl Changes {
     }
 }
 
+/// No number of changes.
+const NEVER: u64 = u64::MAX;
+
 /// What one open file has seen of them.
 pub(super) struct Seen {
     changes: Arc<Changes>,
@@ -40,10 +43,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// All that was.
+    /// Nothing: as on Linux, an attribute that was not read has changed.
     pub(super) fn new(changes: Arc<Changes>) -> Seen {
-        let count = AtomicU64::new(changes.count.load(Ordering::SeqCst));
-        Seen { changes, count }
+        Seen { changes, count: AtomicU64::new(NEVER) }
     }
 
     /// It is read now.
@@ -92,6 +94,8 @@ mod tests {
                 rung.fetch_add(1, Ordering::Relaxed);
             }))
         };
+        assert_eq!(seen.poll(None), READY | CHANGED);
+        seen.look();
         assert_eq!(seen.poll(bell()), READY);
         assert_eq!(seen.poll(bell()), READY);
         changes.notify();

@@ -61,8 +61,10 @@ impl Skcipher {
             // SAFETY: as above.
             unsafe { sg::scatter(request.dst, 0, &data)? };
         }
-        // SAFETY: as for the reading.
-        unsafe { std::ptr::copy_nonoverlapping(iv.as_ptr(), request.iv, iv_size) };
+        if iv_size > 0 {
+            // SAFETY: as for the reading.
+            unsafe { std::ptr::copy_nonoverlapping(iv.as_ptr(), request.iv, iv_size) };
+        }
         Ok(())
     }
 }
