@@ -100,11 +100,12 @@ pub fn stat_field(pid: i32, number: usize) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(number - 3)?.parse().ok()
 }
 
-/// Is the process in the middle of its exec? It has memory, and its environment has no place yet.
+/// Is the process in the middle of its exec? It has memory, and its code has no place yet: that is told after its
+/// environment has both ends (`load_elf_binary` of fs/binfmt_elf.c). Before, the environment reads as empty.
 fn is_in_exec(pid: i32) -> bool {
     const VSIZE: usize = 23;
-    const ENV_START: usize = 50;
-    stat_field(pid, VSIZE).is_some_and(|size| size > 0) && stat_field(pid, ENV_START) == Some(0)
+    const START_CODE: usize = 26;
+    stat_field(pid, VSIZE).is_some_and(|size| size > 0) && stat_field(pid, START_CODE) == Some(0)
 }
 
 /// Whether its variable `name` holds this root.
@@ -116,14 +117,45 @@ pub fn is_of_node(pid: i32, name: &str, root: &Path) -> bool {
             Path::new(OsStr::from_bytes(value)).components().eq(root.components())
         })
     };
+    let mut was_empty = false;
     for _ in 0..LOOKS_MAX {
         // Another user's cannot be read, and is none of ours.
         let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
-        if !environment.is_empty() || !is_in_exec(pid) {
+        if !environment.is_empty() {
             return environment.split(|byte| *byte == 0).any(is_it);
         }
-        // Nothing tells of the end of somebody else's exec.
-        let _ = poll(&mut [], LOOK_AGAIN_MS);
+        if is_in_exec(pid) {
+            // Nothing tells of the end of somebody else's exec.
+            let _ = poll(&mut [], LOOK_AGAIN_MS);
+        } else if was_empty {
+            return false;
+        } else {
+            // The file may have been opened before an exec, and read after that took its memory away.
+            was_empty = true;
+        }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// The start of a program is told of when its exec has begun; it is met at any moment after that.
+    #[test]
+    fn a_program_in_its_exec_is_known() {
+        const VARIABLE: &str = "UMC_TEST_NODE";
+        let root = Path::new("/no-such-root/of-processes");
+        let unknown = (0..300).filter(|_| {
+            let mut cat = Command::new("cat");
+            let mut cat = cat.env(VARIABLE, root).stdin(Stdio::piped()).spawn().unwrap();
+            let is_known = is_of_node(cat.id().cast_signed(), VARIABLE, root);
+            drop(cat.stdin.take());
+            cat.wait().unwrap();
+            !is_known
+        });
+        assert_eq!(unknown.count(), 0);
+    }
 }
