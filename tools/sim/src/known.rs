@@ -12,7 +12,9 @@
 //! | `resync` | findings about resyncs between Secondaries |
 //! | `outdated` | findings about nodes that are Outdated, or taken for it |
 //! | `diskless` | findings about nodes without a disk |
+//! | `attached` | findings about Primaries that get their disk back |
 
+mod attached;
 mod diskless;
 mod outdated;
 mod quorum;
@@ -27,7 +29,7 @@ struct Finding {
     is_it: fn(&Story) -> bool,
 }
 
-const FINDINGS: [Finding; 12] = [
+const FINDINGS: [Finding; 13] = [
     Finding {
         title: "DRBD 9: a suspended Primary that is outdated answers its writes, and loses them",
         is_it: quorum::answered_when_outdated,
@@ -59,6 +61,10 @@ const FINDINGS: [Finding; 12] = [
     Finding {
         title: "DRBD 9: a Primary is to copy from a peer that missed the end of a resync, and refuses it for ever",
         is_it: resync::missed_the_end,
+    },
+    Finding {
+        title: "DRBD 9: a Primary that gets its disk back waits for its own writes",
+        is_it: attached::waits_for_its_own_writes,
     },
     Finding {
         title: "DRBD 9: the only good node outdates itself for a Primary that has no data",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use mte::sim::{HostId, Sim};
 use parking_lot::Mutex;
+use umc::tree::{Entry, Kind};
 use umc::{Config, Kernel, sched};
 
 use crate::disk::SimDisk;
@@ -78,6 +79,24 @@ fn requested(name: &str, asked_by: Option<&Path>) -> Vec<PathBuf> {
     let path = cdrivers::modules::named(beside.as_slice(), name).ok().flatten();
     let files = path.and_then(|path| cdrivers::modules::load_order(&path).ok());
     files.unwrap_or_default()
+}
+
+/// Logs each line of the files below a directory.
+fn show_files(kernel: &Kernel, dir: &str) {
+    let entries = kernel.tree.resolve(dir).and_then(|attr| kernel.tree.read_dir(attr.ino));
+    for Entry { name, kind, .. } in entries.into_iter().flat_map(|(_, entries)| entries) {
+        let path = format!("{dir}/{name}");
+        match kind {
+            Kind::Dir => show_files(kernel, &path),
+            Kind::File => {
+                let text = kernel.tree.read_to_string(&path);
+                let text = text.unwrap_or_else(|errno| format!("cannot be read: {errno}"));
+                let trace = |line| mte::sim::trace(&format!("{KERNEL}<7>{path}: {line}"));
+                text.lines().for_each(trace);
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Node {
@@ -235,6 +254,15 @@ impl Node {
             sched::attach(kernel, "grow");
             umc::blkdev::resize_disk(kernel, &format!("d{volume}"), Some(bytes))
         })
+    }
+
+    /// Logs what its driver tells in debugfs: of requests that do not end, more than their tasks can tell.
+    pub fn show_debugfs(&self) {
+        let Some(Running { kernel, .. }) = self.running() else { return };
+        self.on_host("cat", move || {
+            sched::attach(kernel, "cat");
+            show_files(kernel, "/sys/kernel/debug");
+        });
     }
 
     /// The power goes.

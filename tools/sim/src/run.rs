@@ -222,6 +222,7 @@ impl<'a> World<'a> {
         for Running { kernel, .. } in self.nodes.iter().filter_map(|node| node.running()) {
             umc::hung_task::report_hung_tasks(kernel, HUNG_NS);
         }
+        self.nodes.iter().for_each(|node| node.show_debugfs());
         let state = self.nodes.iter().map(|node| {
             let volumes: Vec<String> = match node.statuses() {
                 Some(statuses) => statuses.iter().map(Status::to_string).collect(),
