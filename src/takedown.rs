@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU32;
 use anyhow::{Context, Result, bail};
 use cdrivers::catalogue::{self, Each, TakeDown};
 use umc::Kernel;
+use umc::blkdev::DiskInfo;
 use umc::tree::{Entry, Kind};
 
 use crate::command;
@@ -33,20 +34,18 @@ pub fn everything(kernel: &'static Kernel) -> Result<()> {
     let rules: Vec<_> = drivers.filter_map(|driver| driver.take_down.as_ref()).collect();
     // One driver may stand on another, in either order: as long as something comes down, the rest is tried again.
     loop {
-        let (mut has_progress, mut failed) = (false, None);
+        let count = || rules.iter().map(|rule| up(kernel, rule).len()).sum::<usize>();
+        let (before, mut failed) = (count(), None);
         for rule in &rules {
             if up(kernel, rule).is_empty() {
                 continue;
             }
             refuse_open_devices(kernel)?;
-            match take_down(kernel, rule) {
-                Ok(()) => has_progress = true,
-                Err(error) => failed = failed.or(Some(error)),
-            }
+            failed = failed.or(take_down(kernel, rule).err());
         }
         match failed {
             None => return Ok(()),
-            Some(error) if !has_progress => return Err(error),
+            Some(error) if count() >= before => return Err(error),
             Some(_) => {}
         }
     }
@@ -69,7 +68,21 @@ fn up(kernel: &'static Kernel, rule: &TakeDown) -> Vec<String> {
             let disks = umc::blkdev::disks(kernel).into_iter();
             disks.filter(|disk| disk.driver == driver).map(|disk| disk.name).collect()
         }
+        Each::DiskWith(driver, entry) => {
+            let has_it = |disk: &DiskInfo| {
+                let name = disk.name.replace('/', "!");
+                kernel.tree.resolve(&format!("/sys/devices/virtual/block/{name}/{entry}")).is_ok()
+            };
+            let disks = umc::blkdev::disks(kernel).into_iter();
+            let disks = disks.filter(|disk| disk.driver == driver && has_it(disk));
+            disks.map(|disk| disk.name).collect()
+        }
     }
+}
+
+/// Whether another driver has the disk of this name open, so that it cannot go yet.
+fn is_stood_on(kernel: &'static Kernel, name: &str) -> bool {
+    umc::blkdev::disks(kernel).iter().any(|disk| disk.name == *name && disk.openers > 0)
 }
 
 /// An error that names a device of a driver that somebody outside has open.
@@ -77,8 +90,8 @@ fn refuse_open_devices(kernel: &'static Kernel) -> Result<()> {
     let root = Path::new(&kernel.config.fs_root);
     let open: Vec<String> = umc::blkdev::disks(kernel)
         .into_iter()
-        .filter(|disk| !disk.driver.is_empty() && disk.openers > 0)
         // One that another driver stands on is released when that one is taken down.
+        .filter(|disk| !disk.driver.is_empty() && disk.openers > disk.below_drivers)
         .filter(|disk| {
             let name = disk.name.replace('/', "!");
             entries(kernel, &format!("/sys/devices/virtual/block/{name}/holders")).is_empty()
@@ -114,7 +127,11 @@ fn take_down(kernel: &'static Kernel, rule: &TakeDown) -> Result<()> {
             return Ok(());
         }
         let mut failed = None;
-        for name in &all {
+        let free: Vec<_> = all.iter().filter(|name| !is_stood_on(kernel, name)).collect();
+        if free.is_empty() {
+            bail!("Cannot take down {}: other drivers stand on it", all.join(", "));
+        }
+        for name in free {
             tracing::info!("takes down {name}");
             failed = run(kernel, rule, name).err().or(failed);
         }

@@ -61,8 +61,8 @@ pub fn serve(node: &'static Node, client: &Arc<Client>, creds: Creds) {
     }
 }
 
-/// The device of the node that a file is, if it is one.
-fn device_of(node: &Node, file: &OwnedFd) -> Option<Devt> {
+/// The device of the node that a file is, if it is one, and the number of the file system that it is found in.
+fn device_of(node: &Node, file: &OwnedFd) -> Option<(Devt, u64)> {
     // What the host knows already: a file of the tree is not asked about, which would be another request to this node.
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
     // SAFETY: all-zero is a value of it.
@@ -75,7 +75,7 @@ fn device_of(node: &Node, file: &OwnedFd) -> Option<Devt> {
     let is_regular = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFREG;
     let number = status.stx_ino.checked_sub(BLOCK_MARK).and_then(|it| u32::try_from(it).ok())?;
     let dev = libc::makedev(status.stx_dev_major, status.stx_dev_minor);
-    (is_regular && node.is_in_tree(dev)).then(|| Devt::from_raw(number))
+    (is_regular && node.is_in_tree(dev)).then(|| (Devt::from_raw(number), dev))
 }
 
 /// The flags of open(2) that a file has.
@@ -84,7 +84,7 @@ fn flags_of(file: &OwnedFd) -> i32 {
 }
 
 fn of_block_device(node: &Node, file: OwnedFd, call: Call) -> i64 {
-    let Some(devt) = device_of(node, &file) else {
+    let Some((devt, _)) = device_of(node, &file) else {
         return Errno::ENOTTY.neg().into();
     };
     let flags = flags_of(&file);

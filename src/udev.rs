@@ -306,6 +306,7 @@ mod tests {
             read_only: false,
             driver: String::new(),
             openers: 0,
+            below_drivers: 0,
             holder: String::new(),
         }
     }

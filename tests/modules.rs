@@ -28,6 +28,7 @@ fn every_symbol_has_a_provider() {
         "brd",
         "nbd",
         "null_blk",
+        "loop",
         "dm-mod",
         "dm-thin-pool",
         "dm-cache-smq",

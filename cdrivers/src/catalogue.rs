@@ -89,6 +89,8 @@ pub enum Each {
     Dir(&'static str),
     /// The disks under this name in `/proc/devices`.
     Disk(&'static str),
+    /// Those of them whose directory in sysfs has this entry.
+    DiskWith(&'static str, &'static str),
 }
 
 /// The way to take down what a driver has up, one by one.
@@ -106,7 +108,7 @@ const fn file(from: &'static str) -> Files {
 use NameOwner::{Node, StateDir, StateIn};
 
 /// All of them.
-pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD];
+pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD, LOOP];
 
 const DRBD: Driver = Driver {
     name: "drbd",
@@ -310,6 +312,23 @@ const MD: Driver = Driver {
         names("/dev", &["md", "md[0-9]*", "md_d*", ".tmp.md*"], Node),
         names("/proc", &["mdstat"], Node),
     ],
+};
+
+/// Disks on files, and on other disks.
+const LOOP: Driver = Driver {
+    name: "loop",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    on: &[],
+    files: &[file("drivers/block/loop.c"), file("include/uapi/linux/loop.h")],
+    kbuild: &[("Kbuild", include_str!("../loop/Kbuild"))],
+    modules: &[("loop", "drivers/block/loop")],
+    take_down: Some(TakeDown {
+        each: Each::DiskWith("loop", "loop"),
+        command: &["losetup", "--detach", "/dev/{}"],
+    }),
+    udev: None,
+    names: &[names("/dev", &["loop[0-9]*", "loop-control"], Node)],
 };
 
 /// The driver of that name.

@@ -101,7 +101,7 @@ impl Caller for Talk {
         let ask = Ask { kind: Ask::DESCRIPTOR, number: fd.cast_unsigned(), value: 0, len: 0 };
         let fd = self.ask(ask, &[], Errno::EBADF, |_, mut fds| fds.pop().ok_or(Errno::EBADF))?;
         Ok(match device_of(self.node, &fd) {
-            Some(devt) => Descriptor::Device(devt, flags_of(&fd)),
+            Some((devt, found_in)) => Descriptor::Device { devt, flags: flags_of(&fd), found_in },
             None => Descriptor::Host(fd),
         })
     }

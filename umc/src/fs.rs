@@ -21,6 +21,7 @@ pub mod device;
 mod device_node;
 pub(crate) mod file;
 pub(crate) mod gate;
+pub mod host_file;
 pub mod hung_task;
 pub mod kmsg;
 pub mod kobject;
@@ -36,6 +37,7 @@ pub mod sysfs;
 pub mod sysrq;
 #[cfg(test)]
 mod tests;
+pub(crate) mod vfs;
 
 pub(crate) use node::Node;
 

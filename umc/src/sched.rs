@@ -43,7 +43,9 @@ use crate::{Kernel, sys};
 pub(crate) use creds::set_creds;
 pub use creds::{Comm, Creds, current_creds, with_comm, with_creds};
 pub(crate) use hung::{hung, report_stack};
-pub(crate) use sleep::{schedule, schedule_timeout, schedule_until, set_state, wake_up};
+pub(crate) use sleep::{
+    schedule, schedule_timeout, schedule_until, set_state, sleep_in_host, wake_up,
+};
 pub use sleep::{sleep_on_caller, sleep_on_fd};
 
 /// What the floors above do at the turns in a task's life: the root of the kernel knows them, the scheduler does not.

@@ -5,17 +5,19 @@
 //! Who asks for the mount of `/dev/drbd0` (`umount`, `findmnt -S`, `resize2fs`) looks there for that name. So who opens
 //! a table gets a copy, in which the loop devices before devices of this node bear the devices' names.
 //!
-//! Not kept: poll(2) of a table. It is the host's own table that is opened while no such loop device is mounted.
+//! The host may have mounted a device of its own that is called as one of the node's, or has its number: `mkfs` of the node's
+//! would be refused, for it is mounted. Such a name loses its `/dev/` in the copy, and the number becomes 0:0.
+//!
+//! Not kept: poll(2) of a table. It is the host's own table that is opened while there is nothing to rename.
 
 use core::ffi::{CStr, c_char, c_int};
 
 use libc::c_uint;
 
 use crate::bytes::{decimal, join};
+use crate::device::block_device_of;
 use crate::root::Root;
 use crate::{host_loop, raw};
-
-const LOOP: &[u8] = b"/dev/loop";
 
 /// A copy of a table, with the name by which it can be opened. Gone when dropped; who has opened it keeps it.
 pub struct Table {
@@ -99,16 +101,35 @@ fn renamed(text: &[u8], shown: impl Fn(usize, &[u8]) -> Option<Vec<u8>>) -> Opti
     is_changed.then_some(out)
 }
 
-/// What stands in the table for a word of a line: the device's name for that of its loop device, and its number for that
-/// of its loop device, which is the third word of a line of `mountinfo`.
+/// What stands in the table for a word of a line, where that is another one: a device's name, and its number, which is the
+/// third word of a line of `mountinfo`.
 fn shown(root: &Root, place: usize, word: &[u8]) -> Option<Vec<u8>> {
-    if word.starts_with(LOOP) {
-        return host_loop::device_name(root, word);
+    if let Some(name) = word.strip_prefix(b"/dev/") {
+        let is_the_nodes = || is_device(root, &[b"/dev/", name]);
+        let own = host_loop::device_name(root, word);
+        return own.or_else(|| is_the_nodes().then(|| name.to_vec()));
     }
-    let minor = word.strip_prefix(b"7:").filter(|_| place == 2)?;
-    let minor = core::str::from_utf8(minor).ok()?.parse().ok()?;
-    let (major, minor) = host_loop::device_number(root, libc::makedev(7, minor))?;
-    Some(format!("{major}:{minor}").into_bytes())
+    let number = core::str::from_utf8(word).ok().filter(|_| place == 2)?;
+    let (major, minor) = number.split_once(':')?;
+    let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
+    if let Some((major, minor)) = host_loop::device_number(root, libc::makedev(major, minor)) {
+        return Some(format!("{major}:{minor}").into_bytes());
+    }
+    let is_the_nodes = || stands(root, &[b"/sys/dev/block/", word]).is_some();
+    (major != 0 && is_the_nodes()).then(|| b"0:0".to_vec())
+}
+
+/// What the node has by a name.
+fn stands(root: &Root, name: &[&[u8]]) -> Option<libc::stat> {
+    let mut path = [0; 512];
+    let mut words = vec![root.path()];
+    words.extend(name);
+    let path = join(b"", &words, &mut path)?;
+    raw::fstatat(libc::AT_FDCWD, path.as_ptr(), libc::AT_SYMLINK_NOFOLLOW).ok()
+}
+
+fn is_device(root: &Root, name: &[&[u8]]) -> bool {
+    stands(root, name).is_some_and(|status| block_device_of(&status).is_some())
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ static HOSTS: &[Row] = &[
 static OTHERS: &[Row] = &[
     row("/proc/sys/dev", &["raid"], Node),
     // Drivers with devices of their own kind.
-    row("/dev", &["loop-control", "loop[0-9]*", "zram*"], Node),
+    row("/dev", &["zram*"], Node),
     row("/dev", &["bcache*", "dnbd*", "etherd", "rbd*", "rnbd*", "ublk*"], Node),
     row("/dev", &["nvme*", "ng[0-9]*"], Node),
     row("/sys/class", &["nvme", "nvme-*", "zram-control"], Node),

@@ -63,6 +63,12 @@ enum {
 	DISK_EVENT_EJECT_REQUEST = 2,
 };
 
+/* gendisk.event_flags */
+enum {
+	DISK_EVENT_FLAG_POLL = 1,
+	DISK_EVENT_FLAG_UEVENT = 2,
+};
+
 /* gendisk.state, bit numbers */
 #define GD_NEED_PART_SCAN 0
 #define GD_READ_ONLY 1
@@ -360,6 +366,12 @@ void disk_uevent(struct gendisk *disk, enum kobject_action action); /* may sleep
 bool disk_check_media_change(struct gendisk *disk);
 bool disk_force_media_change(struct gendisk *disk);
 void inc_diskseq(struct gendisk *disk);
+
+/* Partition tables are not read: whoever wants the partitions of a disk is told so, and goes on without. */
+static inline int bdev_disk_changed(struct gendisk *disk, bool invalidate)
+{
+	return -EOPNOTSUPP;
+}
 
 static inline int __must_check add_disk(struct gendisk *disk)
 {

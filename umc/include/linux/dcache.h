@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Names of the tree. API of 6.12; only proc and debugfs make dentries, each with its inode inside the same allocation.
+/* Names of the tree. API of 6.12; proc and debugfs make dentries, each with its inode inside the same allocation,
+ * and open files of block devices and of the host have one of their own.
  * A dentry is unhashed under the inode lock of its parent. Rust owner: umc/src/fs.rs. */
 #ifndef UMC_LINUX_DCACHE_H
 #define UMC_LINUX_DCACHE_H
@@ -7,6 +8,7 @@
 #include <linux/types.h>
 #include <linux/list.h>
 
+struct file;
 struct inode;
 struct super_block;
 struct dentry_operations;
@@ -31,6 +33,8 @@ struct dentry {
 	struct super_block *d_sb;
 	unsigned long d_time;
 	void *d_fsdata;
+	/* The open file whose path ends here, and that keeps it; NULL for a name of the tree. */
+	struct file *umc_file;
 };
 
 static inline struct inode *d_inode(const struct dentry *dentry)

@@ -65,6 +65,12 @@ static inline const char *dev_name(const struct device *dev)
 	return dev->init_name ? dev->init_name : kobject_name(&dev->kobj);
 }
 
+/* While it is set no events of the device are sent. */
+static inline void dev_set_uevent_suppress(struct device *dev, int suppress)
+{
+	dev->kobj.uevent_suppress = suppress;
+}
+
 static inline void *dev_get_drvdata(const struct device *dev)
 {
 	return dev->driver_data;

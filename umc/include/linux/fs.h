@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Open files, inodes and their operations. API of 6.12; a struct file exists for an open of a proc or debugfs file, of a
- * character device, and of a block device (made by umc/src/block/bdev.rs). File systems are not provided. Rust owner: umc/src/fs/file.rs. */
+ * character device, of a block device (made by umc/src/block/bdev.rs), and for a descriptor of a caller (umc/src/block/caller_file.rs).
+ * File systems are not provided. Rust owners: umc/src/fs/file.rs, vfs.rs, host_file.rs. */
 #ifndef UMC_LINUX_FS_H
 #define UMC_LINUX_FS_H
 
@@ -64,6 +65,7 @@ typedef unsigned int fop_flags_t;
 #define FMODE_CAN_WRITE		(1u << 18)
 #define FMODE_OPENED		(1u << 19)
 #define FMODE_STREAM		(1u << 21)
+#define FMODE_CAN_ODIRECT	(1u << 22)
 #define FMODE_NOWAIT		(1u << 27)
 
 /* umc: shared */
@@ -72,6 +74,7 @@ struct super_block {
 	unsigned long s_blocksize;
 	unsigned long s_flags;
 	struct block_device *s_bdev;
+	dev_t s_dev;
 	void *s_fs_info;
 	char s_id[32];
 };
@@ -103,6 +106,8 @@ struct inode {
 	void *i_private;
 	/* What proc_create_data() was given. */
 	void *umc_pde_data;
+	/* Tells the size of a file that may change without the node's doing; NULL: it is i_size. */
+	loff_t (*umc_size)(const struct inode *inode);
 };
 
 /* umc: shared */
@@ -125,6 +130,8 @@ struct file {
 	void *umc_open;
 	/* Called with the last reference; NULL for a file that is no reference itself. */
 	void (*umc_release)(struct file *file);
+	/* Writes the file's absolute path into a buffer: its length, or an error; NULL: it has none. */
+	ssize_t (*umc_path)(struct file *file, char *buf, size_t size);
 };
 
 /* umc: shared */
@@ -196,8 +203,11 @@ static inline struct file *get_file(struct file *file)
 	return file;
 }
 
+/* May sleep for a file of the host. */
 static inline loff_t i_size_read(const struct inode *inode)
 {
+	if (inode->umc_size)
+		return inode->umc_size(inode);
 	return __atomic_load_n(&inode->i_size, __ATOMIC_ACQUIRE);
 }
 
@@ -248,15 +258,36 @@ static inline void inode_unlock_shared(struct inode *inode)
 	up_read(&inode->i_rwsem);
 }
 
-/* Files of the host that a driver would read and write (md: a bitmap in a file) are not provided: these fail. */
-static inline int vfs_fsync(struct file *file, int datasync)
+/* Brings what was written to stable storage. May sleep. */
+static inline int vfs_fsync_range(struct file *file, loff_t start, loff_t end, int datasync)
 {
-	return -EOPNOTSUPP;
+	return file->f_op && file->f_op->fsync ? file->f_op->fsync(file, start, end, datasync) : -EINVAL;
 }
 
-static inline char *file_path(struct file *file, char *buf, int len)
+static inline int vfs_fsync(struct file *file, int datasync)
 {
-	return ERR_PTR(-EOPNOTSUPP);
+	return vfs_fsync_range(file, 0, LLONG_MAX, datasync);
+}
+
+/* The absolute path of an open file, somewhere in the buffer, or an error pointer: -ENAMETOOLONG. Any context. */
+extern char *file_path(struct file *file, char *buf, int len);
+
+/* May sleep. */
+extern int vfs_getattr(const struct path *path, struct kstat *stat, u32 request_mask, unsigned int query_flags);
+
+/* The block device behind the inode of one. */
+static inline struct block_device *I_BDEV(struct inode *inode)
+{
+	return inode->i_private;
+}
+
+/* File systems are the host's: nobody in a node freezes one while it is written to. */
+static inline void kiocb_start_write(struct kiocb *iocb)
+{
+}
+
+static inline void kiocb_end_write(struct kiocb *iocb)
+{
 }
 
 /* Numbers of character devices. All may sleep. */

@@ -5,11 +5,17 @@
 
 #include <linux/mm.h>
 
+struct cgroup_subsys_state;
 struct mem_cgroup;
 
 static inline bool mem_cgroup_disabled(void)
 {
 	return true;
+}
+
+static inline struct mem_cgroup *mem_cgroup_from_css(struct cgroup_subsys_state *css)
+{
+	return NULL;
 }
 
 #endif

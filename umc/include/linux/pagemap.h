@@ -13,6 +13,16 @@
 #include <linux/gfp.h>
 #include <linux/bitops.h>
 
+/* Memory for pages of the cache is never asked for: the mask is what Linux begins with, and cannot be changed. */
+static inline gfp_t mapping_gfp_mask(const struct address_space *mapping)
+{
+	return GFP_HIGHUSER_MOVABLE;
+}
+
+static inline void mapping_set_gfp_mask(struct address_space *mapping, gfp_t mask)
+{
+}
+
 /* None was there. */
 static inline unsigned long invalidate_mapping_pages(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {

@@ -5,5 +5,6 @@
 
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/memcontrol.h>
 
 #endif

@@ -4,21 +4,23 @@
 //! C header: `include/linux/blkdev.h` (API of 6.12).
 //! Guarantees kept: one holder at a time claims a device, and may claim it again; opens without a holder are always
 //! possible; the driver's `open` and `release` run under `open_mutex`; a file keeps its disk and its driver's module.
-//! Differs from Linux: no page cache, so a block file can only be asked for its device. Paths are looked up among the
-//! disks of the node.
+//! Differs from Linux: no page cache (see `bdev/file_ops.rs` for what is read and written through a file). Paths are looked
+//! up among the disks of the node.
 //! Used by DRBD for: `bdev_file_open_by_path` of the lower and the metadata device, `file_bdev`, `fput`.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use crate::errno::{err_ptr, is_err_or_null, to_ret};
 use crate::gendisk::{self, DiskRecord, Opener};
+use crate::mutex::KMutex;
 use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::{Devt, Errno, Kernel, Result, fs, module, sys};
 
 pub mod claim;
+mod file_ops;
 mod io;
 mod path;
 
@@ -70,7 +72,8 @@ impl Open {
             }
             let mut openers = record.openers.lock();
             let id = openers.iter().map(|opener| opener.id + 1).max().unwrap_or(1);
-            openers.push(Opener { id, name: name.to_owned(), exclusive: !holder.is_null() });
+            let (name, exclusive) = (name.to_owned(), !holder.is_null());
+            openers.push(Opener { id, name, exclusive, is_a_drivers: false });
             Ok(id)
         });
         match opened {
@@ -82,6 +85,13 @@ impl Open {
                 Err(error)
             }
         }
+    }
+
+    /// It is a file that a driver stands on: nobody outside has the device open by it.
+    pub(crate) fn is_a_drivers(&self) {
+        let mut openers = self.record().openers.lock();
+        let mine = openers.iter_mut().filter(|opener| opener.id == self.id);
+        mine.for_each(|opener| opener.is_a_drivers = true);
     }
 
     pub(crate) fn record(&self) -> &Arc<DiskRecord> {
@@ -166,15 +176,51 @@ pub(crate) fn by_devt(kernel: &'static Kernel, devt: Devt) -> Result<Arc<DiskRec
     kernel.block.by_devt(devt).ok_or(Errno::ENXIO)
 }
 
-/// A file of an open device.
-pub(crate) fn file_of(open: Open) -> *mut sys::file {
+/// What is behind a block file.
+struct BlockFile {
+    file: sys::file,
+    dentry: sys::dentry,
+    sb: sys::super_block,
+    mapping: sys::address_space,
+    open: Open,
+    /// For who reads and writes through the file.
+    io: OnceLock<Bdev>,
+    /// Held while a part of a block is written.
+    parts: KMutex<()>,
+}
+
+impl BlockFile {
+    fn io(&self) -> &Bdev {
+        let writes = self.open.mode & sys::BLK_OPEN_WRITE != 0;
+        self.io.get_or_init(|| Bdev::of_open(self.open.record(), writes))
+    }
+}
+
+/// A file of an open device, whose name is found in the file system with this number; 0 where nobody asks.
+pub(crate) fn file_of(open: Open, found_in: Devt) -> *mut sys::file {
     let (inode, mode, holder) = (open.record().inode(), open.mode, open.holder);
-    let mut file = Box::<sys::file>::default();
+    let mut block_file = Box::new(BlockFile {
+        file: Default::default(),
+        dentry: Default::default(),
+        sb: Default::default(),
+        mapping: Default::default(),
+        open,
+        io: OnceLock::new(),
+        parts: KMutex::new(()),
+    });
+    block_file.sb.s_dev = found_in.raw();
+    block_file.sb.s_blocksize = 4096;
+    let file = &mut block_file.file;
     file.f_inode = inode;
+    file.f_op = &raw const file_ops::OPS.0;
     file.private_data = holder;
-    for (bit, file_bit) in [(sys::BLK_OPEN_READ, FMODE_READ), (sys::BLK_OPEN_WRITE, FMODE_WRITE)] {
+    file.f_mode = sys::FMODE_LSEEK | sys::FMODE_CAN_ODIRECT;
+    for (bit, file_bits) in [
+        (sys::BLK_OPEN_READ, sys::FMODE_READ | sys::FMODE_CAN_READ | sys::FMODE_PREAD),
+        (sys::BLK_OPEN_WRITE, sys::FMODE_WRITE | sys::FMODE_CAN_WRITE | sys::FMODE_PWRITE),
+    ] {
         if mode & bit != 0 {
-            file.f_mode |= file_bit;
+            file.f_mode |= file_bits;
         }
     }
     file.f_flags = match mode & (sys::BLK_OPEN_READ | sys::BLK_OPEN_WRITE) {
@@ -183,21 +229,42 @@ pub(crate) fn file_of(open: Open) -> *mut sys::file {
         _ => libc::O_RDWR as u32,
     };
     file.f_count.counter = 1;
-    file.umc_open = Box::into_raw(Box::new(open)).cast();
     file.umc_release = Some(release_file);
-    Box::into_raw(file)
+    file.umc_path = Some(path_of_file);
+    let block_file = Box::into_raw(block_file);
+    // SAFETY: boxed just now, and nobody else's; the pointers are to its own fields, and back.
+    unsafe {
+        (*block_file).mapping.host = inode;
+        (*block_file).dentry.d_inode = inode;
+        (*block_file).dentry.d_sb = &raw mut (*block_file).sb;
+        (*block_file).dentry.umc_file = &raw mut (*block_file).file;
+        (*block_file).file.f_mapping = &raw mut (*block_file).mapping;
+        (*block_file).file.f_path.dentry = &raw mut (*block_file).dentry;
+        (*block_file).file.umc_open = block_file.cast();
+        &raw mut (*block_file).file
+    }
 }
 
-const FMODE_READ: u32 = 1;
-const FMODE_WRITE: u32 = 2;
-
-/// The open behind a block file. Several threads may look at it at once.
+/// What is behind a block file. Several threads may look at it at once.
 ///
 /// # Safety
 /// `file` is live, and `file_of` made it.
-unsafe fn open_of(file: *mut sys::file) -> *mut Open {
+unsafe fn of(file: *mut sys::file) -> *mut BlockFile {
     // SAFETY: the file is live; the pointer was put there before anybody knew it.
-    unsafe { (*file).umc_open.cast::<Open>() }
+    unsafe { (*file).umc_open.cast::<BlockFile>() }
+}
+
+/// # Safety
+/// `file` is an open block file; `buf` is valid for `room` bytes.
+unsafe extern "C" fn path_of_file(file: *mut sys::file, buf: *mut c_char, room: usize) -> isize {
+    // SAFETY: the file is open.
+    let path = format!("/dev/{}", unsafe { &(*of(file)).open }.record().name());
+    if path.len() > room {
+        return Errno::ENAMETOOLONG.neg() as isize;
+    }
+    // SAFETY: the buffer is the caller's, and has room.
+    unsafe { ptr::copy_nonoverlapping(path.as_ptr(), buf.cast(), path.len()) };
+    path.len() as isize
 }
 
 /// Releases and frees a block file whose last reference is gone.
@@ -205,14 +272,11 @@ unsafe fn open_of(file: *mut sys::file) -> *mut Open {
 /// # Safety
 /// `file` came from this module, and nobody uses it any more.
 unsafe extern "C" fn release_file(file: *mut sys::file) {
-    // SAFETY: the caller's contract: both boxes of `file_of`.
-    let (file, open) = unsafe {
-        let file = Box::from_raw(file);
-        let open = Box::from_raw(file.umc_open.cast::<Open>());
-        (file, open)
-    };
-    open.release();
-    drop(file);
+    // SAFETY: the caller's contract: the box of `file_of`.
+    let file = unsafe { Box::from_raw(of(file)) };
+    // Waits for what is still on its way.
+    drop(file.io);
+    file.open.release();
 }
 
 /// Opens the device with a number.
@@ -233,7 +297,7 @@ pub unsafe extern "C" fn bdev_file_open_by_dev(
         Open::new(record, mode, holder, hops, &crate::sched::current_task().comm())
     });
     match opened {
-        Ok(open) => file_of(open),
+        Ok(open) => file_of(open, Devt::default()),
         Err(error) => err_ptr(error),
     }
 }
@@ -282,7 +346,7 @@ pub unsafe extern "C" fn bdev_file_open_by_path(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn file_bdev(bdev_file: *mut sys::file) -> *mut sys::block_device {
     // SAFETY: the file is open, so what it has open is there; its disk does not change.
-    unsafe { (*open_of(bdev_file)).record() }.bdev()
+    unsafe { &(*of(bdev_file)).open }.record().bdev()
 }
 
 /// Gives up the claim of a block file at once, and drops a reference to it.
@@ -297,7 +361,7 @@ pub unsafe extern "C" fn bdev_fput(bdev_file: *mut sys::file) {
     // SAFETY: the caller's reference keeps the file and what it has open; nobody looks at
     // `private_data` once the claim is given up.
     unsafe {
-        (*open_of(bdev_file)).yield_claim();
+        (*of(bdev_file)).open.yield_claim();
         (*bdev_file).private_data = ptr::null_mut();
         fs::file::fput(bdev_file);
     }

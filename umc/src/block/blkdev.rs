@@ -66,6 +66,8 @@ pub struct DiskInfo {
     pub driver: String,
     /// How often it is open.
     pub openers: u32,
+    /// How many of these are files that drivers stand on.
+    pub below_drivers: u32,
     /// Who claims it; empty when nobody does.
     pub holder: String,
 }
@@ -330,6 +332,10 @@ pub fn disks(kernel: &'static Kernel) -> Vec<DiskInfo> {
         read_only: gendisk::is_read_only(record.bdev()),
         driver: driver_of(record),
         openers: record.open_count().load(Ordering::Relaxed).max(0) as u32,
+        below_drivers: {
+            let openers = record.openers.lock();
+            openers.iter().filter(|opener| opener.is_a_drivers).count() as u32
+        },
         holder: record.holder_name().unwrap_or_default(),
     };
     kernel.block.all().iter().map(info).collect()

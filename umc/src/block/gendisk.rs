@@ -36,6 +36,8 @@ pub(crate) struct Opener {
     pub(crate) id: usize,
     pub(crate) name: String,
     pub(crate) exclusive: bool,
+    /// A driver stands on the disk by a file: see [`super::caller_file`].
+    pub(crate) is_a_drivers: bool,
 }
 
 /// A disk with everything that belongs to it.
@@ -120,6 +122,8 @@ impl DiskRecord {
             (*part0).bd_queue = queue;
             (*part0).bd_stats = record.stats.get().cast();
             (*record.inode.get()).i_mode = libc::S_IFBLK as u16 | 0o600;
+            (*record.inode.get()).i_blkbits = 12;
+            (*record.inode.get()).i_private = part0.cast();
             apply_bdi(record.bdi.get(), &lim);
             let ret = bio_alloc::bioset_init(&raw mut (*disk).bio_split, sys::BIO_POOL_SIZE, 0, 0);
             if ret < 0 {
@@ -283,6 +287,7 @@ impl DiskRecord {
             (*bdev).bd_dev = Devt::new((*disk).major as u32, (*disk).first_minor as u32).raw();
             (*bdev).bd_device.devt = (*bdev).bd_dev;
             (*self.inode()).i_rdev = (*bdev).bd_dev;
+            (*self.inode()).i_ino = crate::tree::block_ino(Devt::from_raw((*bdev).bd_dev));
             if !(*disk).fops.is_null() && (*(*disk).fops).submit_bio.is_some() {
                 test_and_set_flag(bdev, sys::BD_HAS_SUBMIT_BIO);
             }

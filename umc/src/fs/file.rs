@@ -22,6 +22,17 @@ unsafe fn put_is_last(file: *mut sys::file) -> bool {
     count.fetch_sub(1, Ordering::AcqRel) <= 1
 }
 
+/// Takes a reference of an open file.
+///
+/// # Safety
+/// `file` is a live struct file.
+pub(crate) unsafe fn get_file(file: *mut sys::file) {
+    // SAFETY: the caller's contract; the counter is only ever touched atomically.
+    let count = unsafe { AtomicI64::from_ptr((&raw mut (*file).f_count.counter).cast()) };
+    let _ =
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.max(1) + 1));
+}
+
 /// Drops a reference of an open file; the last one closes it.
 ///
 /// # Safety

@@ -18,6 +18,11 @@ impl Devt {
         Devt(major << MINOR_BITS | minor & (Devt::MINORS - 1))
     }
 
+    /// From a number as stat(2) of the host tells it.
+    pub fn of_host(dev: libc::dev_t) -> Devt {
+        Devt::new(libc::major(dev), libc::minor(dev))
+    }
+
     /// From a `dev_t` of the kernel.
     pub const fn from_raw(raw: u32) -> Devt {
         Devt(raw)

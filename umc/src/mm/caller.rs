@@ -38,9 +38,15 @@ pub trait Caller {
 pub enum Descriptor {
     /// A file of the host.
     Host(OwnedFd),
-    /// A block device of this very node, with the flags of open(2): never used through the host, which would ask this
-    /// process for it.
-    Device(Devt, c_int),
+    /// A block device of this very node: never used through the host, which would ask this process for it.
+    Device {
+        /// Its number.
+        devt: Devt,
+        /// The flags of open(2).
+        flags: c_int,
+        /// The number of the file system that the caller finds its name in, as stat(2) tells it.
+        found_in: u64,
+    },
 }
 
 thread_local! {

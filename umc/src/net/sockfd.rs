@@ -36,7 +36,7 @@ fn take(kernel: &'static Kernel, fd: c_int) -> Result<OwnedFd> {
     if let Some(caller) = caller::current() {
         return match caller.descriptor(fd)? {
             Descriptor::Host(fd) => Ok(fd),
-            Descriptor::Device(..) => Err(Errno::ENOTSOCK),
+            Descriptor::Device { .. } => Err(Errno::ENOTSOCK),
         };
     }
     let pid = sched::current_creds().pid;

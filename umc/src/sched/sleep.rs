@@ -195,6 +195,21 @@ pub fn sleep_on_caller(fd: c_int, events: u32) {
     let _ = sleep_on(fd, events, sys::TASK_UNINTERRUPTIBLE, &"memory of its caller", NEVER);
 }
 
+/// Runs `f`, in which the thread sleeps in the host, as at a file of it: the task sleeps uninterruptibly at `place` meanwhile,
+/// so that another one does its work and it is named among hung tasks.
+pub(crate) fn sleep_in_host<R>(place: &'static &'static str, f: impl FnOnce() -> R) -> R {
+    let task = current_task();
+    context::check_schedule(task);
+    flush_collected(task);
+    task.set_wait(place, 0);
+    let _sleeping = Sleeping::begin(task, place);
+    set_state(task, sys::TASK_UNINTERRUPTIBLE);
+    let result = f();
+    // Nobody wakes it; who tries changes the word, and nothing more.
+    task.state().store(sys::TASK_RUNNING, Ordering::SeqCst);
+    result
+}
+
 fn sleep_on(
     fd: c_int,
     events: u32,

@@ -10,6 +10,14 @@
 #include <linux/sched.h>
 #include <linux/gfp.h>
 
+struct mem_cgroup;
+
+/* There are no groups to charge: none was active, and none is. */
+static inline struct mem_cgroup *set_active_memcg(struct mem_cgroup *memcg)
+{
+	return NULL;
+}
+
 static inline unsigned int memalloc_flags_save(unsigned int flags)
 {
 	struct task_struct *task = current;

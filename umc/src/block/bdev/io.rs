@@ -165,6 +165,18 @@ impl Drop for Bdev {
 }
 
 impl Bdev {
+    /// A device that a file keeps open for longer than this lives.
+    pub(super) fn of_open(record: &DiskRecord, write: bool) -> Bdev {
+        Bdev(Arc::new(Inner {
+            kernel: record.kernel,
+            open: Mutex::new(None),
+            bdev: record.bdev(),
+            write,
+            in_flight: AtomicU32::new(0),
+            idle: WaitQueue::new(),
+        }))
+    }
+
     fn record(&self) -> &DiskRecord {
         DiskRecord::of_bdev(self.0.bdev)
     }
