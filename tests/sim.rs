@@ -267,6 +267,20 @@ fn a_diskless_node_misses_a_generation_and_a_sweep_knows_it() {
     assert!(shown.contains("known: DRBD 9: a diskless node that misses a generation"), "{shown}");
 }
 
+#[test]
+fn secondaries_forget_what_they_differ_in_and_a_sweep_knows_it() {
+    for module in drbd_9() {
+        for (file, title) in [
+            ("drbd9-secondaries-apart.toml", "known: DRBD 9: two Secondaries that were apart"),
+            ("drbd9-secondaries-killed.toml", "known: DRBD 9: two Secondaries that lose power"),
+        ] {
+            let output = sim_9(file, &module, &["--seeds", "1..6", "-j", "2"]);
+            let shown = text(&output);
+            assert!(output.status.success() && shown.contains(title), "{shown}");
+        }
+    }
+}
+
 /// What 9.3 has of its own; 9.2 has to pass.
 #[test]
 fn a_diskless_primary_of_9_3_does_not_replicate_to_a_target() {

@@ -9,15 +9,19 @@
 //! |---|---|
 //! | `story` | what a run left: its log, and how it failed |
 //! | `quorum` | findings about Primaries that lost their quorum |
-//! | `resync` | findings about resyncs between Secondaries |
+//! | `reconcile` | findings about nodes that reconcile with each other when they have lost the Primary |
+//! | `resync` | findings about resyncs and their ends |
 //! | `outdated` | findings about nodes that are Outdated, or taken for it |
 //! | `diskless` | findings about nodes without a disk |
 //! | `attached` | findings about Primaries that get their disk back |
+//! | `apart` | findings about Secondaries that forget what they differ in |
 
+mod apart;
 mod attached;
 mod diskless;
 mod outdated;
 mod quorum;
+mod reconcile;
 mod resync;
 mod story;
 
@@ -29,7 +33,7 @@ struct Finding {
     is_it: fn(&Story) -> bool,
 }
 
-const FINDINGS: [Finding; 13] = [
+const FINDINGS: [Finding; 16] = [
     Finding {
         title: "DRBD 9: a suspended Primary that is outdated answers its writes, and loses them",
         is_it: quorum::answered_when_outdated,
@@ -48,11 +52,11 @@ const FINDINGS: [Finding; 13] = [
     },
     Finding {
         title: "DRBD 9.3: two nodes that reconcile without their Primary decide differently, and answered writes are lost",
-        is_it: resync::half_reconciled,
+        is_it: reconcile::half_reconciled,
     },
     Finding {
         title: "DRBD 9: the target of a resync is reconciled with, does not know, and gets no writes any more",
-        is_it: resync::target_lost_its_source,
+        is_it: reconcile::target_lost_its_source,
     },
     Finding {
         title: "DRBD 9: a resync that is given up is not begun again",
@@ -81,6 +85,18 @@ const FINDINGS: [Finding; 13] = [
     Finding {
         title: "DRBD 9.3: a diskless Primary stops to replicate to the target of a resync, which does not know",
         is_it: diskless::not_replicated,
+    },
+    Finding {
+        title: "DRBD 9: two Secondaries that were apart when they lost their Primary forget what they differ in",
+        is_it: apart::when_the_primary_was_lost,
+    },
+    Finding {
+        title: "DRBD 9: two Secondaries that lose power under a Primary forget what was being written",
+        is_it: apart::when_both_lost_power,
+    },
+    Finding {
+        title: "DRBD 9.3: a source that begins late sends its target no writes, though the target has asked for them",
+        is_it: resync::began_late,
     },
 ];
 

@@ -185,6 +185,7 @@ impl Writer {
         let fua = self.rng.one_in(self.spec.fua_one_in);
         let Some((write, data)) = self.model.issue(first, count) else { return };
         let len = count * BLOCK;
+        mte::sim::trace(&format!("{write} begins"));
         let result = transfer(&self.device, Io::Write { offset, data, len, fua });
         self.model.answered(&write, fua, result.is_ok());
         let end = if result.is_ok() { "answered" } else { "failed" };

@@ -113,12 +113,18 @@ fn without_replication(story: &Story, node: &str, peer: &str) -> Vec<(u64, u64)>
     times
 }
 
-/// A node that copied did not know that a third one, a Primary without a disk, had stopped to send it writes. All that it
+/// Whether a node had no disk at a time: it never had one, or the one it had in this life has failed.
+fn is_diskless_at(story: &Story, node: &str, time_ns: u64) -> bool {
+    let told = |text: &str| text.contains(" drbd0: disk( ") || text.contains(STARTED);
+    let before = story.log(node).take_while(|(at, _)| *at <= time_ns);
+    let last = before.filter(|(_, text)| told(text)).last();
+    last.is_none_or(|(_, text)| text.contains(STARTED) || text.contains("-> Diskless )"))
+}
+
+/// A node that copied did not know that a third one, a Primary that had no disk, had stopped to send it writes. All that it
 /// misses was written meanwhile.
 pub fn not_replicated(story: &Story) -> bool {
     let Some(differences) = story.differences() else { return false };
-    let is_diskless =
-        |node: &str| story.log(node).all(|(_, text)| !text.contains(" drbd0: disk( "));
     // Did the target ask for it, in this life? It then says so itself.
     let has_asked = |target: &str, primary: &str, time: u64| {
         let about = format!(" drbd0 {primary}: ");
@@ -127,9 +133,11 @@ pub fn not_replicated(story: &Story) -> bool {
         let last = before.filter(|(_, text)| is_told(text) || text.contains(STARTED)).last();
         last.is_some_and(|(_, text)| text.contains(" peer_replication( yes -> no )"))
     };
-    Story::pairs().filter(|(primary, _)| is_diskless(primary)).any(|(primary, target)| {
+    Story::pairs().any(|(primary, target)| {
         let mut times = without_replication(story, primary, target);
-        times.retain(|(since, _)| !has_asked(target, primary, *since));
+        times.retain(|(since, _)| {
+            is_diskless_at(story, primary, *since) && !has_asked(target, primary, *since)
+        });
         let is_missed = |difference: &Difference| {
             let mut missing = story
                 .writes_of(difference.block)
@@ -252,8 +260,15 @@ mod tests {
         );
         assert!(is_it(&again), "that was before it started again");
         let has_disk =
-            format!("{UNSENT}\n9.0 c <6>drbd r0/0 drbd0: disk( Diskless -> Attaching ) [attach]");
+            format!("9.0 c <6>drbd r0/0 drbd0: disk( Attaching -> UpToDate ) [attach]{UNSENT}");
         assert!(!is_it(&has_disk));
+        let failed = has_disk.replacen(
+            "\n",
+            "\n        55.0 c <6>drbd r0/0 drbd0: disk( Failed -> Diskless ) [go-diskless]\n",
+            1,
+        );
+        assert!(is_it(&failed), "it has no disk for a time");
+        assert!(!is_it(&failed.replace("Failed -> Diskless", "UpToDate -> Failed")));
         assert!(!is_it(&format!("{UNSENT}\n62.0 - differ: a and b in block 9: 1 and 0")));
     }
 }

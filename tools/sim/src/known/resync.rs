@@ -1,110 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Findings about resyncs between nodes of which none is the Primary.
+//! Findings about resyncs and their ends.
 
-use super::quorum::{RECONNECTED, forgot_bits, forgot_bits_at};
-use super::story::{Difference, Said, Story};
+use super::quorum::{RECONNECTED, forgot_bits_at};
+use super::story::{Ended, Said, Story};
 
-/// What two nodes log about the same event is this near.
-const TOGETHER_NS: u64 = 50_000_000;
 /// The source of a resync has heard of its end, or a write is answered, this soon.
 const SOON_NS: u64 = 200_000_000;
-
-/// Whether a node said of a peer at the end that the replication is in this state.
-fn is_stuck(stuck: &[Said<'_>], node: &str, peer: &str, state: &str) -> bool {
-    let is_it = |said: &Said<'_>| {
-        said.node == node
-            && said.peers.iter().any(|[name, link, _]| *name == peer && *link == state)
-    };
-    stuck.iter().any(is_it)
-}
-
-/// Whether every block that is lost or differs was written after a time: with each, what the better replica holds, or the
-/// answered writes that are missing. None are not all.
-fn all_written_after(story: &Story, time_ns: u64) -> bool {
-    let (Some(differences), Some(lost)) = (story.differences(), story.lost()) else { return false };
-    let is_newest_after = |difference: &Difference| {
-        let mut writes = story.writes_of(difference.block);
-        let newest = writes.find(|write| write.number == difference.newer);
-        newest.is_some_and(|write| write.time_ns > time_ns)
-    };
-    let is_lost_after = |(block, has): &(u64, u64)| {
-        let missing = story.writes_of(*block);
-        let mut missing =
-            missing.filter(|write| write.is_answered && write.number > *has).peekable();
-        missing.peek().is_some() && missing.all(|write| write.time_ns > time_ns)
-    };
-    !(differences.is_empty() && lost.is_empty())
-        && differences.iter().all(is_newest_after)
-        && lost.iter().all(is_lost_after)
-}
-
-/// One of two nodes decided to reconcile with the other, as they met or when both had lost the Primary, and the other one
-/// decided on nothing.
-pub fn half_reconciled(story: &Story) -> bool {
-    const AS_THEY_MEET: &str = " to reconcile equal-UUID peers holding out-of-sync bits";
-    const WHEN_CONNECTED: &str = " repl( Established -> WFBitMapT ) [receive-peer-dagtag]";
-    let stuck = story.stuck();
-    let (Some(differences), Some(lost)) = (story.differences(), story.lost()) else { return false };
-    let has_lost = !differences.is_empty() || !lost.is_empty();
-    let near = |node: &'static str, peer: &'static str, time: u64| -> Vec<&str> {
-        let log = story.log_of_peer(node, peer);
-        log.filter(|(at, _)| at.abs_diff(time) < TOGETHER_NS).map(|(_, text)| text).collect()
-    };
-    let has = |lines: &[&str], words: &str| lines.iter().any(|text| text.contains(words));
-    let forgot = |node: &str, time: u64, rule: &str| {
-        let mut peers = Story::pairs().filter(|(other, _)| *other == node);
-        peers.any(|(_, peer)| forgot_bits(story, node, peer, time, rule))
-    };
-    Story::pairs().any(|(node, peer)| {
-        let waits =
-            ["WFBitMapS", "WFBitMapT"].iter().any(|state| is_stuck(&stuck, node, peer, state));
-        story.log_of_peer(node, peer).any(|(time, text)| {
-            let others = || near(peer, node, time);
-            if text.contains(AS_THEY_MEET) {
-                let others = others();
-                let is_alone =
-                    has(&others, "uuid_compare()=no-sync by rule=") && !has(&others, AS_THEY_MEET);
-                let forgot_each_other = || {
-                    forgot_bits(story, node, peer, time + 1, RECONNECTED)
-                        || forgot_bits(story, peer, node, time + TOGETHER_NS, RECONNECTED)
-                };
-                // After a loss of power another rule says the same, and to any peer.
-                let restarted =
-                    || forgot(node, time + 1, "lost-quorum") && all_written_after(story, time);
-                is_alone && (waits || has_lost && (forgot_each_other() || restarted()))
-            } else if text.contains(WHEN_CONNECTED) {
-                let others = others();
-                let is_alone = !has(&others, "Reconciliation resync because '")
-                    && !has(&others, "-> WFBitMapS )");
-                let forgot =
-                    || forgot(node, time, RECONNECTED) || forgot(node, time, "lost-quorum");
-                is_alone && (waits || all_written_after(story, time) && forgot())
-            } else {
-                false
-            }
-        })
-    })
-}
-
-/// A node reconciles with another one that takes no part, as it is Inconsistent, and gets no writes from then on.
-pub fn target_lost_its_source(story: &Story) -> bool {
-    let stuck = story.stuck();
-    Story::pairs().any(|(source, target)| {
-        let begun = |(_, text): &(u64, &str)| text.contains("Reconciliation resync because '");
-        story.log_of_peer(source, target).filter(begun).any(|(time, _)| {
-            let is_dropped = story.log_of_peer(target, source).any(|(at, text)| {
-                at.abs_diff(time) < TOGETHER_NS
-                    && text.contains("unexpected repl_state (Established) in receive_bitmap")
-            });
-            let last_disk = story.log(target).take_while(|(at, _)| *at <= time);
-            let last_disk = last_disk.filter(|(_, text)| text.contains(" drbd0: disk( ")).last();
-            let is_inconsistent =
-                last_disk.is_some_and(|(_, text)| text.contains("-> Inconsistent )"));
-            let waits = is_stuck(&stuck, source, target, "WFBitMapS");
-            is_dropped && is_inconsistent && (waits || all_written_after(story, time))
-        })
-    })
-}
+/// What ended not longer before the end of a resync may have crossed it.
+const JUST_NS: u64 = 20_000_000;
 
 /// The connection broke when the target of a resync had ended it, and the source, a Primary, had not. What is missing was written until
 /// they met again, found that they were connected before, and forgot the bits.
@@ -136,18 +39,80 @@ pub fn source_missed_the_end(story: &Story) -> bool {
     })
 }
 
-/// A node gave its resync up, stays Inconsistent, and is connected with all.
+/// The times from when and until when a node copied from a source that did not send it writes any more after it had asked
+/// for them.
+fn unsent_to_target(story: &Story, source: &str, target: &str) -> Vec<(u64, u64)> {
+    let mut has_asked = false;
+    let mut since = None;
+    let mut times = Vec::new();
+    for (time, text) in story.log_of_peer(source, target) {
+        if text.contains(" replication( no -> yes ) [enable-replication]") {
+            has_asked = true;
+            since = None;
+        } else if text.contains(" repl( WFBitMapS -> SyncSource ) replication( yes -> no )") {
+            since = has_asked.then_some(time);
+        } else if text.contains(" repl( SyncSource -> ") {
+            has_asked = false;
+            times.extend(since.take().map(|since| (since, time)));
+        } else if text.contains(" -> WFBitMapS )") {
+            has_asked = false;
+        }
+    }
+    times
+}
+
+/// The target of a resync asked for all writes before its source had begun. With that the source stopped to send them
+/// again. What was on its way as the resync ended is missing.
+pub fn began_late(story: &Story) -> bool {
+    Story::pairs().any(|(source, target)| {
+        let times = unsent_to_target(story, source, target);
+        let is_on_its_way = |block: u64, write: &Ended| {
+            let begun = story.begun(block, write.number);
+            times.iter().any(|(since, until)| {
+                begun.is_some_and(|(begun, node)| {
+                    node == source && (*since..*until).contains(&begun)
+                }) && write.time_ns + JUST_NS > *until
+            })
+        };
+        story.all_missing_in(is_on_its_way)
+    })
+}
+
+/// Whether a peer of a node lost a Primary while the node copied from it until a time. It offers a resync then, and the
+/// node is busy.
+fn offered_too_early(story: &Story, node: &str, peer: &str, until_ns: u64) -> bool {
+    let begun = story.log_of_peer(node, peer).take_while(|(at, _)| *at <= until_ns);
+    let begun = begun.filter(|(_, text)| text.contains("-> SyncTarget )")).last();
+    begun.is_some_and(|(since, _)| {
+        let mut log = story.log(peer).filter(|(at, _)| (since..until_ns).contains(at));
+        log.any(|(_, text)| text.contains(" peer( Primary -> Unknown )"))
+    })
+}
+
+/// A node gave its resync up, or did not trust it, stays Inconsistent, and is connected with all.
 pub fn given_up(story: &Story) -> bool {
+    const UNTRUSTED: &str = "Peer was unstable during resync";
     let is_left = |said: &Said<'_>| {
         let is_connected = said.peers.iter().all(|[_, link, _]| *link == "Established");
         let mut log = story.log(said.node).rev();
         // What it logged since it gave up, if it ever did.
-        let gave_up = log.find(|(_, text)| {
-            text.contains("aborting resync!") || text.contains("-> SyncTarget )")
+        let last = log.find(|(_, text)| {
+            let ends = [UNTRUSTED, "aborting resync!", "-> SyncTarget )"];
+            ends.iter().any(|end| text.contains(end))
         });
+        let is_untrusted = |time: u64, text: &str| {
+            let mut peers = said.peers.iter();
+            text.contains(UNTRUSTED)
+                && peers.any(|[peer, _, _]| {
+                    text.contains(&format!(" drbd0 {peer}: "))
+                        && offered_too_early(story, said.node, peer, time)
+                })
+        };
         said.disk == "Inconsistent"
             && is_connected
-            && gave_up.is_some_and(|(_, text)| text.contains("My sync source became a weak node"))
+            && last.is_some_and(|(time, text)| {
+                text.contains("My sync source became a weak node") || is_untrusted(time, text)
+            })
     };
     story.stuck().iter().any(is_left)
 }
@@ -174,68 +139,27 @@ pub fn missed_the_end(story: &Story) -> bool {
 mod tests {
     use super::*;
 
-    const HALF: &str = "
-        20.000 c <6>drbd r0/0 drbd0 b: uuid_compare()=no-sync by rule=reconnected
-        20.000 c <6>drbd r0/0 drbd0 b: strategy = target-use-bitmap to reconcile equal-UUID peers holding out-of-sync bits
-        20.001 b <6>drbd r0/0 drbd0 c: uuid_compare()=no-sync by rule=reconnected
-        30.000 b <6>drbd r0/0 drbd0 c: drbd_sync_handshake:
-        30.000 b <6>drbd r0/0 drbd0 c: self 7C:0:0:0 bits:458 flags:520
-        30.000 b <6>drbd r0/0 drbd0 c: uuid_compare()=no-sync by rule=reconnected
-        70.000 - differ: a and c in block 2: 1 and 0";
+    const LATE: &str = "
+        46.6 c <6>drbd r0/0 drbd0 a: pdsk( DUnknown -> Consistent ) repl( Off -> WFBitMapS ) [remote]
+        46.7 c <6>drbd r0/0 drbd0 a: replication( no -> yes ) [enable-replication]
+        46.8 c <6>drbd r0/0 drbd0 a: repl( WFBitMapS -> SyncSource ) replication( yes -> no ) [postponed-resync]
+        49.3 c write 2, 3 of the blocks from 456 on begins
+        49.8 c <6>drbd r0/0 drbd0 a: repl( SyncSource -> Established ) replication( no -> yes ) [resync-finished]
+        53.0 c write 2, 3 of the blocks from 456 on is answered
+        62.5 - differ: a and b in block 457: 2 and 3";
 
     #[test]
-    fn one_side_alone_reconciles() {
-        let is_it = |log: &str, failure: &str| half_reconciled(&Story::of(log, failure));
-        assert!(is_it(HALF, ""));
-        assert!(!is_it(&HALF.replace("bits:458", "bits:0"), ""), "nothing was forgotten");
-        let both = HALF.replace(
-            "20.001 b <6>drbd r0/0 drbd0 c: uuid_compare()=no-sync by rule=reconnected",
-            "20.001 b <6>drbd r0/0 drbd0 c: strategy = source-use-bitmap to reconcile equal-UUID peers holding out-of-sync bits",
-        );
-        assert!(!is_it(&both, ""));
-        let begin = HALF.split("30.000").next().unwrap();
-        let stuck =
-            "root: the nodes do not recover: c: Secondary UpToDate, to b WFBitMapT UpToDate";
-        assert!(is_it(begin, stuck));
-        assert!(!is_it(begin, &stuck.replace("WFBitMapT", "Established")));
-    }
-
-    #[test]
-    fn one_side_alone_reconciles_while_they_are_connected() {
-        let log = "
-        18.000 c <6>drbd r0 b: Reconciliation resync because 'a' disappeared. (o=-5656)
-        18.000 c <6>drbd r0/0 drbd0 b: repl( Established -> WFBitMapT ) [receive-peer-dagtag]
-        18.001 b <6>drbd r0/0 drbd0 c: pdsk( UpToDate -> Outdated ) [peer-state]
-        19.000 a write 1 of the blocks from 2 on is answered
-        27.000 c <6>drbd r0/0 drbd0 a: drbd_sync_handshake:
-        27.000 c <6>drbd r0/0 drbd0 a: self 7C:0:0:0 bits:42 flags:520
-        27.000 c <6>drbd r0/0 drbd0 a: uuid_compare()=no-sync by rule=reconnected
-        70.000 - differ: a and c in block 2: 1 and 0";
-        let is_it = |log: &str| half_reconciled(&Story::of(log, ""));
-        assert!(is_it(log));
-        assert!(!is_it(&log.replace("19.000", "17.000")), "written before");
-        assert!(!is_it(&log.replace("bits:42", "bits:0")), "nothing was forgotten");
-        let both = log.replace("pdsk( UpToDate -> Outdated )", "repl( Established -> WFBitMapS )");
-        assert!(!is_it(&both));
-    }
-
-    const TARGET: &str = "
-        20.000 c <6>drbd r0/0 drbd0: disk( Outdated -> Inconsistent ) [receive-bitmap]
-        21.000 b <6>drbd r0 c: Reconciliation resync because 'a' disappeared. (o=8)
-        21.001 c <6>drbd r0/0 drbd0 b: unexpected repl_state (Established) in receive_bitmap
-        25.000 b write 3 of the blocks from 9 on is answered
-        70.000 - differ: a and c in block 9: 3 and 2";
-
-    #[test]
-    fn a_target_gets_no_writes() {
-        let is_it = |log: &str, failure: &str| target_lost_its_source(&Story::of(log, failure));
-        assert!(is_it(TARGET, ""));
-        assert!(!is_it(&TARGET.replace("25.000", "20.500"), ""), "it was written before");
-        assert!(!is_it(&TARGET.replace("-> Inconsistent", "-> UpToDate"), ""));
-        let begin = TARGET.split("25.000").next().unwrap();
-        let stuck =
-            "root: the nodes do not recover: b: Primary UpToDate, to c WFBitMapS Consistent";
-        assert!(is_it(begin, stuck) && !is_it(begin, ""));
+    fn a_source_begins_late() {
+        let is_it = |log: &str| began_late(&Story::of(log, ""));
+        assert!(is_it(LATE));
+        assert!(!is_it(&LATE.replace("49.3", "49.9")), "it began after the end");
+        assert!(!is_it(&LATE.replace("53.0", "49.4")), "it ended before the end");
+        assert!(!is_it(&LATE.replace("49.3 c", "49.3 b")), "another node wrote it");
+        assert!(!is_it(&LATE.replace("replication( yes -> no ) ", "")), "writes are sent");
+        let in_time = LATE.replace("46.7", "46.9");
+        let mut lines: Vec<&str> = in_time.lines().map(str::trim).collect();
+        lines.sort_unstable();
+        assert!(!is_it(&lines.join("\n")), "the target asked when the source had begun");
     }
 
     #[test]
@@ -251,6 +175,22 @@ mod tests {
         let again =
             format!("{log}\n22.0 b <6>drbd r0/0 drbd0 a: repl( WFBitMapT -> SyncTarget ) [x]");
         assert!(!is_it(&again, stuck));
+    }
+
+    #[test]
+    fn a_resync_is_not_trusted() {
+        let log = "
+        59.913 c <6>drbd r0/0 drbd0 b: repl( PausedSyncT -> SyncTarget ) resync-susp( connection dependency -> no )
+        59.948 b <6>drbd r0 a: conn( Connected -> NetworkFailure ) peer( Primary -> Unknown )
+        60.117 c <6>drbd r0/0 drbd0 b: Peer was unstable during resync";
+        let stuck = "root: the nodes do not recover: c: Secondary Inconsistent, to a Established UpToDate, \
+                     to b Established UpToDate";
+        let is_it = |log: &str| given_up(&Story::of(log, stuck));
+        assert!(is_it(log));
+        assert!(!is_it(&log.replace("59.948", "59.900")), "it was offered before");
+        assert!(!is_it(&log.replace("59.948 b", "59.948 a")), "another node lost it");
+        let again = format!("{log}\n61.0 c <6>drbd r0/0 drbd0 a: repl( WFBitMapT -> SyncTarget )");
+        assert!(!is_it(&again));
     }
 
     #[test]

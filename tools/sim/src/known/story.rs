@@ -59,13 +59,20 @@ fn after(text: &str, words: &str) -> Option<u64> {
     leading(text.split_once(words)?.1)
 }
 
-/// The number of a write of a block, if this line tells how one ended.
-fn ended(line: &Line, block: u64) -> Option<Ended> {
-    let (writes, rest) = line.text.strip_prefix("write ")?.split_once(" of the blocks from ")?;
+/// The number of a write of a block that this line is about, and what it tells of it.
+fn write_in(text: &str, block: u64) -> Option<(u64, &str)> {
+    let (writes, rest) = text.strip_prefix("write ")?.split_once(" of the blocks from ")?;
     let place = block.checked_sub(leading(rest)?)?;
     let number = writes.split(", ").nth(place as usize)?.parse().ok()?;
-    let is_answered = rest.ends_with(" is answered");
-    Some(Ended { time_ns: line.time_ns, node: line.node, number, is_answered })
+    Some((number, rest.split_once(" on ")?.1))
+}
+
+/// The number of a write of a block, if this line tells how one ended.
+fn ended(line: &Line, block: u64) -> Option<Ended> {
+    let (number, what) = write_in(&line.text, block)?;
+    let is_answered = what == "is answered";
+    let has_ended = is_answered || what == "is failed";
+    has_ended.then_some(Ended { time_ns: line.time_ns, node: line.node, number, is_answered })
 }
 
 /// What it said of a peer: `to b Established UpToDate`.
@@ -140,6 +147,20 @@ impl Story {
         self.lines.iter().filter_map(move |line| ended(line, block))
     }
 
+    /// When a write of a block began, and on which node.
+    pub fn begun(&self, block: u64, number: u64) -> Option<(u64, &'static str)> {
+        let begins = |line: &Line| write_in(&line.text, block) == Some((number, "begins"));
+        let line = self.lines.iter().find(|line| begins(line))?;
+        Some((line.time_ns, line.node))
+    }
+
+    /// When a node lost power.
+    pub fn lost_power(&self, node: &str) -> Vec<u64> {
+        let words = format!("{node} loses power: ");
+        let lost = |line: &&Line| line.node == "-" && line.text.starts_with(&words);
+        self.lines.iter().filter(lost).map(|line| line.time_ns).collect()
+    }
+
     /// The blocks of which a read, or the check at the end, found an older write than it may: with that write. None if
     /// something was found that no write explains.
     pub fn lost(&self) -> Option<Vec<(u64, u64)>> {
@@ -175,6 +196,11 @@ impl Story {
     /// Whether a replica misses writes, and each of these is such a one. Missing are those with a greater number than what a block holds
     /// that differs or is lost.
     pub fn all_missing(&self, is_such: impl Fn(&Ended) -> bool) -> bool {
+        self.all_missing_in(|_, write| is_such(write))
+    }
+
+    /// The same, and it is told the block too.
+    pub fn all_missing_in(&self, is_such: impl Fn(u64, &Ended) -> bool) -> bool {
         let (Some(differences), Some(lost)) = (self.differences(), self.lost()) else {
             return false;
         };
@@ -183,7 +209,7 @@ impl Story {
         let is_explained = |(block, has): &(u64, u64)| {
             let missing = self.writes_of(*block).filter(|write| write.number > *has);
             let missing: Vec<Ended> = missing.collect();
-            !missing.is_empty() && missing.iter().all(&is_such)
+            !missing.is_empty() && missing.iter().all(|write| is_such(*block, write))
         };
         !held.is_empty() && held.iter().all(is_explained)
     }
@@ -224,6 +250,12 @@ mod tests {
         assert!(
             story.writes_of(8).next().is_none() && story.lost().is_some_and(|lost| lost.is_empty())
         );
+        let begun = Story::of("1.5 b write 4, 1 of the blocks from 6 on begins", "");
+        assert_eq!(begun.begun(7, 1), Some((1_500_000_000, "b")));
+        assert!(begun.begun(6, 1).is_none() && begun.writes_of(7).next().is_none());
+        let power = Story::of("1.0 - b loses power: 0 unflushed writes are lost or torn", "");
+        assert_eq!(power.lost_power("b"), [1_000_000_000]);
+        assert!(power.lost_power("a").is_empty());
         let torn = "2.0 - differ: a and c in block 7: 4, 3, 4 and 2";
         assert_eq!(Story::of(torn, "").differences(), None, "nothing can tear a block");
         let power = "1.0 - b loses power: 1 unflushed writes are lost or torn";
