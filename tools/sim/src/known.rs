@@ -10,6 +10,7 @@
 //! | `story` | what a run left: its log, and how it failed |
 //! | `quorum` | findings about Primaries that lost their quorum |
 //! | `reconcile` | findings about nodes that reconcile with each other when they have lost the Primary |
+//! | `replication` | findings about targets of resyncs that are not sent what is written |
 //! | `resync` | findings about resyncs and their ends |
 //! | `outdated` | findings about nodes that are Outdated, or taken for it |
 //! | `diskless` | findings about nodes without a disk |
@@ -22,6 +23,7 @@ mod diskless;
 mod outdated;
 mod quorum;
 mod reconcile;
+mod replication;
 mod resync;
 mod story;
 
@@ -83,8 +85,8 @@ const FINDINGS: [Finding; 16] = [
         is_it: diskless::generation_not_taken,
     },
     Finding {
-        title: "DRBD 9.3: a diskless Primary stops to replicate to the target of a resync, which does not know",
-        is_it: diskless::not_replicated,
+        title: "DRBD 9.3: a Primary stops to replicate to the target of a resync, which does not know",
+        is_it: replication::not_replicated,
     },
     Finding {
         title: "DRBD 9: two Secondaries that were apart when they lost their Primary forget what they differ in",
@@ -96,7 +98,7 @@ const FINDINGS: [Finding; 16] = [
     },
     Finding {
         title: "DRBD 9.3: a source that begins late sends its target no writes, though the target has asked for them",
-        is_it: resync::began_late,
+        is_it: replication::began_late,
     },
 ];
 

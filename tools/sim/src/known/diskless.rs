@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Findings about nodes without a disk.
 
-use super::story::{Difference, Said, Story};
-
-/// DRBD's first line.
-const STARTED: &str = "drbd: initialized. Version: ";
-/// A write that was sent nowhere else is answered this soon.
-const ANSWER_NS: u64 = 50_000_000;
+use super::story::{Said, Story};
 
 /// The state that a node's disk has by its log.
 fn last_disk<'a>(story: &'a Story, node: &str) -> Option<&'a str> {
@@ -99,62 +94,6 @@ pub fn generation_not_taken(story: &Story) -> bool {
     })
 }
 
-/// The times from when and until when a node did not replicate to a peer, as it took the peer to have asked for that.
-fn without_replication(story: &Story, node: &str, peer: &str) -> Vec<(u64, u64)> {
-    let mut since = None;
-    let mut times = Vec::new();
-    for (time, text) in story.log_of_peer(node, peer) {
-        if text.contains(" replication( yes -> no )") {
-            since = Some(time);
-        } else if text.contains(" replication( no -> yes )") {
-            times.extend(since.take().map(|since| (since, time)));
-        }
-    }
-    times
-}
-
-/// Whether a node had no disk at a time: it never had one, or the one it had in this life has failed.
-fn is_diskless_at(story: &Story, node: &str, time_ns: u64) -> bool {
-    let told = |text: &str| text.contains(" drbd0: disk( ") || text.contains(STARTED);
-    let before = story.log(node).take_while(|(at, _)| *at <= time_ns);
-    let last = before.filter(|(_, text)| told(text)).last();
-    last.is_none_or(|(_, text)| text.contains(STARTED) || text.contains("-> Diskless )"))
-}
-
-/// A node that copied did not know that a third one, a Primary that had no disk, had stopped to send it writes. All that it
-/// misses was written meanwhile.
-pub fn not_replicated(story: &Story) -> bool {
-    let Some(differences) = story.differences() else { return false };
-    // Did the target ask for it, in this life? It then says so itself.
-    let has_asked = |target: &str, primary: &str, time: u64| {
-        let about = format!(" drbd0 {primary}: ");
-        let is_told = |text: &str| text.contains(&about) && text.contains(" peer_replication( ");
-        let before = story.log(target).take_while(|(at, _)| *at <= time);
-        let last = before.filter(|(_, text)| is_told(text) || text.contains(STARTED)).last();
-        last.is_some_and(|(_, text)| text.contains(" peer_replication( yes -> no )"))
-    };
-    Story::pairs().any(|(primary, target)| {
-        let mut times = without_replication(story, primary, target);
-        times.retain(|(since, _)| {
-            is_diskless_at(story, primary, *since) && !has_asked(target, primary, *since)
-        });
-        let is_missed = |difference: &Difference| {
-            let mut missing = story
-                .writes_of(difference.block)
-                .filter(|write| write.number > difference.older)
-                .peekable();
-            missing.peek().is_some()
-                && missing.all(|write| {
-                    let is_then = |(since, until): &(u64, u64)| {
-                        (*since..*until + ANSWER_NS).contains(&write.time_ns)
-                    };
-                    write.node == primary && times.iter().any(is_then)
-                })
-        };
-        !differences.is_empty() && differences.iter().all(is_missed)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,40 +174,5 @@ mod tests {
             "UUID: 375471EE3DC4DB0B\n            62.36",
             "UUID: 57AD\n            62.36"
         )));
-    }
-
-    const UNSENT: &str = "
-        56.000 c <6>drbd r0/0 drbd0 a: replication( no -> yes ) [peer-state]
-        59.085 c <6>drbd r0/0 drbd0 a: pdsk( Outdated -> Inconsistent ) resync-susp( no -> peer ) replication( yes -> no ) [peer-state]
-        59.200 c write 4 of the blocks from 211 on is answered
-        59.484 c <6>drbd r0/0 drbd0 a: pdsk( Inconsistent -> UpToDate ) resync-susp( peer -> no ) replication( no -> yes ) [peer-state]
-        62.000 - differ: a and b in block 211: 3 and 4";
-
-    #[test]
-    fn a_target_is_sent_nothing_and_has_not_asked_for_it() {
-        let is_it = |log: &str| not_replicated(&Story::of(log, ""));
-        assert!(is_it(UNSENT));
-        assert!(!is_it(&UNSENT.replace("59.200", "59.084")), "written before");
-        assert!(!is_it(&UNSENT.replace("59.200", "59.600")), "written after");
-        let asked = format!(
-            "59.084 a <6>drbd r0/0 drbd0 c: peer_replication( yes -> no ) [receive-bitmap]{UNSENT}"
-        );
-        assert!(!is_it(&asked));
-        let again = asked.replace(
-            "\n        59.085",
-            "\n        59.0845 a <6>drbd: initialized. Version: 9.3.3\n        59.085",
-        );
-        assert!(is_it(&again), "that was before it started again");
-        let has_disk =
-            format!("9.0 c <6>drbd r0/0 drbd0: disk( Attaching -> UpToDate ) [attach]{UNSENT}");
-        assert!(!is_it(&has_disk));
-        let failed = has_disk.replacen(
-            "\n",
-            "\n        55.0 c <6>drbd r0/0 drbd0: disk( Failed -> Diskless ) [go-diskless]\n",
-            1,
-        );
-        assert!(is_it(&failed), "it has no disk for a time");
-        assert!(!is_it(&failed.replace("Failed -> Diskless", "UpToDate -> Failed")));
-        assert!(!is_it(&format!("{UNSENT}\n62.0 - differ: a and b in block 9: 1 and 0")));
     }
 }

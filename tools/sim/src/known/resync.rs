@@ -2,12 +2,10 @@
 //! Findings about resyncs and their ends.
 
 use super::quorum::{RECONNECTED, forgot_bits_at};
-use super::story::{Ended, Said, Story};
+use super::story::{Said, Story};
 
 /// The source of a resync has heard of its end, or a write is answered, this soon.
 const SOON_NS: u64 = 200_000_000;
-/// What ended not longer before the end of a resync may have crossed it.
-const JUST_NS: u64 = 20_000_000;
 
 /// The connection broke when the target of a resync had ended it, and the source, a Primary, had not. What is missing was written until
 /// they met again, found that they were connected before, and forgot the bits.
@@ -36,45 +34,6 @@ pub fn source_missed_the_end(story: &Story) -> bool {
                 |(since, until): &(u64, u64)| (*since..*until + SOON_NS).contains(&write.time_ns);
             write.node == source && times.iter().any(within)
         })
-    })
-}
-
-/// The times from when and until when a node copied from a source that did not send it writes any more after it had asked
-/// for them.
-fn unsent_to_target(story: &Story, source: &str, target: &str) -> Vec<(u64, u64)> {
-    let mut has_asked = false;
-    let mut since = None;
-    let mut times = Vec::new();
-    for (time, text) in story.log_of_peer(source, target) {
-        if text.contains(" replication( no -> yes ) [enable-replication]") {
-            has_asked = true;
-            since = None;
-        } else if text.contains(" repl( WFBitMapS -> SyncSource ) replication( yes -> no )") {
-            since = has_asked.then_some(time);
-        } else if text.contains(" repl( SyncSource -> ") {
-            has_asked = false;
-            times.extend(since.take().map(|since| (since, time)));
-        } else if text.contains(" -> WFBitMapS )") {
-            has_asked = false;
-        }
-    }
-    times
-}
-
-/// The target of a resync asked for all writes before its source had begun. With that the source stopped to send them
-/// again. What was on its way as the resync ended is missing.
-pub fn began_late(story: &Story) -> bool {
-    Story::pairs().any(|(source, target)| {
-        let times = unsent_to_target(story, source, target);
-        let is_on_its_way = |block: u64, write: &Ended| {
-            let begun = story.begun(block, write.number);
-            times.iter().any(|(since, until)| {
-                begun.is_some_and(|(begun, node)| {
-                    node == source && (*since..*until).contains(&begun)
-                }) && write.time_ns + JUST_NS > *until
-            })
-        };
-        story.all_missing_in(is_on_its_way)
     })
 }
 
@@ -138,29 +97,6 @@ pub fn missed_the_end(story: &Story) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LATE: &str = "
-        46.6 c <6>drbd r0/0 drbd0 a: pdsk( DUnknown -> Consistent ) repl( Off -> WFBitMapS ) [remote]
-        46.7 c <6>drbd r0/0 drbd0 a: replication( no -> yes ) [enable-replication]
-        46.8 c <6>drbd r0/0 drbd0 a: repl( WFBitMapS -> SyncSource ) replication( yes -> no ) [postponed-resync]
-        49.3 c write 2, 3 of the blocks from 456 on begins
-        49.8 c <6>drbd r0/0 drbd0 a: repl( SyncSource -> Established ) replication( no -> yes ) [resync-finished]
-        53.0 c write 2, 3 of the blocks from 456 on is answered
-        62.5 - differ: a and b in block 457: 2 and 3";
-
-    #[test]
-    fn a_source_begins_late() {
-        let is_it = |log: &str| began_late(&Story::of(log, ""));
-        assert!(is_it(LATE));
-        assert!(!is_it(&LATE.replace("49.3", "49.9")), "it began after the end");
-        assert!(!is_it(&LATE.replace("53.0", "49.4")), "it ended before the end");
-        assert!(!is_it(&LATE.replace("49.3 c", "49.3 b")), "another node wrote it");
-        assert!(!is_it(&LATE.replace("replication( yes -> no ) ", "")), "writes are sent");
-        let in_time = LATE.replace("46.7", "46.9");
-        let mut lines: Vec<&str> = in_time.lines().map(str::trim).collect();
-        lines.sort_unstable();
-        assert!(!is_it(&lines.join("\n")), "the target asked when the source had begun");
-    }
 
     #[test]
     fn a_resync_is_given_up() {
