@@ -72,14 +72,17 @@ impl Node {
     pub fn unload_modules(&self) -> Result<()> {
         let _one_at_a_time = self.ending.lock();
         self.settle();
-        crate::takedown::everything(self.kernel)
-            .with_context(|| format!("Cannot stop node {}", self.record.name))?;
-        // They have files of drivers open, too.
-        ended(daemons::stop(&self.record.state, &self.record.root));
+        let (state, root) = (&self.record.state, &self.record.root);
+        let cannot = || format!("Cannot stop node {}", self.record.name);
+        // They have devices and files of drivers open, and stay while somebody else has one.
+        crate::takedown::refuse_open_devices(self.kernel, &daemons::running(state, root))
+            .with_context(cannot)?;
+        ended(daemons::stop(state, root));
+        self.settle();
+        crate::takedown::everything(self.kernel).with_context(cannot)?;
         for module in module::list(self.kernel) {
             module::wait_unused(self.kernel, &module.name, LAST_REFERENCES_NS);
-            module::remove(self.kernel, &module.name)
-                .with_context(|| format!("Cannot stop node {}", self.record.name))?;
+            module::remove(self.kernel, &module.name).with_context(cannot)?;
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ pub fn everything(kernel: &'static Kernel) -> Result<()> {
             if up(kernel, rule).is_empty() {
                 continue;
             }
-            refuse_open_devices(kernel)?;
+            refuse_open_devices(kernel, &[])?;
             failed = failed.or(take_down(kernel, rule).err());
         }
         match failed {
@@ -85,8 +85,8 @@ fn is_stood_on(kernel: &'static Kernel, name: &str) -> bool {
     umc::blkdev::disks(kernel).iter().any(|disk| disk.name == *name && disk.openers > 0)
 }
 
-/// An error that names a device of a driver that somebody outside has open.
-fn refuse_open_devices(kernel: &'static Kernel) -> Result<()> {
+/// An error that names a device of a driver that somebody outside has open, but for these processes.
+pub fn refuse_open_devices(kernel: &'static Kernel, but: &[i32]) -> Result<()> {
     let root = Path::new(&kernel.config.fs_root);
     let open: Vec<String> = umc::blkdev::disks(kernel)
         .into_iter()
@@ -96,6 +96,7 @@ fn refuse_open_devices(kernel: &'static Kernel) -> Result<()> {
             let name = disk.name.replace('/', "!");
             entries(kernel, &format!("/sys/devices/virtual/block/{name}/holders")).is_empty()
         })
+        .filter(|disk| but.is_empty() || !fusefs::is_used_by_only(root, &disk.name, but))
         .map(|disk| {
             let by = if disk.holder.is_empty() {
                 String::new()

@@ -47,7 +47,7 @@ mod shared;
 mod users;
 
 pub use mountpoint::clear_stale;
-pub use users::users;
+pub use users::{is_used_by_only, users};
 
 use connection::Connection;
 use mountpoint::MountPoint;

@@ -68,6 +68,14 @@ pub fn users(root: &Path, name: &str) -> Vec<String> {
     users
 }
 
+/// Whether the device `name` is used by these processes, and by nobody else.
+pub fn is_used_by_only(root: &Path, name: &str, some: &[i32]) -> bool {
+    let file = root.join("dev").join(name);
+    let is_user = |pid: &u32| has_open(&Path::new("/proc").join(pid.to_string()), &file);
+    let mut users = processes().into_iter().filter(is_user).map(u32::cast_signed).peekable();
+    users.peek().is_some() && users.all(|pid| some.contains(&pid)) && loops_on(&file).is_empty()
+}
+
 /// Every process but this one.
 fn processes() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

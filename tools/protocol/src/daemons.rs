@@ -36,9 +36,18 @@ pub fn kill(state: &Path, root: &Path) -> Vec<Daemon> {
     end(state, root, |process| process.end(libc::SIGKILL, PATIENCE_MS))
 }
 
+/// The process ids of those that run.
+pub fn running(state: &Path, root: &Path) -> Vec<i32> {
+    candidates(state).filter(|pid| process::is_of_node(*pid, FS_ROOT, root)).collect()
+}
+
+/// What the pid files of the node say.
+fn candidates(state: &Path) -> impl Iterator<Item = i32> {
+    tools::state_dirs().flat_map(|dir| pids(&state.join(dir)))
+}
+
 fn end(state: &Path, root: &Path, how: impl Fn(Process) -> nix::Result<bool>) -> Vec<Daemon> {
-    let pids = tools::state_dirs().flat_map(|dir| pids(&state.join(dir)));
-    let daemons = pids.filter_map(|pid| {
+    let daemons = candidates(state).filter_map(|pid| {
         let name = process::name(pid);
         // One whose number means another process now, or none, is no daemon of the node.
         let process = Process::of_program(pid, FS_ROOT, root).transpose()?;
