@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 
-use cluster::{Cluster, Layout, eventually, text};
+use cluster::{Cluster, Layout, eventually, may_resize, text};
 
 fn done(cluster: &Cluster, node: &str, command: &[&str]) -> String {
     let output = cluster.on(node, command);
@@ -71,11 +71,4 @@ fn a_mounted_file_system_grows_with_its_device() {
     assert_eq!(done(&cluster, node, &["cat", &format!("{dir}/file")]), "kept");
     done(&cluster, node, &["umount", dir]);
     cluster.down();
-}
-
-/// Whether the host lets this process grow a file system: CAP_SYS_RESOURCE.
-fn may_resize() -> bool {
-    let status = fs::read_to_string("/proc/self/status").expect("this process");
-    let caps = status.lines().find_map(|line| line.strip_prefix("CapEff:")).expect("capabilities");
-    u64::from_str_radix(caps.trim(), 16).expect("a number") & 1 << 24 != 0
 }

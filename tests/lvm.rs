@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use cluster::{Model, Random, Volumes, assert_same, eventually};
+use cluster::{Model, Random, Volumes, assert_same, eventually, may_resize, text};
 
 fn write(path: &Path, sector: u64, data: &[u8]) {
     let file = File::options().write(true).open(path).unwrap();
@@ -125,5 +125,49 @@ fn volumes_of_a_group() {
     }
     host.line("vgremove -y -f vg");
     host.line("pvremove -y /dev/ram0 /dev/ram1 /dev/ram2 /dev/ram3");
+    host.stop();
+}
+
+/// Grown under a mounted file system, given a cache that keeps writes, and without it again.
+#[test]
+fn a_file_system_on_a_volume_that_changes() {
+    let host = Volumes::new("lvmc", "dm-mod");
+    host.line("pvcreate -y /dev/ram0 /dev/ram1 /dev/ram2");
+    host.line("vgcreate vg /dev/ram0 /dev/ram1 /dev/ram2");
+    host.line("lvcreate -y -n lv -L 16M vg /dev/ram0");
+    host.line("mkfs.ext4 -q /dev/vg/lv");
+    let dir = host.0.dir.join("mnt");
+    fs::create_dir(&dir).unwrap();
+    let place = dir.to_str().unwrap();
+    host.line(&format!("mount /dev/vg/lv {place}"));
+    let mut content = vec![0; 5 << 20];
+    Random::new("a_file_system_on_a_volume").fill(&mut content);
+    fs::write(dir.join("file"), &content).unwrap();
+    let blocks = || host.run(&["stat", "-f", "-c", "%b", place]).parse::<u64>().unwrap();
+    let before = blocks();
+    let words = ["lvextend", "-y", "--resizefs", "-L", "40M", "vg/lv"];
+    let said = host.0.on(host.0.a(), &words);
+    assert!(text(&said).contains(&format!("mounted on {place}; on-line")), "{}", text(&said));
+    if may_resize() {
+        assert!(said.status.success(), "{}", text(&said));
+        assert!(blocks() > before * 2, "{before} to {} blocks", blocks());
+    }
+    host.line(&format!("umount {place}"));
+    host.line("e2fsck -fn /dev/vg/lv");
+
+    host.line("lvcreate -y --type cache-pool -n fast -L 8M vg /dev/ram2");
+    host.line("lvconvert -y --type cache --cachemode writeback --cachepool vg/fast vg/lv");
+    assert!(host.line("dmsetup status vg-lv").contains(" writeback "));
+    host.line(&format!("mount /dev/vg/lv {place}"));
+    assert_same(&fs::read(dir.join("file")).unwrap(), &content, "through the cache");
+    let other: Vec<u8> = content.iter().map(|byte| !byte).collect();
+    fs::write(dir.join("other"), &other).unwrap();
+    host.line(&format!("umount {place}"));
+    host.line("lvconvert -y --uncache vg/lv");
+    host.line("e2fsck -fn /dev/vg/lv");
+    host.line(&format!("mount -r /dev/vg/lv {place}"));
+    assert_same(&fs::read(dir.join("file")).unwrap(), &content, "the file");
+    assert_same(&fs::read(dir.join("other")).unwrap(), &other, "what was in the cache");
+    host.line(&format!("umount {place}"));
     host.stop();
 }

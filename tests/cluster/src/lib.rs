@@ -466,6 +466,13 @@ impl Drop for Cluster {
     }
 }
 
+/// Whether the host lets this process grow a mounted file system: CAP_SYS_RESOURCE.
+pub fn may_resize() -> bool {
+    let status = fs::read_to_string("/proc/self/status").expect("this process");
+    let caps = status.lines().find_map(|line| line.strip_prefix("CapEff:")).expect("capabilities");
+    u64::from_str_radix(caps.trim(), 16).expect("a number") & 1 << 24 != 0
+}
+
 /// Waits for a condition that no event announces; bounded.
 pub fn eventually(what: &str, mut test: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
