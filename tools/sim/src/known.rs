@@ -35,7 +35,7 @@ struct Finding {
     is_it: fn(&Story) -> bool,
 }
 
-const FINDINGS: [Finding; 16] = [
+const FINDINGS: [Finding; 17] = [
     Finding {
         title: "DRBD 9: a suspended Primary that is outdated answers its writes, and loses them",
         is_it: quorum::answered_when_outdated,
@@ -99,6 +99,10 @@ const FINDINGS: [Finding; 16] = [
     Finding {
         title: "DRBD 9.3: a source that begins late sends its target no writes, though the target has asked for them",
         is_it: replication::began_late,
+    },
+    Finding {
+        title: "DRBD 9: the source of two resyncs answers a Primary with data older than its own write",
+        is_it: replication::overtaken,
     },
 ];
 

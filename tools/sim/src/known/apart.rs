@@ -36,24 +36,28 @@ fn other_than(node: &str, peer: &str) -> Option<&'static str> {
     Story::pairs().map(|(name, _)| name).find(|name| ![node, peer].contains(name))
 }
 
-/// When a node last lost this Primary before a time.
+/// When a node last lost this Primary before a time, or power and with it everybody.
 fn lost_primary(story: &Story, node: &str, primary: &str, time_ns: u64) -> Option<u64> {
-    let before = story.log_of_peer(node, primary).take_while(|(at, _)| *at < time_ns);
-    let lost = before.filter(|(_, text)| text.contains(" peer( Primary -> Unknown )")).last();
-    lost.map(|(time, _)| time)
+    let log = story.log_of_peer(node, primary);
+    let lost = log.filter(|(_, text)| text.contains(" peer( Primary -> Unknown )"));
+    let lost = lost.map(|(time, _)| time).chain(story.lost_power(node));
+    lost.filter(|time| *time < time_ns).max()
 }
 
-/// When two nodes met and forgot their bits, as they had been connected before.
+/// When two nodes met and forgot their bits, as at least one of them had been connected with the other before.
 fn forgot_each_other(story: &Story, node: &str, peer: &str) -> Vec<u64> {
     let log = story.log_of_peer(node, peer);
     let met = log.filter(|(_, text)| text.contains("drbd_sync_handshake:"));
     let forgot = met.filter_map(|(time, _)| {
-        forgot_as_they_met(story, node, peer, time.saturating_sub(1), RECONNECTED)
+        // What one of them says that has lost power since is named after the last rule before.
+        let mut rules = [RECONNECTED, "lost-quorum"].into_iter();
+        rules.find_map(|rule| forgot_as_they_met(story, node, peer, time.saturating_sub(1), rule))
     });
     forgot.collect()
 }
 
-/// Two nodes lost their Primary while they had lost each other. They met again without a word about it.
+/// Two nodes lost their Primary while they had lost each other, or one of them had lost power. They met again without a word
+/// about it.
 pub fn when_the_primary_was_lost(story: &Story) -> bool {
     Story::pairs().any(|(node, peer)| {
         let Some(primary) = other_than(node, peer) else { return false };
@@ -120,6 +124,25 @@ mod tests {
         );
         assert!(!is_it(&told), "they have told each other");
         assert!(!is_it(&APART.replace("no-sync", "source-use-bitmap")), "they copied");
+    }
+
+    #[test]
+    fn one_had_lost_power_when_the_other_lost_their_primary() {
+        let log = "
+        55.93 - b loses power: 0 unflushed writes are lost or torn
+        56.16 a write 3, 5 of the blocks from 37 on begins
+        58.70 c <6>drbd r0 a: conn( Connected -> NetworkFailure ) peer( Primary -> Unknown )
+        59.30 a write 3, 5 of the blocks from 37 on is failed
+        59.70 c <6>drbd r0/0 drbd0 b: drbd_sync_handshake:
+        59.70 c <6>drbd r0/0 drbd0 b: self C2:0:92:AE bits:11 flags:120
+        59.70 c <6>drbd r0/0 drbd0 b: peer C2:0:7A:AE bits:1014 flags:1020
+        59.70 c <6>drbd r0/0 drbd0 b: uuid_compare()=no-sync by rule=lost-quorum
+        62.28 - differ: a and c in block 37: 2 and 3";
+        let is_it = |log: &str| when_the_primary_was_lost(&Story::of(log, ""));
+        assert!(is_it(log));
+        assert!(!is_it(&log.replace("no-sync", "target-if-both-failed")));
+        assert!(!is_it(&log.replace("b loses power", "a loses power")), "b did not lose it");
+        assert!(!is_it(&log.replace("58.70 c", "59.80 c")), "that was later");
     }
 
     const KILLED: &str = "

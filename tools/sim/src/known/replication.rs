@@ -96,6 +96,40 @@ pub fn began_late(story: &Story) -> bool {
     })
 }
 
+/// The times from when and until when a node copied from a source.
+fn copies(story: &Story, target: &str, source: &str) -> Vec<(u64, u64)> {
+    let mut since = None;
+    let mut times = Vec::new();
+    for (time, text) in story.log_of_peer(target, source) {
+        if text.contains("-> SyncTarget )") {
+            since = Some(time);
+        } else if text.contains(" repl( SyncTarget -> ") {
+            times.extend(since.take().map(|since| (since, time)));
+        }
+    }
+    times
+}
+
+/// A Primary and another node copied from the same source at a time. What is missing was written by the Primary, and still on its way
+/// then: the source read it for the other one, and answered the Primary with what was there before.
+pub fn overtaken(story: &Story) -> bool {
+    let overlap = |one: &(u64, u64), other: &(u64, u64)| one.0 < other.1 && other.0 < one.1;
+    Story::pairs().any(|(primary, source)| {
+        let others = Story::pairs().filter(|(node, from)| *from == source && *node != primary);
+        let others: Vec<_> = others.flat_map(|(node, _)| copies(story, node, source)).collect();
+        let mut times = copies(story, primary, source);
+        times.retain(|copy| others.iter().any(|other| overlap(copy, other)));
+        story.all_missing_in(|block, write| {
+            let begun = story.begun(block, write.number);
+            write.node == primary
+                && times.iter().any(|(since, until)| {
+                    begun.is_some_and(|(begun, _)| begun < *until)
+                        && (*since..*until + JUST_NS).contains(&write.time_ns)
+                })
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,5 +182,24 @@ mod tests {
         let mut lines: Vec<&str> = in_time.lines().map(str::trim).collect();
         lines.sort_unstable();
         assert!(!is_it(&lines.join("\n")), "the target asked when the source had begun");
+    }
+
+    const OVERTAKEN: &str = "
+        31.483 a write 2, 2 of the blocks from 975 on begins
+        33.7859 c <6>drbd r0/0 drbd0 b: repl( WFBitMapT -> SyncTarget ) [receive-bitmap]
+        33.7867 a <6>drbd r0/0 drbd0 b: repl( PausedSyncT -> SyncTarget ) [resync-inactive]
+        33.7912 a write 2, 2 of the blocks from 975 on is answered
+        33.7921 a <6>drbd r0/0 drbd0 b: repl( SyncTarget -> Established ) [resync-finished]
+        33.7934 c <6>drbd r0/0 drbd0 b: repl( SyncTarget -> Established ) [resync-finished]
+        62.7878 - differ: a and c in block 976: 1 and 2";
+
+    #[test]
+    fn a_source_of_two_answers_with_older_data() {
+        let is_it = |log: &str| overtaken(&Story::of(log, ""));
+        assert!(is_it(OVERTAKEN));
+        assert!(!is_it(&OVERTAKEN.replace("33.7859", "33.7922")), "not at the same time");
+        assert!(!is_it(&OVERTAKEN.replace("33.7912 a", "33.7912 b")), "another node wrote it");
+        assert!(!is_it(&OVERTAKEN.replace("33.7912", "33.7860")), "it was answered before");
+        assert!(!is_it(&OVERTAKEN.replace("c <6>drbd r0/0 drbd0 b", "c <6>drbd r0/0 drbd0 a")));
     }
 }

@@ -48,7 +48,30 @@ fn offered_too_early(story: &Story, node: &str, peer: &str, until_ns: u64) -> bo
     })
 }
 
-/// A node gave its resync up, or did not trust it, stays Inconsistent, and is connected with all.
+/// Whether a node gave its resync up, took the next generation over all the same, and what is missing was written from when it was
+/// good until it gave up.
+fn given_up_and_forgotten(story: &Story) -> bool {
+    Story::pairs().any(|(node, peer)| {
+        let disks = |text: &str| text.contains(" drbd0: disk( ");
+        let is_forgotten = |time: u64| {
+            let mut before = story.log(node).rev().skip_while(|(at, _)| *at > time);
+            let good = before.find(|(_, text)| text.contains(" drbd0: disk( UpToDate -> "));
+            let mut after = story.log(node).skip_while(|(at, _)| *at <= time);
+            let next = after
+                .find(|(_, text)| disks(text) || text.contains(" received new current UUID: "));
+            let (Some((good, _)), Some((_, next))) = (good, next) else { return false };
+            !disks(next)
+                && story.all_missing(|write| (good..time + SOON_NS).contains(&write.time_ns))
+        };
+        story
+            .log_of_peer(node, peer)
+            .filter(|(_, text)| text.contains("My sync source became a weak node"))
+            .any(|(time, _)| is_forgotten(time))
+    })
+}
+
+/// A node gave its resync up, or did not trust it, stays Inconsistent, and is connected with all. Or it says that it is good, by the
+/// generation that it was told of.
 pub fn given_up(story: &Story) -> bool {
     const UNTRUSTED: &str = "Peer was unstable during resync";
     let is_left = |said: &Said<'_>| {
@@ -73,7 +96,7 @@ pub fn given_up(story: &Story) -> bool {
                 text.contains("My sync source became a weak node") || is_untrusted(time, text)
             })
     };
-    story.stuck().iter().any(is_left)
+    story.stuck().iter().any(is_left) || given_up_and_forgotten(story)
 }
 
 /// A Primary is to be the target of a peer that only missed the end of an old resync, and refuses it each time.
@@ -111,6 +134,24 @@ mod tests {
         let again =
             format!("{log}\n22.0 b <6>drbd r0/0 drbd0 a: repl( WFBitMapT -> SyncTarget ) [x]");
         assert!(!is_it(&again, stuck));
+    }
+
+    #[test]
+    fn a_resync_is_given_up_and_forgotten() {
+        let log = "
+        46.957 b <6>drbd r0/0 drbd0: disk( UpToDate -> Consistent )
+        46.982 a write 2, 1 of the blocks from 71 on is answered
+        47.694 b <6>drbd r0/0 drbd0: disk( Outdated -> Inconsistent ) [receive-bitmap]
+        47.695 b <6>drbd r0/0 drbd0 c: My sync source became a weak node, aborting resync!
+        47.750 b <4>drbd r0/0 drbd0 c: received new current UUID: B5E2F6487D957853 weak_nodes=FFFFFFFFFFFFFFF9
+        62.757 - differ: a and b in block 72: 1 and 0";
+        let is_it = |log: &str| given_up(&Story::of(log, ""));
+        assert!(is_it(log));
+        assert!(!is_it(&log.replace("46.982", "46.900")), "written before");
+        assert!(!is_it(&log.replace("46.982", "48.000")), "written after");
+        assert!(!is_it(&log.replace("received new", "sent new")), "it keeps its generation");
+        let copied = "47.700 b <6>drbd r0/0 drbd0: disk( Inconsistent -> UpToDate ) [resync-finished]\n        47.750";
+        assert!(!is_it(&log.replace("47.750", copied)), "it was copied");
     }
 
     #[test]
