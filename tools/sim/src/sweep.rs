@@ -68,6 +68,24 @@ fn end_with_us(command: &mut Command) {
     unsafe { command.pre_exec(tie) };
 }
 
+/// Gives the child that `command` starts the same addresses each time. DRBD sorts requests for the same place by the addresses of
+/// their structures (`drbd_insert_interval`), so with other addresses a seed may show another run. Where a process may not ask for
+/// this, as in some containers, they stay random.
+fn with_same_addresses(command: &mut Command) {
+    let fix = || {
+        // SAFETY: the call takes numbers only; one that is no persona asks for the present one.
+        let present = unsafe { libc::personality(0xffff_ffff) };
+        if present != -1 {
+            let fixed = present.cast_unsigned() | libc::ADDR_NO_RANDOMIZE.cast_unsigned();
+            // SAFETY: as above.
+            unsafe { libc::personality(fixed.into()) };
+        }
+        Ok(())
+    };
+    // SAFETY: two system calls, which is all that may be done between fork and exec.
+    unsafe { command.pre_exec(fix) };
+}
+
 /// Runs one seed in a process; each line of its output goes to `line`.
 fn run_child(args: &Args, seed: u64, mut line: impl FnMut(&str)) -> Result<Report> {
     let me = std::env::current_exe().context("Cannot find out where umc-sim itself is")?;
@@ -79,6 +97,7 @@ fn run_child(args: &Args, seed: u64, mut line: impl FnMut(&str)) -> Result<Repor
     command.arg(&args.file);
     command.args((0..args.verbose).map(|_| "-v"));
     end_with_us(&mut command);
+    with_same_addresses(&mut command);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -231,7 +250,20 @@ pub fn sweep(args: &Args, seeds: Range<u64>) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use std::process::Command;
+
+    use super::{quoted, with_same_addresses};
+
+    #[test]
+    fn a_child_has_the_same_addresses_each_time() {
+        let mut command = Command::new("cat");
+        command.arg("/proc/self/personality");
+        with_same_addresses(&mut command);
+        let output = command.output().expect("cat runs");
+        let told = String::from_utf8(output.stdout).expect("a number");
+        let persona = i32::from_str_radix(told.trim(), 16).expect("a number");
+        assert_ne!(persona & libc::ADDR_NO_RANDOMIZE, 0, "{told}");
+    }
 
     #[test]
     fn words_are_quoted_where_a_shell_would_split_them() {
