@@ -14,7 +14,7 @@
 //! | `resync` | findings about resyncs and their ends |
 //! | `outdated` | findings about nodes that are Outdated, or taken for it |
 //! | `diskless` | findings about nodes without a disk |
-//! | `attached` | findings about Primaries that get their disk back |
+//! | `attached` | findings about nodes that get their disk back |
 //! | `apart` | findings about Secondaries that forget what they differ in |
 
 mod apart;
@@ -35,7 +35,7 @@ struct Finding {
     is_it: fn(&Story) -> bool,
 }
 
-const FINDINGS: [Finding; 17] = [
+const FINDINGS: [Finding; 18] = [
     Finding {
         title: "DRBD 9: a suspended Primary that is outdated answers its writes, and loses them",
         is_it: quorum::answered_when_outdated,
@@ -71,6 +71,10 @@ const FINDINGS: [Finding; 17] = [
     Finding {
         title: "DRBD 9: a Primary that gets its disk back waits for its own writes",
         is_it: attached::waits_for_its_own_writes,
+    },
+    Finding {
+        title: "DRBD 9: a node that attaches as a target and a source does not send its bitmap",
+        is_it: attached::sends_no_bitmap,
     },
     Finding {
         title: "DRBD 9: the only good node outdates itself for a Primary that has no data",

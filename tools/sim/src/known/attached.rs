@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Findings about Primaries that get their disk back.
+//! Findings about nodes that get their disk back.
 
 use super::story::{Said, Story};
+
+/// What two nodes log about the same event is this near.
+const TOGETHER_NS: u64 = 50_000_000;
 
 /// What a node tells of a connection at the end, by the name of the figure.
 fn figure(story: &Story, node: &str, peer: &str, name: &str) -> Option<u64> {
@@ -36,9 +39,43 @@ pub fn waits_for_its_own_writes(story: &Story) -> bool {
     story.stuck().iter().any(is_it)
 }
 
+/// A node that got its disk back was to copy from one peer, and another one from it. It never sent that one its bitmap, and the
+/// other one waits for it: as the Primary it accepts no writes then.
+pub fn sends_no_bitmap(story: &Story) -> bool {
+    let waits = |node: &str, peer: &str, since: u64| {
+        let mut log = story.log_of_peer(node, peer).rev();
+        let last = log.find(|(_, text)| text.contains(" repl( "));
+        last.is_some_and(|(time, text)| {
+            time.abs_diff(since) < TOGETHER_NS && text.contains("-> WFBitMapT )")
+        })
+    };
+    let has_unsent = Story::pairs().any(|(node, peer)| {
+        let unsent =
+            story.log_of_peer(node, peer).filter(|(_, text)| text.ends_with(": Finish me"));
+        unsent.map(|(time, _)| time).any(|time| waits(peer, node, time))
+    });
+    (story.is_out_of_time() || !story.stuck().is_empty()) && has_unsent
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const UNSENT: &str = "
+        9.05682 b <6>drbd r0/0 drbd0 a: pdsk( Negotiating -> Inconsistent ) repl( Established -> WFBitMapT ) replication( yes -> no ) [peer-state]
+        9.05690 a <4>drbd r0/0 drbd0 b: Finish me
+        9.16000 b <6>drbd r0/0 drbd0 a: replication( no -> yes ) [enable-replication]";
+
+    #[test]
+    fn a_bitmap_is_never_sent() {
+        let hang = "the virtual time of the run is used up";
+        let is_it = |log: &str, failure: &str| sends_no_bitmap(&Story::of(log, failure));
+        assert!(is_it(UNSENT, hang));
+        assert!(!is_it(UNSENT, "root: data is lost: sector 8 holds write 1 of its block"));
+        assert!(!is_it(&UNSENT.replace("Finish me", "Finished"), hang));
+        let sent = format!("{UNSENT}\n9.2 b <6>drbd r0/0 drbd0 a: repl( WFBitMapT -> SyncTarget )");
+        assert!(!is_it(&sent, hang));
+    }
 
     const LOG: &str = "
         40.000 b <6>drbd r0: role( Secondary -> Primary ) [primary]

@@ -226,6 +226,11 @@ impl Story {
         outside.filter_map(move |line| line.text.strip_prefix(what))
     }
 
+    /// Whether the run came to no end.
+    pub fn is_out_of_time(&self) -> bool {
+        self.failure.starts_with("the virtual time of the run is used up")
+    }
+
     /// What the nodes said when they did not recover; empty for another failure.
     pub fn stuck(&self) -> Vec<Said<'_>> {
         let states = self.failure.split_once("the nodes do not ").map(|(_, rest)| rest);
