@@ -34,8 +34,7 @@ pub fn everything(kernel: &'static Kernel) -> Result<()> {
     let rules: Vec<_> = drivers.filter_map(|driver| driver.take_down.as_ref()).collect();
     // One driver may stand on another, in either order: as long as something comes down, the rest is tried again.
     loop {
-        let count = || rules.iter().map(|rule| up(kernel, rule).len()).sum::<usize>();
-        let (before, mut failed) = (count(), None);
+        let (before, mut failed) = (left(kernel, &rules).len(), None);
         for rule in &rules {
             if up(kernel, rule).is_empty() {
                 continue;
@@ -43,10 +42,15 @@ pub fn everything(kernel: &'static Kernel) -> Result<()> {
             refuse_open_devices(kernel, &[])?;
             failed = failed.or(take_down(kernel, rule).err());
         }
+        let left_now = left(kernel, &rules);
         match failed {
-            None => return Ok(()),
-            Some(error) if count() >= before => return Err(error),
-            Some(_) => {}
+            Some(error) if left_now.len() >= before => return Err(error),
+            None if left_now.is_empty() => return Ok(()),
+            // What a driver that is gone stood on is let go a little later.
+            None if left_now.len() >= before && !becomes(kernel, || has_free(kernel, &rules)) => {
+                bail!("Cannot take down {}: other drivers stand on it", left_now.join(", "))
+            }
+            _ => {}
         }
     }
 }
@@ -80,9 +84,21 @@ fn up(kernel: &'static Kernel, rule: &TakeDown) -> Vec<String> {
     }
 }
 
-/// Whether another driver has the disk of this name open, so that it cannot go yet.
-fn is_stood_on(kernel: &'static Kernel, name: &str) -> bool {
-    umc::blkdev::disks(kernel).iter().any(|disk| disk.name == *name && disk.openers > 0)
+/// Whether what is up under this name is a disk that another driver has open, so that it cannot go yet.
+fn is_stood_on(kernel: &'static Kernel, rule: &TakeDown, name: &str) -> bool {
+    let is_disk = !matches!(rule.each, Each::Dir(_));
+    is_disk && umc::blkdev::disks(kernel).iter().any(|disk| disk.name == *name && disk.openers > 0)
+}
+
+/// What is up of all of them.
+fn left(kernel: &'static Kernel, rules: &[&TakeDown]) -> Vec<String> {
+    rules.iter().flat_map(|rule| up(kernel, rule)).collect()
+}
+
+/// Whether something is up that nobody stands on.
+fn has_free(kernel: &'static Kernel, rules: &[&TakeDown]) -> bool {
+    let is_free = |rule: &TakeDown, name: &String| !is_stood_on(kernel, rule, name);
+    rules.iter().any(|rule| up(kernel, rule).iter().any(|name| is_free(rule, name)))
 }
 
 /// An error that names a device of a driver that somebody outside has open, but for these processes.
@@ -120,7 +136,8 @@ pub fn refuse_open_devices(kernel: &'static Kernel, but: &[i32]) -> Result<()> {
     )
 }
 
-/// Runs the command for everything that is up, again while that makes progress: one may stand on another.
+/// Runs the command for everything that is up and that nobody stands on, again while that makes progress: one may stand on
+/// another.
 fn take_down(kernel: &'static Kernel, rule: &TakeDown) -> Result<()> {
     loop {
         let all = up(kernel, rule);
@@ -128,9 +145,9 @@ fn take_down(kernel: &'static Kernel, rule: &TakeDown) -> Result<()> {
             return Ok(());
         }
         let mut failed = None;
-        let free: Vec<_> = all.iter().filter(|name| !is_stood_on(kernel, name)).collect();
+        let free: Vec<_> = all.iter().filter(|name| !is_stood_on(kernel, rule, name)).collect();
         if free.is_empty() {
-            bail!("Cannot take down {}: other drivers stand on it", all.join(", "));
+            return Ok(());
         }
         for name in free {
             tracing::info!("takes down {name}");
@@ -138,7 +155,8 @@ fn take_down(kernel: &'static Kernel, rule: &TakeDown) -> Result<()> {
         }
         let is_less = match failed {
             Some(_) => up(kernel, rule).len() < all.len(),
-            None => becomes_less(kernel, rule, all.len()),
+            // What a driver takes down may go a little later than its command says so (md).
+            None => becomes(kernel, || up(kernel, rule).len() < all.len()),
         };
         match failed {
             Some(error) if !is_less => return Err(error),
@@ -152,11 +170,11 @@ fn take_down(kernel: &'static Kernel, rule: &TakeDown) -> Result<()> {
     }
 }
 
-/// Waits for something to go: what a driver takes down may go a little later than its command says so (md).
-fn becomes_less(kernel: &'static Kernel, rule: &TakeDown, than: usize) -> bool {
+/// Waits a little for something to come true; whether it did.
+fn becomes(kernel: &'static Kernel, is_so: impl Fn() -> bool) -> bool {
     let never = AtomicU32::new(0);
     let deadline_ns = kernel.ops.now_ns() + SETTLE_NS;
-    while up(kernel, rule).len() >= than {
+    while !is_so() {
         let now_ns = kernel.ops.now_ns();
         if now_ns >= deadline_ns {
             return false;

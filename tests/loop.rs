@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::process::Command;
 
-use cluster::{LoopDevice, Model, Random, Start, Volumes, assert_same, text};
+use cluster::{LoopDevice, Model, Random, Start, Volumes, assert_same, eventually, text};
 
 /// A node with loop devices.
 struct Host(Volumes);
@@ -130,8 +130,9 @@ fn what_is_refused() {
     assert!(said.contains("busy"), "{said}");
     assert_eq!(host.attribute(&device, "autoclear"), "1");
     host.detach(&above);
-    // The lower one went with its user.
-    assert!(!host.path(&format!("sys/block/{device}/loop")).exists());
+    // The lower one goes with its user.
+    let lower = host.path(&format!("sys/block/{device}/loop"));
+    eventually("the lower one is free", || !lower.exists());
     // Partition tables are not read: the device is there, and the log says so.
     let device = host.attach(&["--partscan"], path);
     let log = host.0.0.umc_ok(&["dmesg", host.0.0.a()]);

@@ -8,6 +8,7 @@
 //! up among the disks of the node.
 //! Used by DRBD for: `bdev_file_open_by_path` of the lower and the metadata device, `file_bdev`, `fput`.
 
+use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::Ordering;
@@ -178,7 +179,8 @@ pub(crate) fn by_devt(kernel: &'static Kernel, devt: Devt) -> Result<Arc<DiskRec
 
 /// What is behind a block file.
 struct BlockFile {
-    file: sys::file,
+    /// The driver changes it.
+    file: UnsafeCell<sys::file>,
     dentry: sys::dentry,
     sb: sys::super_block,
     mapping: sys::address_space,
@@ -210,7 +212,7 @@ pub(crate) fn file_of(open: Open, found_in: Devt) -> *mut sys::file {
     });
     block_file.sb.s_dev = found_in.raw();
     block_file.sb.s_blocksize = 4096;
-    let file = &mut block_file.file;
+    let file = block_file.file.get_mut();
     file.f_inode = inode;
     file.f_op = &raw const file_ops::OPS.0;
     file.private_data = holder;
@@ -237,11 +239,12 @@ pub(crate) fn file_of(open: Open, found_in: Devt) -> *mut sys::file {
         (*block_file).mapping.host = inode;
         (*block_file).dentry.d_inode = inode;
         (*block_file).dentry.d_sb = &raw mut (*block_file).sb;
-        (*block_file).dentry.umc_file = &raw mut (*block_file).file;
-        (*block_file).file.f_mapping = &raw mut (*block_file).mapping;
-        (*block_file).file.f_path.dentry = &raw mut (*block_file).dentry;
-        (*block_file).file.umc_open = block_file.cast();
-        &raw mut (*block_file).file
+        let file = (*block_file).file.get();
+        (*block_file).dentry.umc_file = file;
+        (*file).f_mapping = &raw mut (*block_file).mapping;
+        (*file).f_path.dentry = &raw mut (*block_file).dentry;
+        (*file).umc_open = block_file.cast();
+        file
     }
 }
 

@@ -9,6 +9,7 @@
 //! ends early tells the error, not the part: a driver that does not look at the length must not take it for done.
 //! Used by DRBD for: nothing; drivers that are given a file to stand on.
 
+use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -27,12 +28,13 @@ const IOVECS_MAX: usize = 64;
 
 /// A file of the host that a driver holds.
 struct HostFile {
-    file: sys::file,
-    inode: sys::inode,
+    /// The driver changes them.
+    file: UnsafeCell<sys::file>,
+    inode: UnsafeCell<sys::inode>,
     mapping: sys::address_space,
     sb: sys::super_block,
     dentry: sys::dentry,
-    /// What the caller had open, or the same file opened anew.
+    /// The file that the caller had open, opened anew where it can be read and written.
     host: File,
     /// The same file past the host's page cache, where the host can.
     direct: Option<File>,
@@ -59,7 +61,8 @@ type ReleaseFn = unsafe extern "C" fn(*mut sys::file);
 /// `file` is one of ours, and nobody uses it any more.
 unsafe extern "C" fn release(file: *mut sys::file) {
     // SAFETY: the caller's contract: boxed by `open`.
-    drop(unsafe { Box::from_raw((*file).umc_open.cast::<HostFile>()) });
+    let file = unsafe { Box::from_raw((*file).umc_open.cast::<HostFile>()) };
+    sched::sleep_in_host(&"close of a file", || drop(file));
 }
 
 /// The file behind one that a driver has, where it is one of the host.
@@ -105,9 +108,8 @@ pub(crate) fn open(host: File) -> Result<*mut sys::file> {
     let has_data = status.is_file() || status.file_type().is_block_device();
     // Opening anything else again can wait, or do something.
     let direct = has_data.then(|| reopen(&host, access, libc::O_DIRECT).ok()).flatten();
-    // Its offset, or its way past the cache, would be taken in place of what a driver says.
-    let is_special = flags & (libc::O_APPEND | libc::O_DIRECT | libc::O_SYNC) != 0;
-    let host = if has_data && is_special { reopen(&host, access, 0)? } else { host };
+    // Not the caller's own: its offset is his, and its flags would be taken in place of what a driver says.
+    let host = if has_data { reopen(&host, access, 0)? } else { host };
     let mut file = Box::new(HostFile {
         file: Default::default(),
         inode: Default::default(),
@@ -120,33 +122,37 @@ pub(crate) fn open(host: File) -> Result<*mut sys::file> {
     let block_size = fstatfs(&file.host).map_or(4096, |status| status.block_size());
     file.sb.s_blocksize = block_size.cast_unsigned();
     file.sb.s_dev = Devt::of_host(status.dev()).raw();
-    file.inode.i_mode = status.mode() as u16;
-    file.inode.i_size = status.size() as sys::loff_t;
-    file.inode.i_ino = status.ino();
-    file.inode.i_blkbits = 12;
-    file.inode.i_rdev = Devt::of_host(status.rdev()).raw();
-    file.inode.umc_size = Some(size);
-    file.file.f_count.counter = 1;
-    file.file.f_flags = flags.cast_unsigned();
-    file.file.f_mode = mode(access, file.direct.is_some());
-    file.file.f_op = if has_data { &raw const OPS.0 } else { &raw const NO_OPS.0 };
-    file.file.umc_release = Some(release);
-    file.file.umc_path = Some(path);
+    let has_direct = file.direct.is_some();
+    let inode = file.inode.get_mut();
+    inode.i_mode = status.mode() as u16;
+    inode.i_size = status.size() as sys::loff_t;
+    inode.i_ino = status.ino();
+    inode.i_blkbits = 12;
+    inode.i_rdev = Devt::of_host(status.rdev()).raw();
+    inode.umc_size = Some(size);
+    let open = file.file.get_mut();
+    open.f_count.counter = 1;
+    open.f_flags = flags.cast_unsigned();
+    open.f_mode = mode(access, has_direct);
+    open.f_op = if has_data { &raw const OPS.0 } else { &raw const NO_OPS.0 };
+    open.umc_release = Some(release);
+    open.umc_path = Some(path);
     let file = Box::into_raw(file);
     // SAFETY: boxed just now, and nobody else's; the pointers are to its own fields, and back.
     unsafe {
-        (*file).inode.i_sb = &raw mut (*file).sb;
+        let (open, inode) = ((*file).file.get(), (*file).inode.get());
+        (*inode).i_sb = &raw mut (*file).sb;
+        (*inode).i_mapping = &raw mut (*file).mapping;
+        (*inode).i_private = file.cast();
+        (*file).mapping.host = inode;
         (*file).dentry.d_sb = &raw mut (*file).sb;
-        (*file).inode.i_mapping = &raw mut (*file).mapping;
-        (*file).inode.i_private = file.cast();
-        (*file).mapping.host = &raw mut (*file).inode;
-        (*file).dentry.d_inode = &raw mut (*file).inode;
-        (*file).dentry.umc_file = &raw mut (*file).file;
-        (*file).file.f_inode = &raw mut (*file).inode;
-        (*file).file.f_mapping = &raw mut (*file).mapping;
-        (*file).file.f_path.dentry = &raw mut (*file).dentry;
-        (*file).file.umc_open = file.cast();
-        Ok(&raw mut (*file).file)
+        (*file).dentry.d_inode = inode;
+        (*file).dentry.umc_file = open;
+        (*open).f_inode = inode;
+        (*open).f_mapping = &raw mut (*file).mapping;
+        (*open).f_path.dentry = &raw mut (*file).dentry;
+        (*open).umc_open = file.cast();
+        Ok(open)
     }
 }
 
@@ -175,7 +181,8 @@ unsafe extern "C" fn size(inode: *const sys::inode) -> sys::loff_t {
         Ok(status) if status.is_file() => Ok(status.len().cast_signed()),
         _ => nix::unistd::lseek(&file.host, 0, nix::unistd::Whence::SeekEnd),
     };
-    len.unwrap_or(file.inode.i_size)
+    // SAFETY: nobody changes it after `open`.
+    len.unwrap_or_else(|_| unsafe { (*file.inode.get()).i_size })
 }
 
 /// # Safety
