@@ -98,6 +98,11 @@ pub fn to_ret(result: Result<()>) -> c_int {
     }
 }
 
+/// How much was moved, or the negative errno.
+pub fn to_len(result: Result<usize>) -> isize {
+    result.map_or_else(|error| error.neg() as isize, usize::cast_signed)
+}
+
 /// `ERR_PTR` of `include/linux/err.h`.
 pub fn err_ptr<T>(error: Errno) -> *mut T {
     std::ptr::without_provenance_mut::<c_void>(error.neg() as isize as usize).cast()

@@ -22,6 +22,12 @@ unsafe fn put_is_last(file: *mut sys::file) -> bool {
     count.fetch_sub(1, Ordering::AcqRel) <= 1
 }
 
+/// Operations of files that are made here, which nobody changes.
+pub(crate) struct FileOperations(pub(crate) sys::file_operations);
+
+// SAFETY: nobody changes it.
+unsafe impl Sync for FileOperations {}
+
 /// Takes a reference of an open file.
 ///
 /// # Safety

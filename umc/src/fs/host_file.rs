@@ -12,14 +12,15 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int};
 use std::fs::{self, File};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::ptr;
 
 use nix::sys::statfs::fstatfs;
 
-use crate::errno::to_ret;
+use crate::errno::{to_len, to_ret};
+use crate::fs::file::FileOperations;
 use crate::mm::uio;
 use crate::{Devt, Errno, Result, context, sched, sys};
 
@@ -41,7 +42,7 @@ struct HostFile {
 }
 
 /// All that a driver can do with one.
-static OPS: Operations = Operations(sys::file_operations {
+static OPS: FileOperations = FileOperations(sys::file_operations {
     read_iter: Some(read_iter),
     write_iter: Some(write_iter),
     fsync: Some(fsync),
@@ -49,11 +50,6 @@ static OPS: Operations = Operations(sys::file_operations {
     // SAFETY: all-zero is a valid value of a structure of pointers and numbers.
     ..unsafe { std::mem::zeroed() }
 });
-
-struct Operations(sys::file_operations);
-
-// SAFETY: nobody changes it.
-unsafe impl Sync for Operations {}
 
 type ReleaseFn = unsafe extern "C" fn(*mut sys::file);
 
@@ -75,15 +71,6 @@ unsafe fn of<'a>(file: *const sys::file) -> Option<&'a HostFile> {
     let is_ours = release_of.is_some_and(|it| ptr::fn_addr_eq(it, release as ReleaseFn));
     // SAFETY: a file with this release is a `HostFile`, which lives as long as the file.
     is_ours.then(|| unsafe { &*open.cast::<HostFile>() })
-}
-
-/// The descriptor behind a file that a driver got from `fget`, where that is one of the host.
-///
-/// # Safety
-/// `file` is live, and stays so while the result is used.
-pub unsafe fn descriptor<'a>(file: *mut sys::file) -> Option<BorrowedFd<'a>> {
-    // SAFETY: the caller's contract.
-    unsafe { of(file) }.map(|host| host.host.as_fd())
 }
 
 /// Opens the same file anew, in the same access mode and with other flags.
@@ -158,7 +145,7 @@ pub(crate) fn open(host: File) -> Result<*mut sys::file> {
 
 /// What is neither read nor written: a socket, a terminal.
 // SAFETY: all-zero is a valid value of a structure of pointers and numbers.
-static NO_OPS: Operations = Operations(unsafe { std::mem::zeroed() });
+static NO_OPS: FileOperations = FileOperations(unsafe { std::mem::zeroed() });
 
 fn mode(access: c_int, has_direct: bool) -> u32 {
     let read = sys::FMODE_READ | sys::FMODE_CAN_READ | sys::FMODE_PREAD;
@@ -242,10 +229,6 @@ unsafe fn transfer(
     Ok(done)
 }
 
-fn told(result: Result<usize>) -> isize {
-    result.map_or_else(|error| error.neg() as isize, usize::cast_signed)
-}
-
 /// # Safety
 /// As the driver's: a live operation on a file of ours, an iterator over memory that lives.
 unsafe extern "C" fn read_iter(iocb: *mut sys::kiocb, iter: *mut sys::iov_iter) -> isize {
@@ -254,7 +237,7 @@ unsafe extern "C" fn read_iter(iocb: *mut sys::kiocb, iter: *mut sys::iov_iter) 
         unsafe { libc::preadv(fd, iovecs.as_ptr(), iovecs.len() as c_int, pos) }
     };
     // SAFETY: the caller's contract.
-    told(unsafe { transfer(iocb, iter, &"read of a file", call) })
+    to_len(unsafe { transfer(iocb, iter, &"read of a file", call) })
 }
 
 /// # Safety
@@ -269,7 +252,7 @@ unsafe extern "C" fn write_iter(iocb: *mut sys::kiocb, iter: *mut sys::iov_iter)
         unsafe { libc::pwritev2(fd, pieces, count, pos, flags) }
     };
     // SAFETY: the caller's contract.
-    told(unsafe { transfer(iocb, iter, &"write of a file", call) })
+    to_len(unsafe { transfer(iocb, iter, &"write of a file", call) })
 }
 
 /// # Safety

@@ -17,6 +17,8 @@ use parking_lot::Mutex;
 use super::io::{Bdev, Io, IoDone};
 use super::{BlockFile, of};
 use crate::completion::Completion;
+use crate::errno::{to_len, to_ret};
+use crate::fs::file::FileOperations;
 use crate::mm::{PageBuf, uio};
 use crate::{Errno, Result, context, sys};
 
@@ -24,7 +26,7 @@ use crate::{Errno, Result, context, sys};
 const CHUNK: usize = 1 << 20;
 
 /// All that can be done with one.
-pub(super) static OPS: Operations = Operations(sys::file_operations {
+pub(super) static OPS: FileOperations = FileOperations(sys::file_operations {
     read_iter: Some(read_iter),
     write_iter: Some(write_iter),
     fsync: Some(fsync),
@@ -32,11 +34,6 @@ pub(super) static OPS: Operations = Operations(sys::file_operations {
     // SAFETY: all-zero is a valid value of a structure of pointers and numbers.
     ..unsafe { std::mem::zeroed() }
 });
-
-pub(super) struct Operations(pub(super) sys::file_operations);
-
-// SAFETY: nobody changes it.
-unsafe impl Sync for Operations {}
 
 /// Does it, and waits for its end. May sleep.
 fn done(bdev: &Bdev, io: Io) -> Result<IoDone> {
@@ -231,16 +228,12 @@ impl Asked<'_> {
     }
 }
 
-fn told(result: Result<usize>) -> isize {
-    result.map_or_else(|error| error.neg() as isize, usize::cast_signed)
-}
-
 /// # Safety
 /// As the driver's: a live operation on an open block file, an iterator over memory that lives.
 unsafe extern "C" fn read_iter(iocb: *mut sys::kiocb, iter: *mut sys::iov_iter) -> isize {
     context::might_sleep();
     // SAFETY: the caller's contract.
-    told(unsafe { Asked::new(iocb, iter) }.read())
+    to_len(unsafe { Asked::new(iocb, iter) }.read())
 }
 
 /// # Safety
@@ -248,7 +241,7 @@ unsafe extern "C" fn read_iter(iocb: *mut sys::kiocb, iter: *mut sys::iov_iter) 
 unsafe extern "C" fn write_iter(iocb: *mut sys::kiocb, iter: *mut sys::iov_iter) -> isize {
     context::might_sleep();
     // SAFETY: the caller's contract.
-    told(unsafe { Asked::new(iocb, iter) }.write())
+    to_len(unsafe { Asked::new(iocb, iter) }.write())
 }
 
 /// # Safety
@@ -262,7 +255,7 @@ unsafe extern "C" fn fsync(
     context::might_sleep();
     // SAFETY: the caller's contract.
     let file = unsafe { &*of(file) };
-    crate::errno::to_ret(done(file.io(), Io::Flush).map(drop))
+    to_ret(done(file.io(), Io::Flush).map(drop))
 }
 
 /// # Safety
@@ -286,5 +279,5 @@ unsafe extern "C" fn fallocate(
         _ => return Errno::EOPNOTSUPP.neg().into(),
     };
     let zeroed = done(bdev, Io::WriteZeroes { offset, len, unmap });
-    crate::errno::to_ret(zeroed.map(drop)).into()
+    to_ret(zeroed.map(drop)).into()
 }
