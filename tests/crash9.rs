@@ -91,7 +91,10 @@ fn forgot_bits(log: &str) -> bool {
         }
         let told = line.split_once(" bits:").and_then(|(_, rest)| rest.split(' ').next());
         bits += told.and_then(|told| told.parse::<u64>().ok()).unwrap_or(0);
-        bits > 0 && line.contains("uuid_compare()=no-sync by rule=reconnected")
+        // The second is said by who was killed since.
+        let rules = ["reconnected", "lost-quorum"];
+        let agreed = |rule: &&str| line.contains(&format!("uuid_compare()=no-sync by rule={rule}"));
+        bits > 0 && rules.iter().any(agreed)
     })
 }
 

@@ -32,8 +32,16 @@ pub fn device_name(root: &Root, name: &[u8]) -> Option<Vec<u8>> {
     let device = name.strip_prefix(b"/dev/").filter(|device| is_loop(device))?;
     let mut file = [0; 4096];
     let file = behind(root, &[b"block/", device, b"/loop/backing_file"], &mut file)?;
-    let name = file.to_bytes().strip_prefix(root.path())?;
-    name.starts_with(b"/dev/").then(|| name.to_vec())
+    let name = file.to_bytes().strip_prefix(root.path())?.strip_prefix(b"/dev/")?;
+    Some(mapped(root, name).unwrap_or_else(|| [b"/dev/", name].concat()))
+}
+
+/// `/dev/mapper/NAME` for a mapped device: the name by which mount(8) gives it to the kernel, and tools look for it.
+fn mapped(root: &Root, device: &[u8]) -> Option<Vec<u8>> {
+    let (mut path, mut name) = ([0; 512], [0; 256]);
+    let path = join(root.path(), &[b"/sys/block/", device, b"/dm/name"], &mut path)?;
+    let name = raw::read_file(path, &mut name).ok()?.strip_suffix(b"\n")?;
+    Some([b"/dev/mapper/", name].concat())
 }
 
 /// The number of the device for that of a loop device that stands before it.
