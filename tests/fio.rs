@@ -178,6 +178,8 @@ fn fio(host: &Volumes, stack: &Stack, trims: bool) {
     let unit = format!("--ba={block}");
     let mut words = vec!["fio", &file, &sizes, &unit, "--ioengine=libaio", "--direct=1"];
     words.extend(["--verify=crc32c", "--verify_backlog=256", "--verify_fatal=1"]);
+    // Else it leaves files where it runs.
+    words.push("--verify_state_save=0");
     words.extend(["--clocksource=clock_gettime", "--output-format=terse"]);
     words.extend(JOBS.iter().copied().flatten());
     words.extend(TRIMS.iter().filter(|_| trims));
