@@ -121,6 +121,21 @@ fn what_is_refused() {
     let device = host.attach(&["--read-only"], path);
     let error = host.open(&device).write_at(&[1; 512], 0).expect_err("it is read-only");
     assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+    // More than the host's file system takes is an error, and nothing that was written is said to be there.
+    let small = host.0.0.dir.join("small");
+    fs::create_dir(&small).unwrap();
+    let tmpfs = ["-t", "tmpfs", "-o", "size=1M", "tmpfs", small.to_str().unwrap()];
+    let output = Command::new("mount").args(tmpfs).run().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    for options in [&[][..], &["--direct-io=on"][..]] {
+        let full = host.attach(options, host.image("small/image", 4 << 20).to_str().unwrap());
+        let file = host.open(&full);
+        let written = file.write_all_at(&vec![1; 2 << 20], 0).and_then(|()| file.sync_all());
+        assert_eq!(written.expect_err("a full disk").raw_os_error(), Some(libc::ENOSPC));
+        drop(file);
+        host.detach(&full);
+    }
+
     // Twice, on itself, and away while it is used.
     let said = host.refused(&["losetup", &format!("/dev/{device}"), path]);
     assert!(said.contains("busy"), "{said}");

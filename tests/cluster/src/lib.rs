@@ -438,8 +438,24 @@ pub fn text(output: &Output) -> String {
     )
 }
 
+impl Cluster {
+    /// Unmounts what a test that failed has mounted below the cluster's directory, but for the nodes' trees.
+    fn unmount_all(&self) {
+        let table = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let places = table.lines().rev().filter_map(|line| line.split(' ').nth(1));
+        let is_root =
+            |place: &str| self.nodes.iter().any(|node| self.root(node) == Path::new(place));
+        for place in
+            places.filter(|place| Path::new(place).starts_with(&self.dir) && !is_root(place))
+        {
+            let _ = Command::new("umount").args(["-l", "-q", place]).run_shown();
+        }
+    }
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
+        self.unmount_all();
         for node in &self.nodes {
             if std::thread::panicking() {
                 let log = fs::read_to_string(self.dir.join("run").join(node).join("log"))

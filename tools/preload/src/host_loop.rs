@@ -38,7 +38,7 @@ pub fn device_name(root: &Root, name: &[u8]) -> Option<Vec<u8>> {
 
 /// `/dev/mapper/NAME` for a mapped device: the name by which mount(8) gives it to the kernel, and tools look for it.
 fn mapped(root: &Root, device: &[u8]) -> Option<Vec<u8>> {
-    let (mut path, mut name) = ([0; 512], [0; 256]);
+    let (mut path, mut name) = ([0; 4096], [0; 256]);
     let path = join(root.path(), &[b"/sys/block/", device, b"/dm/name"], &mut path)?;
     let name = raw::read_file(path, &mut name).ok()?.strip_suffix(b"\n")?;
     Some([b"/dev/mapper/", name].concat())

@@ -121,7 +121,7 @@ fn shown(root: &Root, place: usize, word: &[u8]) -> Option<Vec<u8>> {
 
 /// What the node has by a name.
 fn stands(root: &Root, name: &[&[u8]]) -> Option<libc::stat> {
-    let mut path = [0; 512];
+    let mut path = [0; 4096];
     let mut words = vec![root.path()];
     words.extend(name);
     let path = join(b"", &words, &mut path)?;

@@ -15,6 +15,8 @@ use std::ptr;
 use super::bdev::{Open, by_devt, file_of};
 use crate::caller::{self, Descriptor};
 use crate::fs::host_file;
+use crate::kprintln;
+use crate::printk::Level;
 use crate::{Devt, Errno, Kernel, Result, sched, sys};
 
 fn look_up(fd: c_uint) -> Result<*mut sys::file> {
@@ -33,7 +35,8 @@ fn look_up(fd: c_uint) -> Result<*mut sys::file> {
     }
 }
 
-/// The file of a descriptor of the caller, with a reference more; NULL where there is none.
+/// The file of a descriptor of the caller, with a reference more; NULL where there is none, or where it cannot be had, which the
+/// log says.
 ///
 /// # Safety
 /// None: any number may be asked for.
@@ -42,5 +45,15 @@ fn look_up(fd: c_uint) -> Result<*mut sys::file> {
 /// May sleep; on behalf of a caller.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fget(fd: c_uint) -> *mut sys::file {
-    look_up(fd).unwrap_or(ptr::null_mut())
+    let found = look_up(fd).inspect_err(|error| {
+        if *error != Errno::EBADF {
+            kprintln!(
+                Level::Err,
+                "fget: descriptor {fd} of {} cannot be used by a driver: {error}. It is opened anew for that: see its \
+                 permissions and the limits of the node",
+                sched::current_task().comm()
+            );
+        }
+    });
+    found.unwrap_or(ptr::null_mut())
 }

@@ -179,6 +179,24 @@ fn who_waits_for_its_caller_is_named() {
 }
 
 #[test]
+fn who_sleeps_in_the_host_is_named_and_cannot_be_woken() {
+    let kernel = boot();
+    let (reader, writer) = pipe2(OFlag::empty()).expect("a pipe");
+    let main = move || {
+        let read = || nix::unistd::read(&reader, &mut [0; 1]);
+        assert_eq!(super::sleep_in_host(&"read of a file", read), Ok(1));
+    };
+    let thread = kthread::spawn(kernel, "reader", Box::new(main)).unwrap();
+    until_asleep(kernel, &thread, sys::TASK_UNINTERRUPTIBLE);
+    let found = hung::hung(kernel, 0);
+    let places: Vec<_> = found.iter().filter_map(|(_, info)| info.waits_in).collect();
+    assert_eq!(places, ["read of a file"]);
+    thread.wake();
+    assert_eq!(nix::unistd::write(&writer, b"x"), Ok(1));
+    thread.join();
+}
+
+#[test]
 fn hung_tasks_are_found() {
     let kernel = boot();
     let go = Arc::new(Completion::new());

@@ -5,8 +5,8 @@
 //! Guarantees kept: a write that returned is seen by each later read; what is not a whole block is written with the rest of
 //! the block as it was; with `IOCB_DIRECT` only whole blocks are moved, and an operation that has somebody to tell does not
 //! wait; `fsync` returns when the device has flushed.
-//! Differs from Linux: there is no page cache, so every operation goes to the device, and parts of one block that are written
-//! through two files at once may undo each other. A write past the end fails whole.
+//! Differs from Linux: there is no page cache, so every operation goes to the device. A write of a part of a block may undo what is
+//! written to the rest of it at the same time, unless both are parts and go through one file. A write past the end fails whole.
 //! Used by DRBD for: nothing; drivers that are given a file to stand on.
 
 use std::ffi::{c_int, c_long};
