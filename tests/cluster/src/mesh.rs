@@ -390,20 +390,23 @@ impl Mesh {
     }
 
     fn compare_volume(&self, volume: usize) -> Vec<u8> {
-        let image =
-            |index: usize| fs::read(self.cluster.image(self.node(index), volume)).expect("image");
-        let first = image(0);
+        let first = self.image(0, volume);
         let data = match self.layout.meta_disk {
             // Metadata of a few peers takes less at such a size.
             MetaDisk::Internal => first.len() - (1 << 20),
             MetaDisk::External | MetaDisk::Flexible => first.len(),
         };
         for index in (1..self.layout.nodes).filter(|index| self.has_disk(*index)) {
-            let (other, name) = (image(index), self.node(index));
+            let (other, name) = (self.image(index, volume), self.node(index));
             let differs = (0..data).find(|at| first[*at] != other[*at]).map(|at| at / 512);
             assert_eq!(differs, None, "{name} differs from {} in a sector", self.node(0));
         }
         first
+    }
+
+    /// What the lower disk of a node holds, with the metadata if they are internal.
+    pub fn image(&self, index: usize, volume: usize) -> Vec<u8> {
+        fs::read(self.cluster.image(self.node(index), volume)).expect("image")
     }
 
     /// Takes all down, and compares as [`Mesh::compare`] does.

@@ -24,6 +24,33 @@ struct Sector {
     pending: Vec<u32>,
 }
 
+impl Sector {
+    /// The version that `found` is, of those that sector `number` may hold.
+    fn find(&self, number: u64, found: &[u8]) -> Option<u32> {
+        let mut wanted = [0; SECTOR];
+        let candidates = self.pending.iter().rev().chain([&self.stable]);
+        candidates.copied().find(|version| {
+            stamp(number, *version, &mut wanted);
+            wanted == *found
+        })
+    }
+}
+
+/// What the sectors of a region may have held at some moment.
+pub struct Candidates {
+    first: u64,
+    sectors: Vec<Sector>,
+}
+
+impl Candidates {
+    /// Does sector `number` of a device belong here, and is `found` what it may have held?
+    pub fn allow(&self, number: u64, found: &[u8]) -> bool {
+        let index = number.checked_sub(self.first).map(|index| index as usize);
+        let sector = index.and_then(|index| self.sectors.get(index));
+        sector.is_some_and(|sector| sector.find(number, found).is_some())
+    }
+}
+
 /// A part of the device with one writer.
 pub struct Region {
     first: u64,
@@ -93,18 +120,27 @@ impl Region {
         Ok(())
     }
 
+    /// What the sectors may hold now.
+    pub fn candidates(&self) -> Candidates {
+        Candidates { first: self.first, sectors: self.sectors.clone() }
+    }
+
+    /// Does the region of `disk` hold what it may hold?
+    pub fn fits(&self, disk: &[u8]) -> bool {
+        let numbers = (self.first..).zip(&self.sectors);
+        let mut held = numbers.map(|(number, sector)| {
+            sector.find(number, &disk[number as usize * SECTOR..][..SECTOR])
+        });
+        held.all(|version| version.is_some())
+    }
+
     /// Compares the region of `disk` with what it may hold, and goes on from what it does hold.
     pub fn check(&mut self, disk: &[u8], what: &str) {
         let mut wanted = [0; SECTOR];
         for (index, sector) in self.sectors.iter_mut().enumerate() {
             let number = self.first + index as u64;
             let found = &disk[number as usize * SECTOR..][..SECTOR];
-            let candidates = sector.pending.iter().rev().chain([&sector.stable]);
-            let version = candidates.copied().find(|version| {
-                stamp(number, *version, &mut wanted);
-                wanted == *found
-            });
-            let Some(version) = version else {
+            let Some(version) = sector.find(number, found) else {
                 let shown = (0..=self.version).find(|version| {
                     stamp(number, *version, &mut wanted);
                     wanted == *found
