@@ -14,6 +14,7 @@
 
 mod events;
 mod park;
+mod receive;
 mod sockets;
 mod threads;
 mod timers;
@@ -61,6 +62,8 @@ pub fn ops() -> &'static Ops {
         getsockopt: sockets::getsockopt,
         sendmsg: sockets::sendmsg,
         recvmsg: sockets::recvmsg,
+        recv_patience: receive::recv_patience,
+        recvmsg_wait: receive::recvmsg_wait,
         queued: sockets::queued,
         shutdown: sockets::shutdown,
         close: sockets::close,

@@ -5,8 +5,8 @@
 //! safe face of the table and the only way the rest of the project calls it.
 //!
 //! Rules for callers:
-//! - [`Ops::park`] and [`Ops::fd_wait`] are the only ways a thread ever blocks. Never call them, or anything that may
-//!   call them, while holding a lock of the host (`std`, `parking_lot`).
+//! - [`Ops::park`], [`Ops::fd_wait`] and [`Ops::recvmsg_wait`] are the only ways a thread ever blocks. Never call them,
+//!   or anything that may call them, while holding a lock of the host (`std`, `parking_lot`).
 //! - Callbacks (timers, work, watches) run on threads of the provider. They may block for short; a callback that
 //!   waits for another callback of the same provider can wait for ever.
 //!
@@ -24,7 +24,7 @@ use std::sync::atomic::AtomicU32;
 pub const NEVER: u64 = u64::MAX;
 
 /// Bumped when the table changes its meaning.
-pub const API_VERSION: u32 = 2;
+pub const API_VERSION: u32 = 3;
 
 /// Why a wait ended.
 #[repr(u32)]
@@ -108,6 +108,16 @@ pub struct Ops {
         unsafe extern "C" fn(*mut c_void, c_int, c_int, c_int, *mut c_void, *mut u32) -> c_int,
     pub sendmsg: unsafe extern "C" fn(*mut c_void, c_int, *const libc::msghdr, c_int) -> isize,
     pub recvmsg: unsafe extern "C" fn(*mut c_void, c_int, *mut libc::msghdr, c_int) -> isize,
+    // The one call that waits.
+    pub recv_patience: unsafe extern "C" fn(*mut c_void, c_int, u64) -> c_int,
+    pub recvmsg_wait: unsafe extern "C" fn(
+        *mut c_void,
+        c_int,
+        *mut libc::msghdr,
+        c_int,
+        *const AtomicU32,
+        u32,
+    ) -> isize,
     /// Bytes sent and not yet acknowledged by the peer (SIOCOUTQ), or received and unread (SIOCINQ).
     pub queued: unsafe extern "C" fn(*mut c_void, c_int, c_int) -> c_int,
     pub shutdown: unsafe extern "C" fn(*mut c_void, c_int, c_int) -> c_int,
@@ -411,5 +421,30 @@ impl Ops {
     pub unsafe fn recvmsg(&self, fd: c_int, msg: &mut libc::msghdr, flags: c_int) -> isize {
         // SAFETY: the caller's contract.
         unsafe { (self.recvmsg)(self.ctx, fd, msg, flags) }
+    }
+
+    /// How long [`Ops::recvmsg_wait`] waits on this connected socket from now on, at most; [`NEVER`] has no end. To be
+    /// called before the first of them, and not for a descriptor that another process has, too: what is set is its.
+    /// 0 or a negative errno.
+    pub fn recv_patience(&self, fd: c_int, ns: u64) -> c_int {
+        // SAFETY: plain values.
+        unsafe { (self.recv_patience)(self.ctx, fd, ns) }
+    }
+
+    /// recvmsg(2) that waits: bytes received, 0 at the end of the stream, `-EAGAIN` when the patience ran out, `-EINTR`
+    /// when `word` no longer holds `expected` (changed and unparked by another thread), or another negative errno.
+    ///
+    /// # Safety
+    /// `msg` must describe writable memory, as for recvmsg(2).
+    pub unsafe fn recvmsg_wait(
+        &self,
+        fd: c_int,
+        msg: &mut libc::msghdr,
+        flags: c_int,
+        word: &AtomicU32,
+        expected: u32,
+    ) -> isize {
+        // SAFETY: the caller's contract; the word lives through the call.
+        unsafe { (self.recvmsg_wait)(self.ctx, fd, msg, flags, word, expected) }
     }
 }

@@ -44,7 +44,8 @@ pub(crate) use creds::set_creds;
 pub use creds::{Comm, Creds, current_creds, with_comm, with_creds};
 pub(crate) use hung::{hung, report_stack};
 pub(crate) use sleep::{
-    schedule, schedule_timeout, schedule_until, set_state, sleep_in_host, wake_up,
+    is_worker, schedule, schedule_timeout, schedule_until, set_state, sleep_in_host,
+    sleep_in_recvmsg, wake_up,
 };
 pub use sleep::{sleep_on_caller, sleep_on_fd};
 

@@ -3,7 +3,7 @@
 //!
 //! `park` is a futex wait on the word. `fd_wait` has to be woken by the same `unpark`, but sleeps in ppoll(2): it puts
 //! the word and an eventfd of its thread into a table of buckets by address, which `unpark` consults when the bucket
-//! is not empty. The order that makes this safe: a waiter enters the bucket, then looks at the word; a waker has
+//! is not empty. A receive that waits ([`super::receive`]) is there with its thread, which a signal takes out. The order that makes this safe: a waiter enters the bucket, then looks at the word; a waker has
 //! changed the word before it looks at the bucket; both with sequential consistency.
 
 use std::cell::{Cell, OnceCell};
@@ -22,8 +22,8 @@ const BUCKETS: usize = 256;
 
 struct Bucket {
     waiters: AtomicU32,
-    /// Address of the word, eventfd of the waiting thread.
-    entries: Mutex<Vec<(usize, c_int)>>,
+    /// Address of the word, and how to wake its waiter.
+    entries: Mutex<Vec<(usize, Bell)>>,
 }
 
 static TABLE: [Bucket; BUCKETS] =
@@ -32,6 +32,15 @@ static TABLE: [Bucket; BUCKETS] =
 fn bucket(word: *const AtomicU32) -> &'static Bucket {
     let hash = (word as usize >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     &TABLE[hash >> 56]
+}
+
+/// What wakes a waiter that is not in a futex wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bell {
+    /// Its thread's eventfd.
+    EventFd(c_int),
+    /// Its thread, which is in a receive or on its way there.
+    Receiver(libc::pid_t),
 }
 
 /// How often a thread without an eventfd looks at its word.
@@ -116,12 +125,15 @@ pub(super) unsafe extern "C" fn unpark(
     let bucket = bucket(word);
     if woken < count && bucket.waiters.load(Ordering::SeqCst) != 0 {
         let entries = bucket.entries.lock().unwrap_or_else(|poison| poison.into_inner());
-        for (_, fd) in entries.iter().filter(|(address, _)| *address == word as usize) {
+        for (_, bell) in entries.iter().filter(|(address, _)| *address == word as usize) {
             if woken == count {
                 break;
             }
-            // SAFETY: an entry's eventfd is open while the bucket is locked and the entry is in it.
-            unsafe { libc::eventfd_write(*fd, 1) };
+            match *bell {
+                // SAFETY: an entry's eventfd is open while the bucket is locked and the entry is in it.
+                Bell::EventFd(fd) => drop(unsafe { libc::eventfd_write(fd, 1) }),
+                Bell::Receiver(thread) => super::receive::ring(thread),
+            }
             woken += 1;
         }
     }
@@ -129,20 +141,20 @@ pub(super) unsafe extern "C" fn unpark(
 }
 
 /// An entry of this thread in a bucket, taken out on drop.
-struct Entry {
+pub(super) struct Entry {
     bucket: &'static Bucket,
-    fd: c_int,
+    bell: Bell,
     /// The eventfd was seen to be readable. One that becomes so later ends the next wait, which looks at its word.
     rang: Cell<bool>,
 }
 
 impl Entry {
-    fn insert(word: *const AtomicU32, fd: c_int) -> Entry {
+    pub(super) fn insert(word: *const AtomicU32, bell: Bell) -> Entry {
         let bucket = bucket(word);
-        bucket.entries.lock().unwrap_or_else(|p| p.into_inner()).push((word as usize, fd));
+        bucket.entries.lock().unwrap_or_else(|p| p.into_inner()).push((word as usize, bell));
         bucket.waiters.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        Entry { bucket, fd, rang: Cell::new(false) }
+        Entry { bucket, bell, rang: Cell::new(false) }
     }
 }
 
@@ -150,12 +162,12 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.bucket.waiters.fetch_sub(1, Ordering::SeqCst);
         let mut entries = self.bucket.entries.lock().unwrap_or_else(|p| p.into_inner());
-        entries.retain(|(_, fd)| *fd != self.fd);
+        entries.retain(|(_, bell)| *bell != self.bell);
         drop(entries);
-        if self.rang.get() {
+        if let (true, Bell::EventFd(fd)) = (self.rang.get(), self.bell) {
             let mut count = 0;
             // SAFETY: `count` is valid; the read takes the wake-up.
-            unsafe { libc::eventfd_read(self.fd, &raw mut count) };
+            unsafe { libc::eventfd_read(fd, &raw mut count) };
         }
     }
 }
@@ -170,7 +182,7 @@ pub(super) unsafe extern "C" fn fd_wait(
 ) -> Wake {
     // Without an eventfd nobody can wake this thread: it looks for itself.
     let wake = WakeFd::current();
-    let entry = wake.map(|wake| Entry::insert(word, wake));
+    let entry = wake.map(|wake| Entry::insert(word, Bell::EventFd(wake)));
     let sleep_max = if wake.is_some() { NEVER } else { LOOK_NS };
     loop {
         // SAFETY: the word lives through the call (contract of the table).

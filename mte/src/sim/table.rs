@@ -44,6 +44,8 @@ pub(super) fn table(core: &'static Core) -> Ops {
         getsockopt: calls::getsockopt,
         sendmsg: calls::sendmsg,
         recvmsg: calls::recvmsg,
+        recv_patience: calls::recv_patience,
+        recvmsg_wait: calls::recvmsg_wait,
         queued: calls::queued,
         shutdown: calls::shutdown,
         close: calls::close,

@@ -53,6 +53,9 @@ static OPS: FileOperations = FileOperations(sys::file_operations {
 
 type ReleaseFn = unsafe extern "C" fn(*mut sys::file);
 
+/// What our files are known by: [`release`], which may have an address in each place that it is compiled in.
+static RELEASE: ReleaseFn = release;
+
 /// # Safety
 /// `file` is one of ours, and nobody uses it any more.
 unsafe extern "C" fn release(file: *mut sys::file) {
@@ -68,7 +71,7 @@ unsafe extern "C" fn release(file: *mut sys::file) {
 unsafe fn of<'a>(file: *const sys::file) -> Option<&'a HostFile> {
     // SAFETY: the caller's contract.
     let (release_of, open) = unsafe { ((*file).umc_release, (*file).umc_open) };
-    let is_ours = release_of.is_some_and(|it| ptr::fn_addr_eq(it, release as ReleaseFn));
+    let is_ours = release_of.is_some_and(|it| ptr::fn_addr_eq(it, RELEASE));
     // SAFETY: a file with this release is a `HostFile`, which lives as long as the file.
     is_ours.then(|| unsafe { &*open.cast::<HostFile>() })
 }
@@ -122,7 +125,7 @@ pub(crate) fn open(host: File) -> Result<*mut sys::file> {
     open.f_flags = flags.cast_unsigned();
     open.f_mode = mode(access, has_direct);
     open.f_op = if has_data { &raw const OPS.0 } else { &raw const NO_OPS.0 };
-    open.umc_release = Some(release);
+    open.umc_release = Some(RELEASE);
     open.umc_path = Some(path);
     let file = Box::into_raw(file);
     // SAFETY: boxed just now, and nobody else's; the pointers are to its own fields, and back.

@@ -12,8 +12,11 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_long, c_void};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{
+    AtomicI32, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering,
+};
+use std::sync::{Arc, OnceLock};
 
 use mte::ops::TimerId;
 use mte::sim::lock::Mutex;
@@ -60,6 +63,8 @@ pub(crate) struct Sock {
     reuseport: AtomicU8,
     priority: AtomicU32,
     mark: AtomicU32,
+    /// How long the host lets a receive wait, in jiffies: [`ASKS`] until it was told.
+    patience: AtomicI64,
     refresh: Mutex<Refresh>,
     pub(crate) watches: Watches,
     /// What was sent and is not at the host yet.
@@ -100,6 +105,7 @@ impl Sock {
             reuseport: AtomicU8::new(0),
             priority: AtomicU32::new(0),
             mark: AtomicU32::new(0),
+            patience: AtomicI64::new(ASKS),
             refresh: Mutex::default(),
             watches: Watches::default(),
             held: Arc::default(),
@@ -118,10 +124,10 @@ impl Sock {
         (sk.sk_rcvtimeo, sk.sk_sndtimeo, sk.sk_rcvlowat) = (FOREVER, FOREVER, 1);
         sk.sk_sndbuf = sock.host_option(libc::SO_SNDBUF);
         sk.sk_rcvbuf = sock.host_option(libc::SO_RCVBUF);
-        sk.sk_state_change = Some(sock_def_wakeup);
-        sk.sk_data_ready = Some(sock_def_readable);
-        sk.sk_write_space = Some(sock_def_write_space);
-        sk.sk_error_report = Some(sock_def_error_report);
+        sk.sk_state_change = Some(INITIAL.state_change);
+        sk.sk_data_ready = Some(INITIAL.data_ready);
+        sk.sk_write_space = Some(INITIAL.write_space);
+        sk.sk_error_report = Some(INITIAL.error_report);
         sk.sk_callback_lock.umc_written = Some(callbacks_written);
         sock
     }
@@ -493,7 +499,7 @@ impl Patience {
     }
 
     /// What is left, in jiffies; 0 = nothing.
-    fn left(&self) -> c_long {
+    pub(crate) fn left(&self) -> c_long {
         match self.deadline_ns {
             None => FOREVER,
             Some(0) => 0,
@@ -532,19 +538,68 @@ impl Patience {
     }
 }
 
+/// The host has not been told yet how long a receive waits.
+const ASKS: i64 = 0;
+/// It cannot be told: another process has the socket, too.
+const SHARED: i64 = -1;
+
+impl Sock {
+    /// Another process has the socket, too: what belongs to both is left alone.
+    pub(crate) fn note_shared(&self) {
+        self.patience.store(SHARED, Ordering::Relaxed);
+    }
+
+    /// Whether the host lets a receive wait for so many jiffies; tells it to.
+    pub(crate) fn has_patience(&self, timeo: c_long) -> bool {
+        let known = self.patience.load(Ordering::Relaxed);
+        if known == timeo {
+            return true;
+        }
+        let ns = match timeo {
+            FOREVER => mte::NEVER,
+            timeo => (timeo.max(1) as u64).saturating_mul(TICK_NS),
+        };
+        if known == SHARED || self.kernel.ops.recv_patience(self.fd, ns) != 0 {
+            return false;
+        }
+        self.patience.store(timeo, Ordering::Relaxed);
+        true
+    }
+}
+
 /// Nanoseconds of a jiffy.
 const TICK_NS: u64 = 1_000_000_000 / sys::HZ as u64;
+
+type Callback = unsafe extern "C" fn(*mut sys::sock);
+
+/// The callbacks of a new socket.
+///
+/// They are told from a driver's by their addresses, and so are read from here: a function may be compiled in several
+/// places, and has an address in each.
+pub(crate) struct Initial {
+    pub(crate) state_change: Callback,
+    pub(crate) data_ready: Callback,
+    pub(crate) write_space: Callback,
+    pub(crate) error_report: Callback,
+}
+
+pub(crate) static INITIAL: Initial = Initial {
+    state_change: sock_def_wakeup,
+    data_ready: sock_def_readable,
+    write_space: sock_def_write_space,
+    error_report: sock_def_error_report,
+};
 
 /// The initial `sk_state_change`.
 ///
 /// It has nothing to wake: whoever sleeps on a socket here waits for the host's descriptor, which wakes them itself.
-pub(crate) unsafe extern "C" fn sock_def_wakeup(_sk: *mut sys::sock) {}
+unsafe extern "C" fn sock_def_wakeup(_sk: *mut sys::sock) {}
 
 /// The initial `sk_write_space`; nothing to wake, as for [`sock_def_wakeup`].
-pub(crate) unsafe extern "C" fn sock_def_write_space(_sk: *mut sys::sock) {}
+unsafe extern "C" fn sock_def_write_space(_sk: *mut sys::sock) {}
 
 /// The initial `sk_error_report`; nothing to wake, as for [`sock_def_wakeup`].
-pub(crate) unsafe extern "C" fn sock_def_error_report(_sk: *mut sys::sock) {}
+unsafe extern "C" fn sock_def_error_report(_sk: *mut sys::sock) {}
 
 /// The initial `sk_data_ready`; nothing to wake, as for [`sock_def_wakeup`].
 ///

@@ -18,23 +18,32 @@ use crate::{sys, uio};
 
 /// Most bytes that are taken along.
 const AHEAD_MAX: usize = 64 * 1024;
-/// A wait that ends sooner met data that was there already.
-const AT_ONCE_NS: u64 = 4_000;
+/// Most bytes that are taken along for a callback: a message. The driver says where a payload goes.
+const MESSAGE_MAX: usize = 4096;
 
 /// Bytes that wait for the driver.
 pub(crate) struct Ahead {
     data: Box<[u8]>,
     start: usize,
     end: usize,
-    /// What the last receives found: whether to ask the host for data first, or to wait for it.
-    asks_first: bool,
+    /// The host may have more: it has filled all the room that it was given last.
+    has_more: bool,
+    /// The memory is with a receive that waits.
+    is_lent: bool,
     /// Data came since the driver asked for its acknowledgement last.
     has_news: bool,
 }
 
 impl Default for Ahead {
     fn default() -> Ahead {
-        Ahead { data: Box::default(), start: 0, end: 0, asks_first: true, has_news: true }
+        Ahead {
+            data: Box::default(),
+            start: 0,
+            end: 0,
+            has_more: true,
+            is_lent: false,
+            has_news: true,
+        }
     }
 }
 
@@ -44,9 +53,14 @@ impl Ahead {
         self.end - self.start
     }
 
-    /// Whether it is better to wait for data than to ask the host whether there is some.
-    pub(crate) fn waits_first(&self) -> bool {
-        self.len() == 0 && !self.asks_first
+    /// Whether the host may have more than was received.
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Whether a callback may take a message along.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.is_lent && AHEAD_MAX - self.len() >= MESSAGE_MAX
     }
 
     /// Whether there is something to acknowledge that was not when this was asked last.
@@ -54,27 +68,14 @@ impl Ahead {
         std::mem::take(&mut self.has_news)
     }
 
-    /// Data was received past this.
-    pub(crate) fn note_news(&mut self) {
-        self.has_news = true;
-    }
-
-    /// What a wait for data teaches.
-    pub(crate) fn waited(&mut self, ns: u64) {
-        self.asks_first |= ns < AT_ONCE_NS;
-    }
-
-    /// Copies up to `len` bytes to `to`, and takes them out unless this is a look only.
+    /// Copies up to `len` bytes to `to`, and leaves them here: how many.
     ///
     /// # Safety
     /// `to` has room for `len` bytes.
-    pub(crate) unsafe fn copy_to(&mut self, to: *mut u8, len: usize, looks: bool) -> usize {
+    pub(crate) unsafe fn show(&self, to: *mut u8, len: usize) -> usize {
         let len = len.min(self.len());
         // SAFETY: so many bytes are there, and there is room for them.
         unsafe { std::ptr::copy_nonoverlapping(self.data[self.start..].as_ptr(), to, len) };
-        if !looks {
-            self.start += len;
-        }
         len
     }
 
@@ -105,43 +106,78 @@ impl Ahead {
         len
     }
 
+    /// Receives a message for a callback, as [`Ahead::receive_more`] does. There has to be room.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn receive_message(&mut self, sock: &Sock) -> Result<usize> {
+        self.receive(sock, MESSAGE_MAX)
+    }
+
     /// Receives more from the host behind what there is: how many bytes, 0 at the end of the stream or without room.
     ///
     /// # Errors
     /// The host's; EAGAIN when nothing has come.
     pub(crate) fn receive_more(&mut self, sock: &Sock) -> Result<usize> {
+        self.receive(sock, AHEAD_MAX)
+    }
+
+    fn receive(&mut self, sock: &Sock, limit: usize) -> Result<usize> {
+        if self.is_lent {
+            return Err(Errno::EAGAIN);
+        }
+        self.make_room();
         self.data.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.len());
         let room = &mut self.data[self.end..];
+        let room = &mut room[..limit.min(AHEAD_MAX - self.end)];
         if room.is_empty() {
             return Ok(0);
         }
         let iovec = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
         // SAFETY: it describes our own room.
-        let got = unsafe { receive(sock, &mut [iovec], 0) }?;
+        let got = unsafe { receive(sock, &mut [iovec]) };
+        self.has_more = got == Ok(iovec.iov_len);
+        let got = got?;
         self.end += got;
         self.has_news = true;
         Ok(got)
     }
 
-    /// Where to take along what comes: all of it, for nothing is here.
+    /// Where to take along what comes: all of it, for nothing is here. Empty while it is lent.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         debug_assert_eq!(self.len(), 0);
-        if self.data.is_empty() {
-            self.data = vec![0; AHEAD_MAX].into_boxed_slice();
-        }
+        self.make_room();
         &mut self.data
     }
 
-    /// Data was received, and the driver has it but for so many bytes in [`Ahead::room`].
-    pub(crate) fn note_received(&mut self, along: usize) {
-        self.has_news = true;
-        (self.start, self.end) = (0, along);
+    fn make_room(&mut self) {
+        if self.data.is_empty() && !self.is_lent {
+            self.data = vec![0; AHEAD_MAX].into_boxed_slice();
+        }
     }
 
-    /// There was nothing to receive.
-    pub(crate) fn note_nothing(&mut self) {
-        self.asks_first = false;
+    /// As [`Ahead::room`], for a receive that waits and holds no lock meanwhile.
+    pub(crate) fn lend(&mut self) -> Box<[u8]> {
+        self.room();
+        self.is_lent |= !self.data.is_empty();
+        std::mem::take(&mut self.data)
+    }
+
+    /// Takes back what was lent, with so many bytes in it. Who was lent nothing gives nothing back. `is_full` as for
+    /// [`Ahead::note_received`].
+    pub(crate) fn take_back(&mut self, data: Box<[u8]>, along: usize, is_full: bool) {
+        (self.has_news, self.has_more) = (true, is_full);
+        if !data.is_empty() {
+            (self.data, self.is_lent, self.start, self.end) = (data, false, 0, along);
+        }
+    }
+
+    /// The driver has received, and has the data but for so many bytes in [`Ahead::room`]. `is_full`: the host has filled
+    /// all the room there was.
+    pub(crate) fn note_received(&mut self, along: usize, is_full: bool) {
+        (self.has_news, self.has_more) = (true, is_full);
+        (self.start, self.end) = (0, along);
     }
 }
 
@@ -151,17 +187,13 @@ impl Ahead {
 /// The host's.
 /// # Safety
 /// The iovecs describe writable memory.
-pub(crate) unsafe fn receive(
-    sock: &Sock,
-    iovecs: &mut [libc::iovec],
-    flags: c_int,
-) -> Result<usize> {
+unsafe fn receive(sock: &Sock, iovecs: &mut [libc::iovec]) -> Result<usize> {
     // SAFETY: all-zero is a valid header.
     let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
     (msg.msg_iov, msg.msg_iovlen) = (iovecs.as_mut_ptr(), iovecs.len());
     loop {
         // SAFETY: the caller's contract; the header lives through the call.
-        let got = unsafe { sock.kernel.ops.recvmsg(sock.fd, &mut msg, flags | libc::MSG_DONTWAIT) };
+        let got = unsafe { sock.kernel.ops.recvmsg(sock.fd, &mut msg, libc::MSG_DONTWAIT) };
         match got {
             0.. => return Ok(got as usize),
             _ if Errno::new(got as c_int) == Errno::EINTR => {}

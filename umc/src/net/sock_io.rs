@@ -6,10 +6,10 @@
 //! before an error, a signal or the end of `sk_sndtimeo`; MSG_WAITALL receives until all is there; MSG_DONTWAIT never
 //! waits; an error that follows a part is kept for the next call. A broken connection never raises SIGPIPE.
 //! Differs from Linux: the data is copied, to the host's socket or to what is held back (`sock_held`), before the call
-//! returns, MSG_SPLICE_PAGES included.
+//! returns, MSG_SPLICE_PAGES included. No control data come with a stream: none are refused, none are asked for.
 //! Used by DRBD for: all replication traffic.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_long};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
@@ -141,7 +141,8 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
     }
 }
 
-/// One receive from the host: bytes, 0 at the end of the stream. What is more than `limit` is in `beyond`.
+/// One receive from the host: bytes, 0 at the end of the stream. What is more than `limit` is in `beyond`. Without
+/// MSG_DONTWAIT among the flags it waits.
 ///
 /// # Safety
 /// As for [`recv`].
@@ -168,16 +169,29 @@ unsafe fn recv_once(
         count += 1;
     }
     let mut host = host_msghdr(msg, &mut iovecs, count);
+    if sock.is_stream() && flags & libc::MSG_ERRQUEUE == 0 {
+        // No address and no control data come with it.
+        (host.msg_name, host.msg_control, host.msg_controllen) =
+            (ptr::null_mut(), ptr::null_mut(), 0);
+        msg.msg_namelen = 0;
+    }
     host.msg_namelen =
-        if msg.msg_name.is_null() { 0 } else { size_of::<libc::sockaddr_storage>() as u32 };
+        if host.msg_name.is_null() { 0 } else { size_of::<libc::sockaddr_storage>() as u32 };
+    let control_room = host.msg_controllen;
     loop {
+        if flags & libc::MSG_DONTWAIT == 0 {
+            // SAFETY: the iovecs describe writable memory of the iterator, and nothing else is asked for.
+            let got = unsafe { crate::sched::sleep_in_recvmsg(sock.fd, &mut host, flags) }?;
+            return Ok((got, host.msg_flags));
+        }
         // SAFETY: the iovecs describe writable memory of the iterator; the rest by the caller's contract.
         let got = unsafe { sock.kernel.ops.recvmsg(sock.fd, &mut host, flags) };
         if got >= 0 {
-            if !msg.msg_name.is_null() {
+            if !host.msg_name.is_null() {
                 msg.msg_namelen = host.msg_namelen as c_int;
             }
-            msg.msg_controllen = host.msg_controllen as _;
+            // In the kernel it is the room that is left.
+            msg.msg_controllen -= control_room.min(host.msg_controllen) as sys::__kernel_size_t;
             return Ok((got as usize, host.msg_flags));
         }
         match Errno::new(got as c_int) {
@@ -312,23 +326,69 @@ unsafe fn take(
         // SAFETY: the iterator of `msg` is writable.
         return Ok(unsafe { ahead.fill(&mut msg.msg_iter, limit, false) });
     }
-    let is_plain = flags & special == 0 && msg.msg_name.is_null() && msg.msg_controllen == 0;
+    let is_plain = flags & special == 0;
     let limit = limit.min(uio::count(&msg.msg_iter));
     // A driver with callbacks is to be told of what comes later, so nothing is taken along.
     let beyond = if is_plain && !sock.replaced().0 { ahead.room() } else { &mut [] };
+    let room = limit + beyond.len();
     // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL or has room for any address.
-    let (got, seen) = match unsafe { recv_once(sock, msg, limit, flags, beyond) } {
-        Err(error) => {
-            ahead.note_nothing();
-            return Err(error);
-        }
-        other => other?,
-    };
+    let result = unsafe { recv_once(sock, msg, limit, flags, beyond) };
+    let got = result.as_ref().map_or(0, |(got, _)| *got);
     let taken = got.min(limit);
-    ahead.note_received(got - taken);
+    ahead.note_received(got - taken, got == room);
+    let (_, seen) = result?;
     msg.msg_flags = seen as u32;
     // SAFETY: the host filled so many bytes of the iterator.
     unsafe { uio::advance(&mut msg.msg_iter, taken) };
+    Ok(taken)
+}
+
+/// Whether a receive may wait at the host, which knows of a time that begins with it only. A worker that waits there would
+/// wake another one, also when the data have come.
+fn waits_at_host(
+    sock: &Sock,
+    msg: &sys::msghdr,
+    flags: c_int,
+    timeo: c_long,
+    patience: Option<&Patience>,
+) -> bool {
+    let special = libc::MSG_OOB | libc::MSG_ERRQUEUE | libc::MSG_TRUNC;
+    timeo != 0
+        && flags & special == 0
+        && !uio::discards(&msg.msg_iter)
+        && patience.is_none_or(|patience| patience.left() == timeo)
+        && !crate::sched::is_worker()
+        && sock.ahead.lock().len() == 0
+        && sock.has_patience(timeo)
+}
+
+/// The next bytes of a stream of which nothing was taken along, up to `limit`: bytes, 0 at its end. Advances the iterator.
+///
+/// # Errors
+/// Those of [`Patience::wait`], and the host's.
+/// # Safety
+/// As for [`recv`].
+unsafe fn await_more(
+    sock: &'static Sock,
+    msg: &mut sys::msghdr,
+    limit: usize,
+    timeo: c_long,
+) -> Result<usize> {
+    let limit = limit.min(uio::count(&msg.msg_iter));
+    let mut beyond = if sock.replaced().0 { Box::default() } else { sock.ahead.lock().lend() };
+    // SAFETY: the iterator of `msg` is writable.
+    let result = unsafe { recv_once(sock, msg, limit, libc::MSG_NOSIGNAL, &mut beyond) };
+    let got = result.as_ref().map_or(0, |(got, _)| *got);
+    let taken = got.min(limit);
+    let is_full = got == limit + beyond.len();
+    sock.ahead.lock().take_back(beyond, got - taken, is_full);
+    // SAFETY: the host filled so many bytes of the iterator.
+    unsafe { uio::advance(&mut msg.msg_iter, taken) };
+    match result {
+        Ok((_, seen)) => msg.msg_flags = seen as u32,
+        Err(Errno::ERESTARTSYS) if timeo != c_long::MAX => return Err(Errno::EINTR),
+        Err(error) => return Err(error),
+    }
     Ok(taken)
 }
 
@@ -340,7 +400,7 @@ unsafe fn recv_stream(
     sock: &'static Sock,
     msg: &mut sys::msghdr,
     wanted: usize,
-    timeo: std::ffi::c_long,
+    timeo: c_long,
     flags: c_int,
     host_flags: c_int,
 ) -> Result<usize> {
@@ -348,39 +408,49 @@ unsafe fn recv_stream(
     let target = if flags & libc::MSG_WAITALL != 0 { wanted } else { low_water.min(wanted) };
     let mut patience = None;
     let mut done = 0;
-    // An error comes behind the data.
-    let fails = member!(sock, sk_err) != 0;
-    let mut asks = timeo == 0 || fails || !sock.ahead.lock().waits_first();
     let result = loop {
         let left = wanted - done;
-        if asks {
-            let had = sock.ahead.lock().len();
-            // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL or has room for any
-            // address.
-            match unsafe { take(sock, msg, left, host_flags) } {
-                Ok(0) if left > 0 => {
-                    sock.note_end();
-                    // The watch may have found first that it broke.
-                    match sock.take_error() {
-                        Some(error) => break part_or(sock, done, error),
-                        None => break Ok(done),
-                    }
+        // An error comes behind the data.
+        let fails = member!(sock, sk_err) != 0;
+        let waits = left > 0 && !fails && waits_at_host(sock, msg, flags, timeo, patience.as_ref());
+        if waits {
+            patience.get_or_insert_with(|| Patience::new(sock, timeo));
+        }
+        let had = sock.ahead.lock().len();
+        // SAFETY: the iterator and the control buffer of `msg` are writable, and its name is NULL or has room for any
+        // address.
+        let result = unsafe {
+            match waits {
+                true => await_more(sock, msg, left, timeo),
+                false => take(sock, msg, left, host_flags),
+            }
+        };
+        match result {
+            Ok(0) if left > 0 => {
+                sock.note_end();
+                // The watch may have found first that it broke.
+                match sock.take_error() {
+                    Some(error) => break part_or(sock, done, error),
+                    None => break Ok(done),
                 }
-                Ok(got) => {
-                    done += got;
-                    if done >= target {
-                        break Ok(done);
-                    }
-                    // What was there ahead is no sign that the host has no more, nor is a full piece of what is discarded.
-                    if had > 0 || uio::discards(&msg.msg_iter) {
-                        continue;
-                    }
+            }
+            Ok(got) => {
+                done += got;
+                if done >= target {
+                    break Ok(done);
                 }
-                Err(Errno::EAGAIN) => {}
-                Err(error) => {
-                    sock.follow_host();
-                    break part_or(sock, done, error);
+                // What was there ahead is no sign that the host has no more, nor is a full piece of what is discarded.
+                if had > 0 || waits || uio::discards(&msg.msg_iter) {
+                    continue;
                 }
+            }
+            Err(Errno::EAGAIN) if !waits => {}
+            Err(error @ (Errno::EAGAIN | Errno::EINTR | Errno::ERESTARTSYS)) => {
+                break part_or(sock, done, error);
+            }
+            Err(error) => {
+                sock.follow_host();
+                break part_or(sock, done, error);
             }
         }
         if let Some(error) = sock.take_error() {
@@ -388,12 +458,9 @@ unsafe fn recv_stream(
         }
         // The host has no more now, so wait before asking again.
         let patience = patience.get_or_insert_with(|| Patience::new(sock, timeo));
-        let since = sock.kernel.ops.now_ns();
         if let Err(error) = patience.wait(sock, libc::POLLIN) {
             break part_or(sock, done, error);
         }
-        sock.ahead.lock().waited(sock.kernel.ops.now_ns() - since);
-        asks = true;
     };
     sock.note_received(done);
     sock.sync_watches();

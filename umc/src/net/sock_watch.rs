@@ -25,9 +25,7 @@ use mte::sim::lock::Mutex;
 
 use super::accept::Incoming;
 use crate::errno::{Errno, Result};
-use crate::sock::{
-    Sock, member, sock_def_error_report, sock_def_readable, sock_def_wakeup, sock_def_write_space,
-};
+use crate::sock::{INITIAL, Sock, member};
 use crate::wait::WaitQueue;
 use crate::{sched, sys};
 
@@ -137,10 +135,10 @@ impl Sock {
 
     /// Whether the driver replaced what is called for reading, and for writing.
     pub(crate) fn replaced(&self) -> (bool, bool) {
-        let reads = !is(member!(self, sk_data_ready), sock_def_readable)
-            || !is(member!(self, sk_state_change), sock_def_wakeup)
-            || !is(member!(self, sk_error_report), sock_def_error_report);
-        (reads, !is(member!(self, sk_write_space), sock_def_write_space))
+        let reads = !is(member!(self, sk_data_ready), INITIAL.data_ready)
+            || !is(member!(self, sk_state_change), INITIAL.state_change)
+            || !is(member!(self, sk_error_report), INITIAL.error_report);
+        (reads, !is(member!(self, sk_write_space), INITIAL.write_space))
     }
 
     /// Makes the watch wait for what there is to call back about next.
@@ -165,19 +163,29 @@ impl Sock {
             events |= libc::POLLRDHUP as FdEvents;
         }
         if reads && !state.hung_up {
-            // What was announced is not announced again. What came after that is, at the latest once the driver has
-            // read.
-            let (end, is_unread) = self.end_of_stream();
-            let is_new = self.is_stream() && end.wrapping_sub(state.announced).cast_signed() > 0;
-            if is_new || !is_unread {
-                events |= libc::POLLIN as FdEvents;
-            }
-            if is_new && self.ahead.lock().len() > 0 {
-                // The host does not ring for what it gave us already, before there was a callback: room comes next.
-                events |= libc::POLLOUT as FdEvents;
-            }
+            events |= match self.is_stream() {
+                true => self.news_events(state),
+                false => libc::POLLIN as FdEvents * u32::from(!self.end_of_stream().1),
+            };
         }
         if (writes && self.lacks_room()) || self.held.is_stuck() {
+            events |= libc::POLLOUT as FdEvents;
+        }
+        events
+    }
+
+    /// What to wait for to announce data. What was announced is not announced again; what came after it is, at the latest
+    /// once the driver has read what came before.
+    fn news_events(&self, state: &State) -> FdEvents {
+        let received = self.received();
+        let is_past = |seq: u32| seq.wrapping_sub(state.announced).cast_signed();
+        let ahead = self.ahead.lock();
+        let mut events = 0;
+        if ahead.has_room() && (!ahead.has_more() || is_past(received) >= 0) {
+            events |= libc::POLLIN as FdEvents;
+        }
+        if ahead.len() > 0 && is_past(received.wrapping_add(ahead.len() as u32)) > 0 {
+            // The host does not ring for what it gave us already, before there was a callback: room comes next.
             events |= libc::POLLOUT as FdEvents;
         }
         events
@@ -218,11 +226,27 @@ impl Sock {
         if !is_read || self.watches.state.lock().hung_up {
             return;
         }
-        let (end, is_unread) = self.end_of_stream();
-        if !is_unread && self.replaced().0 {
-            return self.call_ended();
-        }
-        let hung_up = self.is_stream() && seen & HUNG_UP != 0;
+        let mut hung_up = self.is_stream() && seen & HUNG_UP != 0;
+        let end = if self.is_stream() && self.replaced().0 {
+            let (received, pulled) = (self.received(), self.take_message());
+            let unread = self.ahead.lock().len();
+            match pulled {
+                Err(Errno::EAGAIN) if unread == 0 => return,
+                Ok(0) | Err(_) if unread == 0 => return self.call_ended(pulled),
+                Ok(0) => hung_up = true,
+                Ok(_) | Err(Errno::EAGAIN) => {}
+                // It comes behind the data.
+                Err(error) => {
+                    self.set_error(error);
+                    hung_up = true;
+                }
+            }
+            let end = received.wrapping_add(unread as u32);
+            self.note_arrived(end);
+            end
+        } else {
+            self.end_of_stream().0
+        };
         {
             let mut state = self.watches.state.lock();
             (state.announced, state.hung_up) = (end, hung_up);
@@ -235,23 +259,18 @@ impl Sock {
         self.call(member!(self, sk_data_ready));
     }
 
-    /// Tells the driver what became of an idle stream that is ready to be read: its end, or an error.
-    fn call_ended(&self) {
-        let mut byte = 0u8;
-        let mut iov = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-        // SAFETY: all-zero is a valid header.
-        let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
-        (msg.msg_iov, msg.msg_iovlen) = (&raw mut iov, 1);
-        // SAFETY: header, vector and byte live through the call.
-        let got = unsafe {
-            self.kernel.ops.recvmsg(self.fd, &mut msg, libc::MSG_PEEK | libc::MSG_DONTWAIT)
-        };
-        match got {
-            1.. => return self.call(member!(self, sk_data_ready)),
-            0 => self.note_end(),
-            _ if Errno::new(got as c_int) == Errno::EAGAIN => return,
-            _ => {
-                self.set_error(Errno::new(got as c_int));
+    /// Takes along the beginning of what has come: bytes, 0 at the end of the stream. EAGAIN also without room for it.
+    fn take_message(&self) -> Result<usize> {
+        let mut ahead = self.ahead.lock();
+        if ahead.has_room() { ahead.receive_message(self) } else { Err(Errno::EAGAIN) }
+    }
+
+    /// Tells the driver what became of a stream of which it has read everything: its end, or an error.
+    fn call_ended(&self, end: Result<usize>) {
+        match end {
+            Ok(_) => self.note_end(),
+            Err(error) => {
+                self.set_error(error);
                 self.set_state(sys::TCP_CLOSE);
                 self.call(member!(self, sk_error_report));
             }

@@ -89,6 +89,7 @@ fn lookup(fd: c_int) -> Result<*mut sys::socket> {
     let protocol = option(&fd, libc::SO_PROTOCOL)?;
     let socket = new_socket(kind);
     let sock = Sock::new(kernel, fd.into_raw_fd(), family, kind, protocol);
+    sock.note_shared();
     sock.set_state(sys::TCP_ESTABLISHED);
     // SAFETY: both were just made; the file owns the socket from here on.
     unsafe {

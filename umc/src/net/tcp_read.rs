@@ -6,7 +6,7 @@
 //! `rcv_nxt`, and what it took into `copied_seq`, at once; one that takes nothing ends the call, and so does one that took all
 //! it was shown and has set `desc->count` to 0. What it left of that is shown to it again, whatever the count is.
 //! Differs from Linux: what the actor is shown is a copy in a buffer of ours, up to 64 KiB at a time, instead of the
-//! packets as they came.
+//! packets as they came. What comes while the actor runs may be left to the next callback.
 //! Used by DRBD for: the control stream of its TCP transports (9 only), from `sk_data_ready`.
 
 use std::ffi::{c_int, c_uint};
@@ -15,7 +15,7 @@ use std::ptr;
 use crate::errno::Errno;
 use crate::skbuff::Skb;
 use crate::sock::Sock;
-use crate::{sock_ahead, sys};
+use crate::sys;
 
 /// Offered to the actor in one buffer.
 const CHUNK_LEN: usize = 64 * 1024;
@@ -44,17 +44,22 @@ impl Drop for Shown<'_> {
     }
 }
 
-/// One receive that does not wait: what there is at `to`, 0 at the end of the stream.
-fn receive(sock: &Sock, to: *mut u8, len: usize, flags: c_int) -> Result<usize, Errno> {
+/// What there is at `to`, 0 at the end of the stream. `asks`: also what the host has got since.
+///
+/// # Errors
+/// The host's; EAGAIN when there is nothing.
+/// # Safety
+/// `to` has room for [`CHUNK_LEN`] bytes.
+unsafe fn look(sock: &Sock, to: *mut u8, asks: bool) -> Result<usize, Errno> {
     let mut ahead = sock.ahead.lock();
-    if ahead.len() > 0 {
-        // SAFETY: the callers give `len` bytes that they own.
-        return Ok(unsafe { ahead.copy_to(to, len, flags & libc::MSG_PEEK != 0) });
+    if ahead.len() == 0 {
+        if !asks && !ahead.has_more() {
+            return Err(Errno::EAGAIN);
+        }
+        ahead.receive_more(sock)?;
     }
-    ahead.note_news();
-    let iov = libc::iovec { iov_base: to.cast(), iov_len: len };
-    // SAFETY: as above.
-    unsafe { sock_ahead::receive(sock, &mut [iov], flags) }
+    // SAFETY: the caller's contract.
+    Ok(unsafe { ahead.show(to, CHUNK_LEN) })
 }
 
 /// Offers what a stream has to `recv_actor`, until it takes no more or there is no more. Returns how many bytes it took,
@@ -87,7 +92,8 @@ pub unsafe extern "C" fn tcp_read_sock(
         // SAFETY: the buffer is empty, and has that much room behind its data.
         let room = unsafe { (*skb).data };
         let received = sock.received();
-        let offered = match receive(sock, room, CHUNK_LEN, libc::MSG_PEEK) {
+        // SAFETY: it is that much.
+        let offered = match unsafe { look(sock, room, taken == 0) } {
             Ok(0) => {
                 sock.note_end();
                 break taken;
@@ -115,18 +121,12 @@ pub unsafe extern "C" fn tcp_read_sock(
         }
         let used = (used as usize).min(offered);
         // What was seen there is still there: only we read.
-        let mut left = used;
-        while left > 0 {
-            match receive(sock, room, left, 0) {
-                Ok(got @ 1..) => left -= got,
-                _ => break,
-            }
-        }
-        sock.note_received(used - left);
-        taken += (used - left) as c_int;
+        sock.ahead.lock().skip(used);
+        sock.note_received(used);
+        taken += used as c_int;
         // SAFETY: the caller's contract.
         let wants_more = used < offered || unsafe { (*desc).count } != 0;
-        if !wants_more || left > 0 || taken >= TAKEN_MAX {
+        if !wants_more || taken >= TAKEN_MAX {
             break taken;
         }
     };

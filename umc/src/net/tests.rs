@@ -358,7 +358,7 @@ fn listener_rings_once_per_connection() {
         assert_eq!(unsafe { kernel_accept(listener.0, &raw mut new, libc::O_NONBLOCK) }, 0);
         let server = Owned(new);
         assert_eq!(server.sk().sk_user_data, listener.sk().sk_user_data, "inherited");
-        server.sk().sk_state_change = Some(crate::sock::sock_def_wakeup);
+        server.sk().sk_state_change = Some(crate::sock::INITIAL.state_change);
         assert_eq!(client.send(b"!", 0), 1);
         assert_eq!(server.recv(&mut [0u8; 1], WAITALL), 1);
         assert_eq!(ORIGINAL_CALLS.load(Ordering::Relaxed), round);
@@ -624,6 +624,18 @@ fn a_listener_is_not_read() {
     listener.listen();
     let mut reader = Reader { seen: Vec::new(), at_most: 1 };
     assert_eq!(read_sock(&listener, &mut reader), Errno::ENOTCONN.neg());
+}
+
+/// The address of a function that is compiled twice is no sign that a driver has replaced it.
+#[test]
+fn what_has_come_is_taken_along_where_no_driver_listens() {
+    boot();
+    let (client, server) = pair();
+    assert_eq!(client.send(b"ten bytes.", 0), 10);
+    assert_eq!(server.recv(&mut [0; 1], 0), 1);
+    // SAFETY: the socket is alive, and its Internet socket with it.
+    let sock = unsafe { Sock::from_raw((*server.0).sk) };
+    assert_eq!((sock.replaced(), sock.ahead.lock().len()), ((false, false), 9));
 }
 
 #[test]

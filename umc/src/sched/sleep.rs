@@ -189,6 +189,36 @@ pub fn sleep_on_fd(fd: c_int, events: u32, timeout_jiffies: c_long) -> Result<()
     sleep_on(fd, events, sys::TASK_INTERRUPTIBLE, &"socket", deadline_ns)
 }
 
+/// Whether the current task works off a queue, of which its sleep calls another worker.
+pub(crate) fn is_worker() -> bool {
+    !current_task().worker.get().is_null()
+}
+
+/// Sleeps interruptibly in a receive, for as long as `recv_patience` of the engine was told: the bytes received, 0 at the
+/// end of the stream.
+///
+/// # Errors
+/// `EAGAIN` when the patience ran out, `ERESTARTSYS` for a signal, or the host's.
+/// # Safety
+/// `msg` must describe writable memory.
+pub(crate) unsafe fn sleep_in_recvmsg(
+    fd: c_int,
+    msg: &mut libc::msghdr,
+    flags: c_int,
+) -> Result<usize> {
+    let mut got = 0;
+    sleep_while(sys::TASK_INTERRUPTIBLE, &"socket", |task, word, state| {
+        // SAFETY: the caller's contract.
+        got = unsafe { task.kernel.ops.recvmsg_wait(fd, msg, flags, word, state) };
+        match Errno::new(got.min(0) as c_int) {
+            Errno::EINTR => Wake::Unparked,
+            Errno::EAGAIN => Wake::TimedOut,
+            _ => Wake::Ready,
+        }
+    })?;
+    if got < 0 { Err(Errno::new(got as c_int)) } else { Ok(got as usize) }
+}
+
 /// Sleeps until `fd`, on which a process of the host answers a task that works for it, is ready for one of `events`. No
 /// signal ends it: a process that is stopped in its call holds up what the task holds, and is named among hung tasks.
 pub fn sleep_on_caller(fd: c_int, events: u32) {
@@ -217,6 +247,18 @@ fn sleep_on(
     place: &'static &'static str,
     deadline_ns: u64,
 ) -> Result<()> {
+    sleep_while(state, place, |task, word, state| {
+        task.kernel.ops.fd_wait(fd, events, word, state, deadline_ns)
+    })
+}
+
+/// Calls `wait` with the task's state word until it says that there is what it waits for, or no more time, or until a
+/// signal comes.
+fn sleep_while(
+    state: u32,
+    place: &'static &'static str,
+    mut wait: impl FnMut(&Task, &AtomicU32, u32) -> Wake,
+) -> Result<()> {
     let task = current_task();
     let word = task.state();
     context::check_schedule(task);
@@ -228,7 +270,7 @@ fn sleep_on(
         if task.signals.interrupts(state) {
             break Err(Errno::ERESTARTSYS);
         }
-        match task.kernel.ops.fd_wait(fd, events, word, state, deadline_ns) {
+        match wait(task, word, state) {
             Wake::Ready => break Ok(()),
             Wake::TimedOut => break Err(Errno::EAGAIN),
             Wake::Unparked => {}

@@ -9,7 +9,7 @@ use super::super::state::State;
 use super::addr;
 pub(in crate::sim) use super::options::{getsockopt, setsockopt};
 use super::sock::{Phase, Sock, SockId};
-pub(in crate::sim) use super::transfer::{recvmsg, sendmsg};
+pub(in crate::sim) use super::transfer::{recv_patience, recvmsg, recvmsg_wait, sendmsg};
 
 type Ctx = *mut c_void;
 

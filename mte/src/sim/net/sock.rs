@@ -3,6 +3,7 @@
 //!
 //! An end of a connection outlives its descriptor until the peer has everything, as in life.
 
+use crate::ops::NEVER;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::c_int;
 use std::net::SocketAddr;
@@ -109,6 +110,8 @@ pub(super) struct Sock {
     pub may_reuse: bool,
     pub resets_on_close: bool,
     pub user_timeout_ns: u64,
+    /// How long a receive waits.
+    pub patience_ns: u64,
     pub options: BTreeMap<(c_int, c_int), Vec<u8>>,
 }
 
@@ -136,6 +139,7 @@ impl Sock {
             may_reuse: false,
             resets_on_close: false,
             user_timeout_ns: 0,
+            patience_ns: NEVER,
             options: BTreeMap::new(),
         }
     }

@@ -3,10 +3,13 @@
 
 use std::collections::VecDeque;
 use std::ffi::{c_int, c_void};
+use std::sync::atomic::AtomicU32;
 
 use super::super::call::enter;
+use super::super::park;
 use super::super::state::State;
 use super::sock::{Phase, SockId};
+use crate::ops::{FdEvents, Wake};
 
 type Ctx = *mut c_void;
 
@@ -149,5 +152,52 @@ pub(in crate::sim) unsafe extern "C" fn recvmsg(
         // SAFETY: the caller's message describes writable memory.
         Ok(id) => unsafe { state.receive_data(id, msg, flags) },
         Err(error) => error as isize,
+    }
+}
+
+pub(in crate::sim) unsafe extern "C" fn recv_patience(ctx: Ctx, fd: c_int, ns: u64) -> c_int {
+    let (core, me) = enter(ctx);
+    let mut state = core.begin_call();
+    let ret = match state.sock_of(fd) {
+        Ok((_, sock)) => {
+            sock.patience_ns = ns;
+            0
+        }
+        Err(error) => error,
+    };
+    drop(core.preempt(state, me));
+    ret
+}
+
+pub(in crate::sim) unsafe extern "C" fn recvmsg_wait(
+    ctx: Ctx,
+    fd: c_int,
+    msg: *mut libc::msghdr,
+    flags: c_int,
+    word: *const AtomicU32,
+    expected: u32,
+) -> isize {
+    let deadline = {
+        let (core, _) = enter(ctx);
+        let mut state = core.begin_call();
+        let now = state.now;
+        match state.sock_of(fd) {
+            Ok((_, sock)) => now.saturating_add(sock.patience_ns),
+            Err(error) => return error as isize,
+        }
+    };
+    loop {
+        // SAFETY: the caller's message describes writable memory.
+        let got = unsafe { recvmsg(ctx, fd, msg, flags) };
+        if got != -libc::EAGAIN as isize {
+            return got;
+        }
+        // SAFETY: the word lives through the call (contract of the table).
+        match unsafe { park::fd_wait(ctx, fd, libc::POLLIN as FdEvents, word, expected, deadline) }
+        {
+            Wake::Ready => {}
+            Wake::TimedOut => return got,
+            Wake::Unparked => return -libc::EINTR as isize,
+        }
     }
 }
