@@ -4,7 +4,8 @@
 //! Method: random writes of mixed sizes through the DRBD device of the Primary, kept in a model in memory; then `down`,
 //! and a comparison of the model with the lower disk of each node, byte for byte.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
 
 use cluster::{Cluster, Layout, MetaDisk, Model, Random, assert_same};
 
@@ -53,6 +54,53 @@ fn protocol_b() {
 #[test]
 fn protocol_c() {
     replicate("proto-c", Layout::default());
+}
+
+/// The stages of a write, where somebody asks for them.
+#[test]
+fn latencies_are_shown_by_stage() {
+    const WRITES: u64 = 20;
+    let cluster = Cluster::in_sync("latency", Layout::default());
+    let file = |node: &str| cluster.root(node).join("sys/kernel/debug/umc/latency");
+    let show = |node: &str| fs::read_to_string(file(node)).unwrap();
+    let count = |text: &str, row: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{row} count ")));
+        line.map_or(0, |rest| rest.split(' ').next().unwrap().parse::<u64>().unwrap())
+    };
+    let write = || {
+        let device = OpenOptions::new().write(true).open(cluster.device(cluster.a(), 0)).unwrap();
+        for at in 0..WRITES {
+            device.write_all_at(&[7; 4096], at * 4096).unwrap();
+            device.sync_all().unwrap();
+        }
+    };
+    write();
+    assert!(show(cluster.a()).starts_with("off: "), "{}", show(cluster.a()));
+    for node in &cluster.nodes {
+        fs::write(file(node), "1").unwrap();
+    }
+    write();
+    let [near, far] = [cluster.a(), cluster.b()].map(show);
+    println!("{near}\n{far}");
+    let peer = |text: &str| {
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("peer ")).expect("a peer").to_owned();
+        line.split(' ').next().unwrap().to_owned()
+    };
+    let reply = format!("peer {} reply", peer(&near));
+    let answer = format!("peer {} answer", peer(&far));
+    for (text, row) in
+        [(&near, "file drbd0 write"), (&near, "file drbd0 flush"), (&near, "disk low0 write")]
+            .into_iter()
+            .chain([(&far, "disk low0 write"), (&near, &*reply), (&far, &*answer)])
+    {
+        assert!(count(text, row) >= WRITES, "{row} in\n{text}");
+    }
+    fs::write(file(cluster.a()), "0").unwrap();
+    fs::write(file(cluster.a()), "reset").unwrap();
+    write();
+    assert_eq!(count(&show(cluster.a()), "file drbd0 write"), 0);
+    assert!(fs::write(file(cluster.a()), "2").is_err());
 }
 
 #[test]

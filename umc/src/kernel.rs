@@ -58,6 +58,7 @@ pub struct Kernel {
     pub(crate) fs: crate::fs::State,
     pub(crate) genl: crate::genetlink::State,
     pub(crate) kobject: crate::kobject::State,
+    pub(crate) latency: crate::latency::State,
     pub(crate) log: crate::printk::Log,
     pub(crate) modules: crate::module::State,
     pub(crate) mq: crate::mq::State,
@@ -84,6 +85,7 @@ impl Kernel {
             fs: Default::default(),
             genl: Default::default(),
             kobject: Default::default(),
+            latency: Default::default(),
             log: Default::default(),
             modules: Default::default(),
             mq: Default::default(),
@@ -95,6 +97,7 @@ impl Kernel {
             utsname: Default::default(),
             workqueue: Default::default(),
         }));
+        crate::latency::boot(kernel);
         kernel
     }
 

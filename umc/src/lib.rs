@@ -25,6 +25,7 @@ pub mod lib {
     pub mod bitmap;
     pub mod crc32c;
     pub mod devt;
+    pub(crate) mod latency;
     pub(crate) mod list;
     pub mod list_sort;
     pub mod math;
@@ -52,8 +53,8 @@ pub use fs::{
     char_file, chrdev, debugfs, device, hung_task, kmsg, kobject, miscdevice, proc_fs, seq_file,
     sysfs, sysrq,
 };
-pub(crate) use lib::list;
 pub use lib::{bitmap, crc32c, devt, math, rbtree, string, tree};
+pub(crate) use lib::{latency, list};
 pub use mm::{caller, crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};
 pub use module::umh;
 pub use net::{inet, skbuff};

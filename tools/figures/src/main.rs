@@ -11,6 +11,7 @@
 
 mod costs;
 mod events;
+mod flat;
 mod handlers;
 mod kernel;
 mod nodes;
@@ -194,6 +195,7 @@ fn main() {
     match words.first().map(String::as_str) {
         Some("handlers") => handlers::measure(&mut figures),
         Some("nodes") => all(&mut |driver| nodes::measure(&mut figures, driver)),
+        Some("flat") => flat::measure(&mut figures),
         Some("events") => events::measure(&mut figures),
         Some("resync") => resync(&mut figures, &drivers),
         Some("load") => load(&mut figures, &drivers),
@@ -206,6 +208,7 @@ fn main() {
             load(&mut figures, &drivers);
             all(&mut |driver| calls.extend(costs::measure(&mut figures, driver)));
             handlers::measure(&mut figures);
+            flat::measure(&mut figures);
         }
     }
 

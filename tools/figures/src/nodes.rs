@@ -22,7 +22,7 @@ fn proc_mb(pid: u32, file: &str, name: &str) -> f64 {
 }
 
 /// Processor time of a process so far, in ms.
-fn cpu_ms(pid: u32) -> f64 {
+pub fn cpu_ms(pid: u32) -> f64 {
     let per_thread = |task: fs::DirEntry| {
         let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
         text.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or_default()

@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 use mte::sim::lock::Mutex;
 
 use crate::blkdev::{self, Disk};
+use crate::latency::{KINDS, Meter};
 use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::part_stat::{SHARDS, Shard};
 use crate::queue_gate::{self, QueueGate};
@@ -67,6 +68,8 @@ pub(crate) struct DiskRecord {
     pub(crate) openers: Mutex<Vec<Opener>>,
     /// Disks that stand on this one, by `bd_link_disk_holder`: name and links.
     pub(crate) holders: Mutex<Vec<(String, u32)>>,
+    /// How long its requests take: those that come by its file, and those that a Rust disk gets.
+    meters: [OnceLock<Arc<Meter>>; 2],
     log_window_ns: AtomicU64,
     log_count: AtomicU32,
 }
@@ -101,6 +104,7 @@ impl DiskRecord {
             ext_minor: Mutex::new(None),
             openers: Mutex::default(),
             holders: Mutex::default(),
+            meters: Default::default(),
             log_window_ns: AtomicU64::new(0),
             log_count: AtomicU32::new(0),
         });
@@ -185,6 +189,16 @@ impl DiskRecord {
 
     pub(crate) fn is_live(&self) -> bool {
         self.live.load(Ordering::Acquire)
+    }
+
+    /// Measures what comes by the file of the device.
+    pub(crate) fn file_meter(&self) -> &Meter {
+        self.meters[0].get_or_init(|| self.kernel.latency.meter("file", &self.name(), &KINDS))
+    }
+
+    /// Measures what the Rust disk behind it does.
+    pub(crate) fn disk_meter(&self) -> &Meter {
+        self.meters[1].get_or_init(|| self.kernel.latency.meter("disk", &self.name(), &KINDS))
     }
 
     /// Its name below `/dev`.

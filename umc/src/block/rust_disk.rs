@@ -4,7 +4,7 @@
 
 use crate::bio::{self, STS_IOERR, STS_OK, bio_endio};
 use crate::gendisk::{self, DiskRecord};
-use crate::{mm, part_stat, sched, sys};
+use crate::{Kernel, mm, part_stat, sched, sys};
 
 /// Bits of `bio.umc_state`: a Rust disk has it, and its start was counted.
 const COUNTED: u16 = 1 << 0;
@@ -12,6 +12,14 @@ const COUNTED: u16 = 1 << 0;
 const PREFLUSH: u16 = 1 << 1;
 /// `REQ_FUA` was taken off: a flush follows.
 const POSTFLUSH: u16 = 1 << 2;
+
+/// `BLK_QC_T_NONE`, for a bio that nobody measures. Nobody polls for the end of a bio of a Rust disk, so its cookie is free.
+const NOT_MEASURED: u32 = u32::MAX;
+
+/// Now, in microseconds modulo 2^32, when somebody measures.
+fn stamp(kernel: &Kernel) -> Option<u32> {
+    kernel.latency.now(kernel).map(|ns| (ns / 1000) as u32)
+}
 
 /// Gives a bio to the Rust disk of its device, after splitting it to the limits.
 ///
@@ -38,6 +46,7 @@ pub(crate) unsafe fn submit(bio: *mut sys::bio) {
         let start = part_stat::jiffies_now();
         (*bio).umc_start = start as u32;
         (*bio).umc_state = COUNTED;
+        (*bio).bi_cookie = stamp(DiskRecord::of_bdev(bdev).kernel).unwrap_or(NOT_MEASURED);
         part_stat::bdev_start_io_acct(bdev, opf & sys::REQ_OP_MASK, start);
 
         let has_data = (*bio).bi_iter.bi_size > 0;
@@ -165,10 +174,25 @@ unsafe fn count(bio: *mut sys::bio, bdev: *mut sys::block_device) {
         let ticks = (now as u32).wrapping_sub((*bio).umc_start);
         let start = now - u64::from(ticks);
         let (opf, size) = ((*bio).bi_opf, (*bio).bi_iter.bi_size);
-        if size == 0 && opf & sys::REQ_PREFLUSH != 0 {
+        let op = opf & sys::REQ_OP_MASK;
+        let is_flush = size == 0 && opf & sys::REQ_PREFLUSH != 0;
+        if is_flush {
             part_stat::count_flush(bdev, start);
         } else {
-            part_stat::bdev_end_io_acct(bdev, opf & sys::REQ_OP_MASK, size >> 9, start);
+            part_stat::bdev_end_io_acct(bdev, op, size >> 9, start);
+        }
+        if (*bio).bi_cookie != NOT_MEASURED {
+            let record = DiskRecord::of_bdev(bdev);
+            if let Some(now) = stamp(record.kernel) {
+                let row = match op {
+                    _ if is_flush => 2,
+                    sys::REQ_OP_READ => 0,
+                    sys::REQ_OP_WRITE => 1,
+                    _ => 3,
+                };
+                let us = now.wrapping_sub((*bio).bi_cookie);
+                record.disk_meter().note(row, u64::from(us) * 1000);
+            }
         }
     }
 }

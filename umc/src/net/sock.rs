@@ -23,6 +23,7 @@ use mte::sim::lock::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
+use crate::latency::Turns;
 use crate::skbuff::Skb;
 use crate::sock_ahead::Ahead;
 use crate::sock_held::Held;
@@ -65,6 +66,8 @@ pub(crate) struct Sock {
     mark: AtomicU32,
     /// How long the host lets a receive wait, in jiffies: [`ASKS`] until it was told.
     patience: AtomicI64,
+    /// What is measured of its peer, once somebody wants to know.
+    turns: OnceLock<Arc<Turns>>,
     refresh: Mutex<Refresh>,
     pub(crate) watches: Watches,
     /// What was sent and is not at the host yet.
@@ -106,6 +109,7 @@ impl Sock {
             priority: AtomicU32::new(0),
             mark: AtomicU32::new(0),
             patience: AtomicI64::new(ASKS),
+            turns: OnceLock::new(),
             refresh: Mutex::default(),
             watches: Watches::default(),
             held: Arc::default(),
@@ -326,8 +330,32 @@ impl Sock {
         }
     }
 
+    /// How long its peer takes, when somebody wants to know: with the time.
+    fn turns(&self) -> Option<(&Turns, u64)> {
+        let now = self.kernel.latency.now(self.kernel)?;
+        let new = || self.kernel.latency.turns(&self.peer_address());
+        Some((self.turns.get_or_init(new), now))
+    }
+
+    /// The peer's address, or "unknown" where it has none or is gone.
+    fn peer_address(&self) -> String {
+        let mut name = [0u8; size_of::<sys::__kernel_sockaddr_storage>()];
+        let got = self.kernel.ops.getpeername(self.fd, &mut name);
+        let family = c_int::from(u16::from_ne_bytes([name[0], name[1]]));
+        let ip = match family {
+            libc::AF_INET => name[4..].first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
+            libc::AF_INET6 => name[8..].first_chunk::<16>().map(|octets| IpAddr::from(*octets)),
+            _ => None,
+        };
+        ip.filter(|_| got >= 0)
+            .map_or_else(|| "unknown".to_owned(), |ip| ip.to_canonical().to_string())
+    }
+
     /// Counts bytes that the host took.
     pub(crate) fn note_sent(&'static self, bytes: usize) {
+        if let Some((turns, now)) = self.turns().filter(|_| bytes > 0) {
+            turns.sent(now);
+        }
         // SAFETY: ints shared with C.
         let (queued, written) = unsafe {
             (
@@ -344,6 +372,9 @@ impl Sock {
 
     /// Counts bytes that the driver took.
     pub(crate) fn note_received(&self, bytes: usize) {
+        if let Some((turns, now)) = self.turns().filter(|_| bytes > 0) {
+            turns.came(now);
+        }
         // SAFETY: an int shared with C.
         let copied = unsafe { AtomicU32::from_ptr(&raw mut (*self.tcp()).copied_seq) };
         // First what came, then what was taken of it: nobody may see less than nothing unread.

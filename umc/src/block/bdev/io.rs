@@ -220,6 +220,7 @@ impl Bdev {
             if let Err(error) = self.check(&io) {
                 return done(Err(error));
             }
+            let done = self.measure(&io, done);
             match io {
                 Io::Read { len: 0, .. } => finish_empty(true, done),
                 Io::Write { len: 0, .. } | Io::Discard { len: 0, .. } => finish_empty(false, done),
@@ -245,6 +246,25 @@ impl Bdev {
                 Io::WriteZeroes { offset, len, unmap } => self.zero(offset, len, unmap, done),
             }
         });
+    }
+
+    /// Measures how long it takes, when somebody wants to know.
+    fn measure(&self, io: &Io, done: Done) -> Done {
+        let kernel = self.0.kernel;
+        let Some(start) = kernel.latency.now(kernel) else { return done };
+        let row = match io {
+            Io::Read { .. } => 0,
+            Io::Write { .. } => 1,
+            Io::Flush => 2,
+            Io::Discard { .. } | Io::WriteZeroes { .. } => 3,
+        };
+        // A request that has not ended keeps the device open.
+        let inner = Arc::clone(&self.0);
+        Box::new(move |result| {
+            let ns = kernel.ops.now_ns().saturating_sub(start);
+            DiskRecord::of_bdev(inner.bdev).file_meter().note(row, ns);
+            done(result);
+        })
     }
 
     fn check(&self, io: &Io) -> Result<()> {
