@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! fio with verification over each driver: depth 1 to 128, pieces of 512 bytes to 1 MiB, and trims where the device takes
-//! them. The table in docs/drivers.md says what was tried.
+//! fio with verification over each driver, and over two nodes: depth 1 to 256, pieces of 512 bytes to 1 MiB, and trims where
+//! the device takes them. The table in docs/drivers.md says what was tried.
 
 use std::fs::{self, File};
+use std::sync::Arc;
 
-use cluster::Volumes;
+use cluster::{Cluster, Layout, LoopDevice, Lower, LowerSpec, Volumes, assert_same, text};
 
 /// A stack under a device: what makes it, the device, what takes it away.
 struct Stack {
@@ -156,7 +157,7 @@ const STACKS: &[Stack] = &[
 /// What fio does, one after the other. Its own verification reads each block that was written, meanwhile and at the end.
 const JOBS: &[&[&str]] = &[
     &["--name=one-by-one", "--rw=randwrite", "--iodepth=1", "--size=1m"],
-    &["--name=many", "--stonewall", "--rw=randwrite", "--iodepth=128", "--size=6m"],
+    &["--name=many", "--stonewall", "--rw=randwrite", "--iodepth=256", "--size=6m"],
     &["--name=in-turn", "--stonewall", "--rw=write", "--iodepth=32", "--size=4m"],
 ];
 
@@ -172,9 +173,8 @@ const TRIMS: &[&str] = &[
     "--trim_backlog=64",
 ];
 
-fn fio(host: &Volumes, stack: &Stack, trims: bool) {
-    let block = stack.block;
-    let (file, sizes) = (format!("--filename={}", stack.device), format!("--bsrange={block}-1m"));
+fn fio(host: &Cluster, name: &str, device: &str, block: u32, trims: bool) {
+    let (file, sizes) = (format!("--filename={device}"), format!("--bsrange={block}-1m"));
     let unit = format!("--ba={block}");
     let mut words = vec!["fio", &file, &sizes, &unit, "--ioengine=libaio", "--direct=1"];
     words.extend(["--verify=crc32c", "--verify_backlog=256", "--verify_fatal=1"]);
@@ -183,8 +183,8 @@ fn fio(host: &Volumes, stack: &Stack, trims: bool) {
     words.extend(["--clocksource=clock_gettime", "--output-format=terse"]);
     words.extend(JOBS.iter().copied().flatten());
     words.extend(TRIMS.iter().filter(|_| trims));
-    let output = host.0.on(host.0.a(), &words);
-    assert!(output.status.success(), "{}: {}", stack.name, cluster::text(&output));
+    let output = host.on(host.a(), &words);
+    assert!(output.status.success(), "{name}: {}", text(&output));
 }
 
 #[test]
@@ -211,9 +211,53 @@ fn every_driver_keeps_what_fio_writes() {
         let most = host.path(&format!("sys/block/{name}/queue/discard_max_bytes"));
         // A trim beside a write of the same page ends brd (docs/drivers.md).
         let trims = stack.name != "brd" && fs::read_to_string(most).unwrap().trim() != "0";
-        fio(&host, stack, trims);
+        fio(&host.0, stack.name, stack.device, stack.block, trims);
         stack.remove.iter().for_each(run);
         println!("{}: as it has to be", stack.name);
     }
     host.stop();
+}
+
+/// Each protocol over disks of one kind: what fio wrote is on both.
+fn replicate(kind: &str, layout: Layout) {
+    let cluster = Cluster::in_sync(&format!("fio-{kind}"), Layout { disk_mib: 32, ..layout });
+    let (primary, device) = (cluster.a(), cluster.device(cluster.a(), 0));
+    let size = fs::metadata(&device).unwrap().len() as usize;
+    let queue = cluster.root(primary).join("sys/block/drbd0/queue/discard_max_bytes");
+    let trims = fs::read_to_string(queue).unwrap().trim() != "0";
+    for protocol in ['A', 'B', 'C'] {
+        for node in &cluster.nodes {
+            cluster.adm(node, &["net-options", &format!("--protocol={protocol}"), "r0"]);
+        }
+        fio(&cluster, &format!("{kind}, {protocol}"), "/dev/drbd0", 512, trims);
+        println!("{kind}, protocol {protocol}, trims: {trims}");
+    }
+    let disks = [cluster.a(), cluster.b()].map(|node| {
+        cluster.adm(node, &["down", "r0"]);
+        fs::read(cluster.root(node).join("dev/low0")).unwrap()
+    });
+    assert_same(&disks[1][..size], &disks[0][..size], kind);
+    cluster.nodes.iter().for_each(|node| cluster.stop(node));
+}
+
+#[test]
+fn both_disks_hold_what_fio_writes_in_ram() {
+    replicate("ram", Layout { handler: "ram", ..Layout::default() });
+}
+
+#[test]
+fn both_disks_hold_what_fio_writes_in_files() {
+    replicate("file", Layout::default());
+}
+
+#[test]
+fn both_disks_hold_what_fio_writes_on_loop_devices() {
+    let dir = tempfile::tempdir().unwrap();
+    let devices = ["a", "b"].map(|node| LoopDevice::new(&dir.path().join(node), 32 << 20));
+    let paths = devices.each_ref().map(|device| device.path.clone());
+    let lower: Arc<LowerSpec> = Arc::new(move |lower: &Lower| {
+        let path = &paths[usize::from(lower.node.ends_with("-b"))];
+        format!("file/{}", path.display())
+    });
+    replicate("loop", Layout { lower: Some(lower), ..Layout::default() });
 }
