@@ -14,7 +14,9 @@ mod events;
 mod flat;
 mod handlers;
 mod kernel;
+mod minimal;
 mod nodes;
+mod ratios;
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -195,6 +197,7 @@ fn main() {
     match words.first().map(String::as_str) {
         Some("handlers") => handlers::measure(&mut figures),
         Some("nodes") => all(&mut |driver| nodes::measure(&mut figures, driver)),
+        Some("ratios") => ratios::measure(&mut figures),
         Some("flat") => flat::measure(&mut figures),
         Some("events") => events::measure(&mut figures),
         Some("resync") => resync(&mut figures, &drivers),
@@ -209,6 +212,7 @@ fn main() {
             all(&mut |driver| calls.extend(costs::measure(&mut figures, driver)));
             handlers::measure(&mut figures);
             flat::measure(&mut figures);
+            ratios::measure(&mut figures);
         }
     }
 
