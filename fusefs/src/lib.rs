@@ -14,8 +14,8 @@
 //! FUSE leaves out.
 //!
 //! Rules that keep it alive: the loop threads never wait for a driver unless another one is left to read requests (see
-//! `lanes`); there is no `poll` (one poll handler makes every io_uring request several times slower); the node never
-//! opens a file of its own mount but in `probe`.
+//! `lanes`); `poll` is there only for drivers that need it (it makes two requests of every one of io_uring:
+//! [`umc::tree::Bells`]); the node never opens a file of its own mount but in `probe`.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
 

@@ -31,6 +31,12 @@ const BACKGROUND: u16 = 256;
 /// The largest write.
 const WRITE_MAX: u32 = 1 << 20;
 
+/// What poll(2) says of a file that never lets anybody wait.
+const ALWAYS: PollEvents = PollEvents::POLLIN
+    .union(PollEvents::POLLOUT)
+    .union(PollEvents::POLLRDNORM)
+    .union(PollEvents::POLLWRNORM);
+
 /// What fuser calls.
 ///
 /// Who holds an open device when it answers may be the last one to do so, for the answer lets the program close it; and the
@@ -319,7 +325,8 @@ impl fuser::Filesystem for Server {
         }
     }
 
-    /// Answered at once: neither the files of the emulated kernel nor a driver's poll block.
+    /// Answered at once: neither the files of the emulated kernel nor a driver's poll block. A device is polled by the host's
+    /// io_uring, before each request; with `ENOSYS` the host stops polling, whatever it is.
     fn poll(
         &self,
         _req: &Request,
@@ -331,10 +338,15 @@ impl fuser::Filesystem for Server {
         reply: ReplyPoll,
     ) {
         let _handler = self.0.enter();
-        let always = PollEvents::POLLIN
-            | PollEvents::POLLOUT
-            | PollEvents::POLLRDNORM
-            | PollEvents::POLLWRNORM;
+        let handle = self.0.handles.get(fh);
+        if matches!(handle, Some(Handle::Disk(_))) {
+            drop(handle);
+            // A device is always ready, and that is what the host takes it for then.
+            return match self.0.kernel.tree.bells.give_up() {
+                true => reply.error(Errno::ENOSYS),
+                false => reply.poll(ALWAYS),
+            };
+        }
         // The kernel asks again when it is told.
         let bell = flags.contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY).then(|| -> Bell {
             Arc::new(move || {
@@ -342,11 +354,11 @@ impl fuser::Filesystem for Server {
                 let _ = notifier.clone().notify();
             })
         });
-        let ready = match self.0.handles.get(fh) {
+        let ready = match handle {
             Some(Handle::File(file)) => file.poll(bell),
             _ => None,
         };
-        reply.poll(ready.map_or(always, PollEvents::from_bits_retain));
+        reply.poll(ready.map_or(ALWAYS, PollEvents::from_bits_retain));
     }
 
     fn ioctl(

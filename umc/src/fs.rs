@@ -11,6 +11,8 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::errno::is_err_or_null;
+use crate::kprintln;
+use crate::printk::Level;
 use crate::{Kernel, sys};
 
 pub mod char_file;
@@ -40,6 +42,16 @@ mod tests;
 pub(crate) mod vfs;
 
 pub(crate) use node::Node;
+
+/// A driver of `kernel` has a file of which poll(2) tells something. Any context.
+fn tells_of_changes(kernel: &'static Kernel) {
+    if kernel.tree.bells.need() {
+        kprintln!(kernel => Level::Warning,
+            "umc: poll(2) of files in proc and sysfs tells nothing: a program used io_uring on a device before their driver \
+             was there. Load it when the node starts."
+        );
+    }
+}
 
 /// The directories that drivers put their files into.
 #[derive(Default)]

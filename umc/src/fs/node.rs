@@ -139,6 +139,9 @@ impl Node {
         if name.is_empty() || name.contains('/') {
             return Err(Errno::EINVAL);
         }
+        if matches!(&body, Body::Driver(operations) if operations.poll.is_some()) {
+            super::tells_of_changes(self.kernel);
+        }
         let permissions = mode & 0o7777;
         let path = format!("{}/{name}", self.path());
         let node = Node::alloc(

@@ -531,6 +531,9 @@ pub unsafe extern "C" fn sysfs_get_dirent(
         return ptr::null_mut();
     }
     let changes = parent.files.lock().get(name.as_ref()).map(|kept| kept.changes.clone());
+    if changes.is_some() {
+        super::tells_of_changes(parent.kernel);
+    }
     Box::into_raw(Box::new(Dir { changes, ..Dir::existing(parent.kernel, &path) })).cast()
 }
 
@@ -568,8 +571,10 @@ pub unsafe extern "C" fn sysfs_notify(
         [dir, attr].map(|text| (!text.is_null()).then(|| unsafe { crate::string::lossy(text) }));
     let name = texts.iter().flatten().map(|text| text.as_ref()).collect::<Vec<_>>().join("/");
     // SAFETY: as above.
-    let kept = unsafe { dir_of(kobj) }.and_then(|dir| dir.files.lock().get(&name).cloned());
+    let Some(dir) = (unsafe { dir_of(kobj) }) else { return };
+    let kept = dir.files.lock().get(&name).cloned();
     if let Some(kept) = kept {
+        super::tells_of_changes(dir.kernel);
         kept.changes.notify();
     }
 }

@@ -19,12 +19,14 @@ use mte::sim::lock::Mutex;
 
 use crate::{Devt, Errno, Result};
 
+mod bells;
 mod content;
 mod names;
 mod programs;
 #[cfg(test)]
 mod tests;
 
+pub use bells::Bells;
 pub(crate) use content::part;
 pub use content::{attr, text};
 pub use names::{LinkTarget, TreeDir};
@@ -171,6 +173,8 @@ pub struct Tree {
     nodes: Mutex<HashMap<u64, Node>>,
     next_ino: AtomicU64,
     next_generation: AtomicU64,
+    /// Whether programs of the host are told of changes.
+    pub bells: Bells,
 }
 
 /// The number of a block node: `BL`, the major and the minor number, read from the top.
@@ -222,6 +226,7 @@ impl Default for Tree {
             nodes: Mutex::new(HashMap::from([(ROOT_INO, root)])),
             next_ino: AtomicU64::new(ROOT_INO + 1),
             next_generation: AtomicU64::new(1),
+            bells: Bells::default(),
         };
         for path in [
             "/dev",
