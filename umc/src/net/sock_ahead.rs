@@ -28,7 +28,9 @@ pub(crate) struct Ahead {
     end: usize,
     /// The host may have more: it has filled all the room that it was given last.
     has_more: bool,
-    /// The memory is with a receive that waits.
+    /// Receives that wait for the host. What it has is theirs, not a callback's.
+    waiting: u32,
+    /// The memory is with one of them.
     is_lent: bool,
     /// Data came since the driver asked for its acknowledgement last.
     has_news: bool,
@@ -41,6 +43,7 @@ impl Default for Ahead {
             start: 0,
             end: 0,
             has_more: true,
+            waiting: 0,
             is_lent: false,
             has_news: true,
         }
@@ -58,9 +61,19 @@ impl Ahead {
         self.has_more
     }
 
-    /// Whether a callback may take a message along.
+    /// Whether a callback may take a message along, or has to leave what there is to a receive.
     pub(crate) fn has_room(&self) -> bool {
-        !self.is_lent && AHEAD_MAX - self.len() >= MESSAGE_MAX
+        self.waiting == 0 && AHEAD_MAX - self.len() >= MESSAGE_MAX
+    }
+
+    /// Whether a receive waits for the host.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// What the host has is left to who waits for it.
+    pub(crate) fn leave(&mut self) {
+        self.has_more = true;
     }
 
     /// Whether there is something to acknowledge that was not when this was asked last.
@@ -178,6 +191,27 @@ impl Ahead {
     pub(crate) fn note_received(&mut self, along: usize, is_full: bool) {
         (self.has_news, self.has_more) = (true, is_full);
         (self.start, self.end) = (0, along);
+    }
+}
+
+/// A receive that waits for the host, until it is dropped.
+pub(crate) struct Awaiting<'a>(&'a Sock);
+
+impl Awaiting<'_> {
+    /// None when there are more bytes than `known`, which a callback has taken along.
+    pub(crate) fn begin(sock: &Sock, known: usize) -> Option<Awaiting<'_>> {
+        let mut ahead = sock.ahead.lock();
+        if ahead.len() > known {
+            return None;
+        }
+        ahead.waiting += 1;
+        Some(Awaiting(sock))
+    }
+}
+
+impl Drop for Awaiting<'_> {
+    fn drop(&mut self) {
+        self.0.ahead.lock().waiting -= 1;
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 
 use crate::errno::{Errno, Result};
 use crate::sock::{Patience, Sock, member};
+use crate::sock_ahead::Awaiting;
 use crate::{context, sys, uio};
 
 /// Pieces handed to the host in one call.
@@ -247,6 +248,10 @@ pub(crate) unsafe fn recv(
                 if is_last {
                     continue;
                 }
+                let Some(_awaiting) = Awaiting::begin(sock, 0) else {
+                    // SAFETY: the iterator of `msg` is writable.
+                    return unsafe { look_ahead(sock, msg, wanted, &patience) };
+                };
                 if let Err(error) = patience.wait(sock, libc::POLLIN) {
                     return part_or(sock, got, error);
                 }
@@ -261,7 +266,14 @@ pub(crate) unsafe fn recv(
                 sock.sync_watches();
                 return Ok(got);
             }
-            Err(Errno::EAGAIN) => patience.wait(sock, libc::POLLIN)?,
+            Err(Errno::EAGAIN) => {
+                let Some(_awaiting) = Awaiting::begin(sock, 0) else {
+                    let least = if all && waits { wanted } else { 1 };
+                    // SAFETY: the iterator of `msg` is writable.
+                    return unsafe { look_ahead(sock, msg, least, &patience) };
+                };
+                patience.wait(sock, libc::POLLIN)?;
+            }
             Err(error) => return Err(error),
         }
     }
@@ -288,10 +300,13 @@ unsafe fn look_ahead(
             Ok(0) => {}
             Ok(_) => continue,
             Err(Errno::EAGAIN) => {
+                let known = ahead.len();
                 drop(ahead);
-                if patience.wait(sock, libc::POLLIN).is_ok() {
+                let awaiting = Awaiting::begin(sock, known);
+                if awaiting.is_none() || patience.wait(sock, libc::POLLIN).is_ok() {
                     continue;
                 }
+                drop(awaiting);
                 ahead = sock.ahead.lock();
             }
             // Whoever finds nothing more is told.
@@ -358,11 +373,10 @@ fn waits_at_host(
         && !uio::discards(&msg.msg_iter)
         && patience.is_none_or(|patience| patience.left() == timeo)
         && !crate::sched::is_worker()
-        && sock.ahead.lock().len() == 0
         && sock.has_patience(timeo)
 }
 
-/// The next bytes of a stream of which nothing was taken along, up to `limit`: bytes, 0 at its end. Advances the iterator.
+/// The next bytes of a stream of which nothing was taken along, nor is while this waits, up to `limit`: bytes, 0 at its end. Advances the iterator.
 ///
 /// # Errors
 /// Those of [`Patience::wait`], and the host's.
@@ -412,7 +426,10 @@ unsafe fn recv_stream(
         let left = wanted - done;
         // An error comes behind the data.
         let fails = member!(sock, sk_err) != 0;
-        let waits = left > 0 && !fails && waits_at_host(sock, msg, flags, timeo, patience.as_ref());
+        let may_wait =
+            left > 0 && !fails && waits_at_host(sock, msg, flags, timeo, patience.as_ref());
+        let awaiting = may_wait.then(|| Awaiting::begin(sock, 0)).flatten();
+        let waits = awaiting.is_some();
         if waits {
             patience.get_or_insert_with(|| Patience::new(sock, timeo));
         }
@@ -425,6 +442,7 @@ unsafe fn recv_stream(
                 false => take(sock, msg, left, host_flags),
             }
         };
+        drop(awaiting);
         match result {
             Ok(0) if left > 0 => {
                 sock.note_end();
@@ -458,6 +476,7 @@ unsafe fn recv_stream(
         }
         // The host has no more now, so wait before asking again.
         let patience = patience.get_or_insert_with(|| Patience::new(sock, timeo));
+        let Some(_awaiting) = Awaiting::begin(sock, 0) else { continue };
         if let Err(error) = patience.wait(sock, libc::POLLIN) {
             break part_or(sock, done, error);
         }

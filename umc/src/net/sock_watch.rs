@@ -181,7 +181,8 @@ impl Sock {
         let is_past = |seq: u32| seq.wrapping_sub(state.announced).cast_signed();
         let ahead = self.ahead.lock();
         let mut events = 0;
-        if ahead.has_room() && (!ahead.has_more() || is_past(received) >= 0) {
+        let is_heard = ahead.has_room() || ahead.is_awaited();
+        if is_heard && (!ahead.has_more() || is_past(received) >= 0) {
             events |= libc::POLLIN as FdEvents;
         }
         if ahead.len() > 0 && is_past(received.wrapping_add(ahead.len() as u32)) > 0 {
@@ -227,8 +228,12 @@ impl Sock {
             return;
         }
         let mut hung_up = self.is_stream() && seen & HUNG_UP != 0;
-        let end = if self.is_stream() && self.replaced().0 {
-            let (received, pulled) = (self.received(), self.take_message());
+        let received = self.received();
+        let pulled = match self.is_stream() && self.replaced().0 {
+            true => self.take_message(),
+            false => None,
+        };
+        let end = if let Some(pulled) = pulled {
             let unread = self.ahead.lock().len();
             match pulled {
                 Err(Errno::EAGAIN) if unread == 0 => return,
@@ -259,10 +264,15 @@ impl Sock {
         self.call(member!(self, sk_data_ready));
     }
 
-    /// Takes along the beginning of what has come: bytes, 0 at the end of the stream. EAGAIN also without room for it.
-    fn take_message(&self) -> Result<usize> {
+    /// Takes along the beginning of what has come: bytes, 0 at the end of the stream. None where it is left to a receive that
+    /// waits for it, or there is no room.
+    fn take_message(&self) -> Option<Result<usize>> {
         let mut ahead = self.ahead.lock();
-        if ahead.has_room() { ahead.receive_message(self) } else { Err(Errno::EAGAIN) }
+        if !ahead.has_room() {
+            ahead.leave();
+            return None;
+        }
+        Some(ahead.receive_message(self))
     }
 
     /// Tells the driver what became of a stream of which it has read everything: its end, or an error.

@@ -447,6 +447,39 @@ fn replaced_callbacks_are_called() {
     assert_eq!(a.state(), sys::TCP_CLOSE_WAIT);
 }
 
+/// A callback that is rung takes a message along, but not from under a receive that sleeps until it comes.
+#[test]
+fn a_callback_leaves_data_to_a_receive_that_waits() {
+    const ROUNDS: usize = 300;
+    let kernel = boot();
+    let calls = Calls::default();
+    let (a, b) = pair();
+    // SAFETY: a live socket.
+    let lock = unsafe { &raw mut (*(*a.0).sk).sk_callback_lock };
+    // SAFETY: its lock.
+    unsafe { _raw_write_lock_bh(lock) };
+    a.sk().sk_user_data = (&raw const calls).cast_mut().cast();
+    a.sk().sk_data_ready = Some(ready);
+    // SAFETY: as above.
+    unsafe { _raw_write_unlock_bh(lock) };
+    a.sk().sk_rcvtimeo = 5 * sys::HZ as c_long;
+    let (thread, result) = in_thread(kernel, move || {
+        for _ in 0..ROUNDS {
+            let got = a.recv(&mut [0; 8], WAITALL);
+            if got != 8 || a.send(b"!", 0) != 1 {
+                return got;
+            }
+        }
+        8
+    });
+    for _ in 0..ROUNDS {
+        assert_eq!(b.send(b"eight...", 0), 8);
+        assert_eq!(b.recv(&mut [0; 1], WAITALL), 1);
+    }
+    assert_eq!(result_of(&result), 8);
+    thread.join();
+}
+
 #[test]
 fn the_state_follows_the_peer_while_data_is_unread() {
     let kernel = boot();

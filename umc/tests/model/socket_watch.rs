@@ -77,6 +77,29 @@ fn callbacks_run_one_at_a_time_and_hold_nobody_up() {
     });
 }
 
+/// A callback takes along what has come, but not from under a receive that sleeps until it comes: each byte gets there.
+#[test]
+fn a_receive_that_waits_gets_what_comes_beside_callbacks() {
+    const WHOLE: usize = 8;
+    const ROUNDS: usize = 4;
+    holds(2000, |world| {
+        let (client, server) = pair();
+        take_over(server, Shared::new(Driver { is_inside: AtomicBool::new(false) }));
+        let receiver = world.thread("receiver", move || {
+            for _ in 0..ROUNDS {
+                assert_eq!(server.recv(&mut [0; WHOLE], libc::MSG_WAITALL), WHOLE as c_int);
+            }
+        });
+        for piece in [WHOLE / 2, WHOLE, WHOLE, WHOLE / 2, WHOLE] {
+            world.nap(20 * US);
+            assert_eq!(client.send(&vec![7; piece]), piece as c_int);
+        }
+        receiver.join();
+        client.release();
+        server.release();
+    });
+}
+
 /// A shutdown ends listening: whoever waits for a connection is told, and no event thread is kept from other sockets.
 #[test]
 fn a_shutdown_ends_listening() {
