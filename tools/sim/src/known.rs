@@ -35,7 +35,11 @@ struct Finding {
     is_it: fn(&Story) -> bool,
 }
 
-const FINDINGS: [Finding; 18] = [
+const FINDINGS: [Finding; 19] = [
+    Finding {
+        title: "A Primary that loses its peer and its disk at the same time accepts no data any more",
+        is_it: attached::refuses_every_disk,
+    },
     Finding {
         title: "DRBD 9: a suspended Primary that is outdated answers its writes, and loses them",
         is_it: quorum::answered_when_outdated,

@@ -57,9 +57,59 @@ pub fn sends_no_bitmap(story: &Story) -> bool {
     (story.is_out_of_time() || !story.stuck().is_empty()) && has_unsent
 }
 
+/// A Primary that had lost its peer began a generation, and its disk failed before it held it. No disk has that generation,
+/// so the Primary refuses its own one, and its peer's.
+pub fn refuses_every_disk(story: &Story) -> bool {
+    let is_it = |said: &Said<'_>| {
+        let last = |words: &str| {
+            let mut log = story.log(said.node).rev();
+            log.find_map(|(_, text)| text.split_once(words)?.1.split([' ', ':']).next())
+        };
+        let mut log = story.log(said.node);
+        let Some(wanted) = last("Can only attach to data with current UUID=") else { return false };
+        let begun = log.any(|(_, text)| text.contains(&format!(" new current UUID {wanted}:")));
+        let unwritten = log.any(|(_, text)| text.contains("drbd_md_sync_page_io("))
+            && log.any(|(_, text)| text.contains("disk( Failed -> Diskless )"));
+        begun
+            && unwritten
+            && last("Can only connect to data with current UUID=") == Some(wanted)
+            && said.peers.iter().all(|[peer, link, _]| {
+                let mut of_peer = story.log(peer);
+                *link != "Established" && !of_peer.any(|(_, text)| text.contains(wanted))
+            })
+    };
+    let has_no_disk = |said: &&Said<'_>| said.disk == "Diskless" && !said.is_diskless_secondary;
+    story.stuck().iter().filter(has_no_disk).any(is_it)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const REFUSED: &str = "
+        35.760971 a <6>drbd r0: peer( Secondary -> Unknown ) conn( Connected -> NetworkFailure ) pdsk( UpToDate -> DUnknown )
+        35.761024 a <6>drbd r0/0 drbd0: new current UUID 69CA0B4A5B2F7887:4B48CA61C6E25319:F5BCFDE596593673:F5BBFDE596593673
+        35.761091 a <3>drbd r0/0 drbd0: drbd_md_sync_page_io(,8184s,WRITE) failed with error -5
+        35.761326 a <6>drbd r0/0 drbd0: disk( Failed -> Diskless )
+        36.759921 a <3>drbd r0/0 drbd0: Can only connect to data with current UUID=69CA0B4A5B2F7887
+        38.435228 a <3>drbd r0/0 drbd0: Can only attach to data with current UUID=69CA0B4A5B2F7887";
+
+    #[test]
+    fn no_disk_has_what_a_primary_began() {
+        let stuck = "root: the nodes do not recover: a: Primary Diskless, to b Connecting DUnknown; \
+            b: Secondary UpToDate, to a Connecting DUnknown";
+        let is_it = |log: &str, failure: &str| refuses_every_disk(&Story::of(log, failure));
+        assert!(is_it(REFUSED, stuck));
+        assert!(!is_it(REFUSED, &stuck.replace("a: Primary", "a: Secondary")));
+        assert!(!is_it(&REFUSED.replace("drbd_md_sync_page_io(", "read_in_block("), stuck));
+        let other = REFUSED
+            .replace("attach to data with current UUID=69", "attach to data with current UUID=70");
+        assert!(!is_it(&other, stuck), "another generation");
+        let held = format!(
+            "{REFUSED}\n35.77 b <6>drbd r0/0 drbd0: updated UUIDs 69CA0B4A5B2F7887:0000000000000000"
+        );
+        assert!(!is_it(&held, stuck), "the peer has it");
+    }
 
     const UNSENT: &str = "
         9.05682 b <6>drbd r0/0 drbd0 a: pdsk( Negotiating -> Inconsistent ) repl( Established -> WFBitMapT ) replication( yes -> no ) [peer-state]
