@@ -2,6 +2,7 @@
 //! Whether a request costs the same however many are under way, and on however many devices: processor time of the node for
 //! a 4k write to ram disks, by their files. What grows is a lock or a table that requests share.
 
+use std::fs;
 use std::path::PathBuf;
 
 use cluster::Cluster;
@@ -9,6 +10,7 @@ use cluster::Cluster;
 use crate::nodes::cpu_ms;
 use crate::{Figure, REPETITIONS, fio, ram};
 
+const DISK_BYTES: usize = 16 << 20;
 const DEPTHS: [usize; 4] = [1, 8, 64, 256];
 const DEVICES: [usize; 3] = [1, 4, 16];
 /// Requests under way on all devices together.
@@ -47,8 +49,11 @@ pub fn measure(figures: &mut Vec<Figure>) {
     let disks: Vec<PathBuf> = (0..DEVICES[DEVICES.len() - 1])
         .map(|number| {
             let name = format!("flat{number}");
-            cluster.umc_ok(&["disk", "--node", cluster.a(), "add", &name, "ram/,size=64M"]);
-            cluster.root(cluster.a()).join("dev").join(name)
+            cluster.umc_ok(&["disk", "--node", cluster.a(), "add", &name, "ram/,size=16M"]);
+            let disk = cluster.root(cluster.a()).join("dev").join(name);
+            // Memory that was never used is cleared by the host when it is written first.
+            fs::write(&disk, vec![1; DISK_BYTES]).expect("the disk can be written");
+            disk
         })
         .collect();
     // In turn, so that what else the machine does falls on all of them.
