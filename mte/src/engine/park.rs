@@ -3,8 +3,9 @@
 //!
 //! `park` is a futex wait on the word. `fd_wait` has to be woken by the same `unpark`, but sleeps in ppoll(2): it puts
 //! the word and an eventfd of its thread into a table of buckets by address, which `unpark` consults when the bucket
-//! is not empty. A receive that waits ([`super::receive`]) is there with its thread, which a signal takes out. The order that makes this safe: a waiter enters the bucket, then looks at the word; a waker has
-//! changed the word before it looks at the bucket; both with sequential consistency.
+//! is not empty. A receive that waits ([`super::receive`]) is there with its thread, which a signal takes out. The order
+//! that makes this safe: a waiter enters the bucket, then looks at the word; a waker has changed the word before it looks
+//! at the bucket; both with sequential consistency.
 
 use std::cell::{Cell, OnceCell};
 use std::ffi::{c_int, c_void};

@@ -177,19 +177,19 @@ impl Ahead {
         std::mem::take(&mut self.data)
     }
 
-    /// Takes back what was lent, with so many bytes in it. Who was lent nothing gives nothing back. `is_full` as for
-    /// [`Ahead::note_received`].
-    pub(crate) fn take_back(&mut self, data: Box<[u8]>, along: usize, is_full: bool) {
-        (self.has_news, self.has_more) = (true, is_full);
+    /// Takes back what was lent after a receive of `got` bytes, with so many of them in it. Who was lent nothing gives nothing
+    /// back. `is_full` as for [`Ahead::note_received`].
+    pub(crate) fn take_back(&mut self, data: Box<[u8]>, got: usize, along: usize, is_full: bool) {
+        (self.has_news, self.has_more) = (self.has_news || got > 0, is_full);
         if !data.is_empty() {
             (self.data, self.is_lent, self.start, self.end) = (data, false, 0, along);
         }
     }
 
-    /// The driver has received, and has the data but for so many bytes in [`Ahead::room`]. `is_full`: the host has filled
+    /// The driver has received `got` bytes, and has them but for so many in [`Ahead::room`]. `is_full`: the host has filled
     /// all the room there was.
-    pub(crate) fn note_received(&mut self, along: usize, is_full: bool) {
-        (self.has_news, self.has_more) = (true, is_full);
+    pub(crate) fn note_received(&mut self, got: usize, along: usize, is_full: bool) {
+        (self.has_news, self.has_more) = (self.has_news || got > 0, is_full);
         (self.start, self.end) = (0, along);
     }
 }

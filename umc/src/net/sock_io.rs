@@ -143,7 +143,7 @@ pub(crate) unsafe fn send(sock: &'static Sock, msg: &mut sys::msghdr) -> Result<
 }
 
 /// One receive from the host: bytes, 0 at the end of the stream. What is more than `limit` is in `beyond`. Without
-/// MSG_DONTWAIT among the flags it waits.
+/// MSG_DONTWAIT among the flags it waits; `EINTR` then tells of a wake-up that was no signal.
 ///
 /// # Safety
 /// As for [`recv`].
@@ -183,7 +183,7 @@ unsafe fn recv_once(
         if flags & libc::MSG_DONTWAIT == 0 {
             // SAFETY: the iovecs describe writable memory of the iterator, and nothing else is asked for.
             let got = unsafe { crate::sched::sleep_in_recvmsg(sock.fd, &mut host, flags) }?;
-            return Ok((got, host.msg_flags));
+            return got.map(|got| (got, host.msg_flags)).ok_or(Errno::EINTR);
         }
         // SAFETY: the iovecs describe writable memory of the iterator; the rest by the caller's contract.
         let got = unsafe { sock.kernel.ops.recvmsg(sock.fd, &mut host, flags) };
@@ -350,7 +350,7 @@ unsafe fn take(
     let result = unsafe { recv_once(sock, msg, limit, flags, beyond) };
     let got = result.as_ref().map_or(0, |(got, _)| *got);
     let taken = got.min(limit);
-    ahead.note_received(got - taken, got == room);
+    ahead.note_received(got, got - taken, got == room);
     let (_, seen) = result?;
     msg.msg_flags = seen as u32;
     // SAFETY: the host filled so many bytes of the iterator.
@@ -376,7 +376,8 @@ fn waits_at_host(
         && sock.has_patience(timeo)
 }
 
-/// The next bytes of a stream of which nothing was taken along, nor is while this waits, up to `limit`: bytes, 0 at its end. Advances the iterator.
+/// The next bytes of a stream of which nothing was taken along, nor is while this waits, up to `limit`: bytes, 0 at its end.
+/// None after a wake-up that was no signal. Advances the iterator.
 ///
 /// # Errors
 /// Those of [`Patience::wait`], and the host's.
@@ -387,7 +388,7 @@ unsafe fn await_more(
     msg: &mut sys::msghdr,
     limit: usize,
     timeo: c_long,
-) -> Result<usize> {
+) -> Result<Option<usize>> {
     let limit = limit.min(uio::count(&msg.msg_iter));
     let mut beyond = if sock.replaced().0 { Box::default() } else { sock.ahead.lock().lend() };
     // SAFETY: the iterator of `msg` is writable.
@@ -395,15 +396,16 @@ unsafe fn await_more(
     let got = result.as_ref().map_or(0, |(got, _)| *got);
     let taken = got.min(limit);
     let is_full = got == limit + beyond.len();
-    sock.ahead.lock().take_back(beyond, got - taken, is_full);
+    sock.ahead.lock().take_back(beyond, got, got - taken, is_full);
     // SAFETY: the host filled so many bytes of the iterator.
     unsafe { uio::advance(&mut msg.msg_iter, taken) };
     match result {
         Ok((_, seen)) => msg.msg_flags = seen as u32,
+        Err(Errno::EINTR) => return Ok(None),
         Err(Errno::ERESTARTSYS) if timeo != c_long::MAX => return Err(Errno::EINTR),
         Err(error) => return Err(error),
     }
-    Ok(taken)
+    Ok(Some(taken))
 }
 
 /// A stream's receive without MSG_PEEK.
@@ -438,11 +440,13 @@ unsafe fn recv_stream(
         // address.
         let result = unsafe {
             match waits {
-                true => await_more(sock, msg, left, timeo),
-                false => take(sock, msg, left, host_flags),
+                true => await_more(sock, msg, left, timeo).transpose(),
+                false => Some(take(sock, msg, left, host_flags)),
             }
         };
         drop(awaiting);
+        // Woken for nothing: there may be less time now than the host gives.
+        let Some(result) = result else { continue };
         match result {
             Ok(0) if left > 0 => {
                 sock.note_end();

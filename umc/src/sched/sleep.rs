@@ -195,7 +195,8 @@ pub(crate) fn is_worker() -> bool {
 }
 
 /// Sleeps interruptibly in a receive, for as long as `recv_patience` of the engine was told: the bytes received, 0 at the
-/// end of the stream.
+/// end of the stream. None after a wake-up that was no signal: how long to sleep again is the caller's to say, for the host
+/// would begin anew.
 ///
 /// # Errors
 /// `EAGAIN` when the patience ran out, `ERESTARTSYS` for a signal, or the host's.
@@ -205,18 +206,28 @@ pub(crate) unsafe fn sleep_in_recvmsg(
     fd: c_int,
     msg: &mut libc::msghdr,
     flags: c_int,
-) -> Result<usize> {
-    let mut got = 0;
+) -> Result<Option<usize>> {
+    let (mut got, mut is_woken) = (0, false);
     sleep_while(sys::TASK_INTERRUPTIBLE, &"socket", |task, word, state| {
+        if is_woken {
+            return Wake::Ready;
+        }
         // SAFETY: the caller's contract.
         got = unsafe { task.kernel.ops.recvmsg_wait(fd, msg, flags, word, state) };
         match Errno::new(got.min(0) as c_int) {
-            Errno::EINTR => Wake::Unparked,
+            Errno::EINTR => {
+                is_woken = true;
+                Wake::Unparked
+            }
             Errno::EAGAIN => Wake::TimedOut,
             _ => Wake::Ready,
         }
     })?;
-    if got < 0 { Err(Errno::new(got as c_int)) } else { Ok(got as usize) }
+    match got {
+        0.. => Ok(Some(got as usize)),
+        _ if is_woken => Ok(None),
+        _ => Err(Errno::new(got as c_int)),
+    }
 }
 
 /// Sleeps until `fd`, on which a process of the host answers a task that works for it, is ready for one of `events`. No

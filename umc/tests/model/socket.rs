@@ -230,6 +230,29 @@ fn a_receive_times_out() {
     });
 }
 
+/// Wake-ups that mean nothing to a receive do not put its end off.
+#[test]
+fn a_receive_that_is_woken_times_out() {
+    holds(100, |world| {
+        let (client, server) = pair();
+        server.set_timeouts(3);
+        let is_over = leak(AtomicBool::new(false));
+        let receiver = world.thread("receiver", move || {
+            assert_eq!(server.recv(&mut [0; 8], WAITALL), EAGAIN);
+            is_over.store(true, SeqCst);
+        });
+        let begin = c!(umc_jiffies());
+        while !is_over.load(SeqCst) {
+            assert!(c!(umc_jiffies()) < begin + 20, "it waits on and on");
+            world.sim.sleep(1 + world.below(2 * TICK));
+            receiver.wake();
+        }
+        receiver.join();
+        client.release();
+        server.release();
+    });
+}
+
 /// A signal ends a receive, however it meets it, and takes no byte away.
 #[test]
 fn a_signal_ends_a_receive_and_loses_no_byte() {
