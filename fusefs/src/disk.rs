@@ -4,6 +4,9 @@
 //! Requests of whole blocks go straight to the device and are answered from its completion. A read of another size
 //! reads the blocks around it; a write of another size is a read-modify-write cycle ([`crate::ranges`]), as the page cache
 //! of Linux would do it.
+//!
+//! Each `done` is called once with the result, and must not block. They are closures of known types down to the device, so a
+//! request of the steady state allocates nothing (`tests/allocation.rs`).
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -65,13 +68,6 @@ pub(crate) struct OpenDisk {
     pub(crate) at_end: AtEnd,
 }
 
-/// Called once with the result; must not block.
-pub(crate) type ReadDone = Box<dyn FnOnce(Result<&[u8]>) + Send>;
-/// Called once with the number of bytes written; must not block.
-pub(crate) type WriteDone = Box<dyn FnOnce(Result<u32>) + Send>;
-/// Called once; must not block.
-pub(crate) type Done = Box<dyn FnOnce(Result<()>) + Send>;
-
 impl OpenDisk {
     /// Opens the device: calls the driver.
     pub(crate) fn open(
@@ -90,7 +86,7 @@ impl OpenDisk {
         self.bdev.as_ref().expect("it is open until it is dropped")
     }
 
-    fn submit(&self, io: Io, done: Box<dyn FnOnce(Result<IoDone>) + Send>) {
+    fn submit(&self, io: Io, done: impl FnOnce(Result<IoDone>) + Send + 'static) {
         with_comm(self.comm, || self.bdev().submit(io, done));
     }
 
@@ -131,14 +127,19 @@ impl OpenDisk {
             *done.0.lock() = Some(result);
             done.1.complete();
         };
-        self.submit(io, Box::new(tell));
+        self.submit(io, tell);
         slot.1.wait();
         let result = slot.0.lock().take();
         result.unwrap_or(Err(Errno::EIO))
     }
 
     /// Reads up to `len` bytes; fewer at the end of the device.
-    pub(crate) fn read(&self, offset: u64, len: usize, done: ReadDone) {
+    pub(crate) fn read(
+        &self,
+        offset: u64,
+        len: usize,
+        done: impl FnOnce(Result<&[u8]>) + Send + 'static,
+    ) {
         let size = self.size();
         if offset >= size || len == 0 {
             return done(Ok(&[]));
@@ -156,7 +157,7 @@ impl OpenDisk {
             Ok(IoDone::Done) => done(Err(Errno::EIO)),
             Err(error) => done(Err(error)),
         };
-        self.submit(io, Box::new(done));
+        self.submit(io, done);
     }
 
     /// Writes `data` at `offset`; with `fua`, `done` is told when it is durable. `lanes` takes what has to wait for others.
@@ -166,7 +167,7 @@ impl OpenDisk {
         offset: u64,
         (data, len): (PageBuf, usize),
         fua: bool,
-        done: WriteDone,
+        done: impl FnOnce(Result<u32>) + Send + 'static,
     ) {
         let size = self.size();
         if len == 0 {
@@ -177,7 +178,7 @@ impl OpenDisk {
         }
         let range = offset..(offset + len as u64).min(size);
         let len = (range.end - range.start) as usize;
-        let done: Done = Box::new(move |result| done(result.map(|()| len as u32)));
+        let done = move |result: Result<()>| done(result.map(|()| len as u32));
         if self.blocks(&range) != range {
             let disk = self.clone();
             lanes.push(
@@ -194,7 +195,13 @@ impl OpenDisk {
     }
 
     /// An operation that changes whole blocks: at once, or in a lane when a cycle is in the way.
-    fn change(self: &Arc<OpenDisk>, lanes: &Lanes, range: Range<u64>, io: Io, done: Done) {
+    fn change(
+        self: &Arc<OpenDisk>,
+        lanes: &Lanes,
+        range: Range<u64>,
+        io: Io,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
         match self.device.ranges.try_write(&range) {
             Some(ticket) => self.submit_change(ticket, io, done),
             None => {
@@ -210,14 +217,19 @@ impl OpenDisk {
         }
     }
 
-    fn submit_change(&self, ticket: Ticket, io: Io, done: Done) {
+    fn submit_change(
+        &self,
+        ticket: Ticket,
+        io: Io,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
         let device = self.device.clone();
         let done = move |result: Result<IoDone>| {
             device.ranges.end(ticket);
             drop(device);
             done(result.map(|_| ()));
         };
-        self.submit(io, Box::new(done));
+        self.submit(io, done);
     }
 
     /// Writes bytes that do not fill their blocks. May sleep.
@@ -263,13 +275,13 @@ impl OpenDisk {
     }
 
     /// Makes what was written before durable.
-    pub(crate) fn sync(&self, done: Done) {
+    pub(crate) fn sync(&self, done: impl FnOnce(Result<()>) + Send + 'static) {
         let done = move |result| match result {
             // A device without a cache has nothing to flush.
             Ok(_) | Err(Errno::EOPNOTSUPP) => done(Ok(())),
             Err(error) => done(Err(error)),
         };
-        self.submit(Io::Flush, Box::new(done));
+        self.submit(Io::Flush, done);
     }
 
     /// fallocate(2), by the rules of a block device: nothing is allocated, a range can be zeroed or unmapped. A hole reads as
@@ -281,7 +293,7 @@ impl OpenDisk {
         offset: u64,
         len: u64,
         mode: i32,
-        done: Done,
+        done: impl FnOnce(Result<()>) + Send + 'static,
     ) {
         const KEEP_SIZE: i32 = libc::FALLOC_FL_KEEP_SIZE;
         let limits = self.bdev().limits();
@@ -301,7 +313,13 @@ impl OpenDisk {
     }
 
     /// Discards a range.
-    pub(crate) fn discard(self: &Arc<OpenDisk>, lanes: &Lanes, offset: u64, len: u64, done: Done) {
+    pub(crate) fn discard(
+        self: &Arc<OpenDisk>,
+        lanes: &Lanes,
+        offset: u64,
+        len: u64,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
         match self.whole_blocks(offset, len, false) {
             Ok(range) => self.change(lanes, range, Io::Discard { offset, len }, done),
             Err(error) => done(Err(error)),
@@ -309,7 +327,13 @@ impl OpenDisk {
     }
 
     /// Zeroes a range without unmapping it.
-    pub(crate) fn zero_out(self: &Arc<OpenDisk>, lanes: &Lanes, offset: u64, len: u64, done: Done) {
+    pub(crate) fn zero_out(
+        self: &Arc<OpenDisk>,
+        lanes: &Lanes,
+        offset: u64,
+        len: u64,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
         match self.whole_blocks(offset, len, false) {
             Ok(range) => {
                 self.change(lanes, range, Io::WriteZeroes { offset, len, unmap: false }, done);

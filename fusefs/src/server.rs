@@ -49,11 +49,11 @@ fn range_of(data: &[u8]) -> Option<(u64, u64)> {
     Some((number(0)?, number(8)?))
 }
 
-fn answer(reply: ReplyEmpty) -> Box<dyn FnOnce(umc::Result<()>) + Send> {
-    Box::new(move |result| match result {
+fn answer(reply: ReplyEmpty) -> impl FnOnce(umc::Result<()>) + Send {
+    move |result| match result {
         Ok(()) => reply.ok(),
         Err(error) => reply.error(errno(error)),
-    })
+    }
 }
 
 /// Requests that have one answer.
@@ -189,7 +189,7 @@ impl fuser::Filesystem for Server {
                     Ok(data) => reply.data(data),
                     Err(error) => reply.error(errno(error)),
                 };
-                disk.read(offset, size as usize, Box::new(done));
+                disk.read(offset, size as usize, done);
             }),
             Some(Handle::File(file)) => {
                 self.0.run(Key::File(ino.0), move || match file.read(offset, size as usize) {
@@ -242,7 +242,7 @@ impl fuser::Filesystem for Server {
                         Ok(len) => reply.written(len),
                         Err(error) => reply.error(errno(error)),
                     };
-                    disk.write(&shared.lanes, offset, (copy, len), fua, Box::new(done));
+                    disk.write(&shared.lanes, offset, (copy, len), fua, done);
                 });
             }
             Some(Handle::File(file)) => {
@@ -392,10 +392,10 @@ impl fuser::Filesystem for Server {
         self.0.run(Key::Io(disk.devt()), move || {
             let range = range.or_else(|| caller::two_numbers(shared.kernel, tid, cmd));
             let Some((offset, len)) = range else { return reply.error(Errno::ENOTTY) };
-            let done = Box::new(move |result| match result {
+            let done = move |result| match result {
                 Ok(()) => reply.ioctl(0, &[]),
                 Err(error) => reply.error(errno(error)),
-            });
+            };
             if is_discard {
                 disk.discard(&shared.lanes, offset, len, done);
             } else {

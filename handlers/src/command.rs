@@ -15,7 +15,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::mem::{offset_of, zeroed};
+use std::mem::{MaybeUninit, offset_of, zeroed};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::AcqRel};
 
@@ -108,7 +108,7 @@ pub(crate) struct Command {
     meeting: AtomicU8,
     completed_with: Cell<Status>,
     disk: Arc<OpenDisk>,
-    request: Request,
+    pub request: Request,
     stage: Option<Stage>,
     /// Bytes of the data that are done, and that the current call does.
     done: u64,
@@ -119,7 +119,7 @@ pub(crate) struct Command {
     /// The handler's `writesame` did not want it.
     write_zeros_plainly: bool,
     /// What the handler consumes: never the request's own pieces.
-    handed: Pieces,
+    pub handed: Pieces,
 }
 
 const _: () = assert!(offset_of!(Command, abi) == 0);
@@ -149,7 +149,12 @@ impl Run for Command {
 }
 
 impl Command {
-    pub(crate) fn new(disk: Arc<OpenDisk>, request: Request) -> Box<Command> {
+    pub(crate) fn new(
+        memory: Box<MaybeUninit<Command>>,
+        disk: Arc<OpenDisk>,
+        request: Request,
+        handed: Pieces,
+    ) -> Box<Command> {
         let first = if request.pre_flush && disk.limits.flush {
             Some(Stage::PreFlush)
         } else if request.len > 0 {
@@ -157,7 +162,7 @@ impl Command {
         } else {
             None
         };
-        Box::new(Command {
+        let command = Command {
             // SAFETY: all-zero is valid for these: integers, null pointers, `None`.
             abi: unsafe { zeroed() },
             // SAFETY: as above.
@@ -173,8 +178,9 @@ impl Command {
             retries: 0,
             errno: 0,
             write_zeros_plainly: false,
-            handed: Pieces::new(),
-        })
+            handed,
+        };
+        Box::write(memory, command)
     }
 
     /// Goes on with the request until it ends, or a call is pending. Calls the handler on this thread.
@@ -296,7 +302,7 @@ impl Command {
 
     fn end(self: Box<Command>, status: u8) {
         let (disk, bio) = (Arc::clone(&self.disk), self.request.bio);
-        drop(self);
+        disk.commands.keep(self);
         // SAFETY: the request's contract: a bio that was not ended yet.
         unsafe { disk.end_bio(bio, status) };
         disk.request_ended();
@@ -482,11 +488,15 @@ unsafe extern "C" fn done(_dev: *mut abi::Device, cmd: *mut abi::Cmd, status: St
     }
 }
 
-/// The request of a bio; `Err` with its status for one that no handler should see.
+/// The request of a bio, with `pieces` for its memory; `Err` with its status for one that no handler should see.
 ///
 /// # Safety
 /// `bio` is a valid bio that has not ended; its memory stays until then.
-pub(crate) unsafe fn request_of(bio: *mut sys::bio, limits: &RequestLimits) -> Result<Request, u8> {
+pub(crate) unsafe fn request_of(
+    bio: *mut sys::bio,
+    limits: &RequestLimits,
+    pieces: Pieces,
+) -> Result<Request, u8> {
     // SAFETY: the caller's contract.
     let (op, flags, sector, size) =
         unsafe { (bio::op(bio), bio::flags(bio), bio::sector(bio), bio::size(bio)) };
@@ -506,7 +516,7 @@ pub(crate) unsafe fn request_of(bio: *mut sys::bio, limits: &RequestLimits) -> R
         pre_flush: kind == Kind::Flush || flags & sys::REQ_PREFLUSH != 0,
         fua: flags & sys::REQ_FUA != 0,
         unmap: kind == Kind::WriteZeroes && flags & sys::REQ_NOUNMAP == 0,
-        pieces: Pieces::new(),
+        pieces,
         bio,
     };
     if sector > u64::MAX >> 9 || !limits.holds(request.offset, request.len) {

@@ -16,6 +16,7 @@ use crate::image::Claim;
 use crate::open_disk::OpenDisk;
 use crate::queue::{Join, Queue};
 use crate::request_limits::RequestLimits;
+use crate::spare::Room;
 
 /// The least that a queue of the block layer takes at a time.
 const PAGE_BYTES: u64 = 4096;
@@ -116,10 +117,11 @@ impl Disk for HandlerDisk {
     fn submit_bio(&self, bio: *mut sys::bio) {
         let inner = &self.inner;
         let is_open = inner.request_begins();
+        let Room { command: memory, pieces: [pieces, handed] } = inner.commands.take();
         // SAFETY: the block layer's contract: a bio that has not ended.
-        match unsafe { request_of(bio, &inner.limits) } {
+        match unsafe { request_of(bio, &inner.limits, pieces) } {
             Ok(request) if is_open => {
-                let command = Command::new(Arc::clone(inner), request);
+                let command = Command::new(memory, Arc::clone(inner), request, handed);
                 match &inner.queue {
                     Some(queue) => queue.push(command),
                     None => command.drive(),

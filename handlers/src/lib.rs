@@ -37,6 +37,7 @@ mod queue;
 pub mod registry;
 mod request_limits;
 mod resize;
+mod spare;
 
 pub use handler_abi as abi;
 

@@ -11,6 +11,7 @@ use crate::abi::Handler;
 use crate::device::Device;
 use crate::queue::Queue;
 use crate::request_limits::RequestLimits;
+use crate::spare::Spare;
 
 /// Failed calls that are logged one by one; after that, one in [`FAILURES_SAMPLE`].
 const FAILURES_LOGGED: u32 = 20;
@@ -28,6 +29,7 @@ pub(crate) struct OpenDisk {
     pub limits: RequestLimits,
     /// For handlers that block; the others are called where the bio comes from.
     pub queue: Option<Queue>,
+    pub commands: Spare,
     /// Requests that have not ended. `close` parks on it.
     running: AtomicU32,
     closing: AtomicBool,
@@ -51,6 +53,7 @@ impl OpenDisk {
             device,
             limits,
             queue,
+            commands: Spare::default(),
             running: AtomicU32::new(0),
             closing: AtomicBool::new(false),
             failures: AtomicU32::new(0),

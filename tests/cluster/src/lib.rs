@@ -75,6 +75,8 @@ pub struct Layout {
     pub lower: Option<Arc<LowerSpec>>,
     /// More arguments of `umc start`.
     pub start_args: Vec<String>,
+    /// Its environment, beside this program's.
+    pub start_env: Vec<(String, String)>,
 }
 
 /// Says `HANDLER/CONFIG[,size=N]` of a lower disk.
@@ -120,6 +122,7 @@ impl Default for Layout {
             handler: "file",
             lower: None,
             start_args: Vec::new(),
+            start_env: Vec::new(),
         }
     }
 }
@@ -315,8 +318,10 @@ impl Cluster {
             args.extend(["--disk".into(), format!("md=file/{}", self.meta_image(node).display())]);
         }
         args.extend(self.layout.start_args.iter().cloned());
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        self.umc_ok(&args);
+        let mut umc = self.command(&bin_dir().join("umc").display().to_string());
+        umc.args(&args).envs(self.layout.start_env.iter().cloned());
+        let output = umc.run().expect("umc runs");
+        assert!(output.status.success(), "umc {}: {}", args.join(" "), text(&output));
     }
 
     pub fn stop(&self, node: &str) {

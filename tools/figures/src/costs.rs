@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What one replicated request costs each node: system calls, switches that the threads made by themselves, time of the
-//! processor. Unlike rates these hardly depend on the machine, or on what else it does.
+//! processor, instructions. Unlike rates these hardly depend on the machine, or on what else it does.
 //!
 //! System calls are counted by strace in runs of their own, since it makes everything slower.
 
@@ -11,6 +11,7 @@ use std::process::Command;
 
 use cluster::{Cluster, Start, eventually};
 
+use crate::usage::Usage;
 use crate::{DRBD_84, Figure, REPETITIONS, fio, named, ram_of};
 
 /// Name, arguments of fio, side of its result, and the wanted calls and switches of Primary and Secondary.
@@ -47,23 +48,6 @@ const LOADS: [Load; 3] = [
 ];
 
 const ROLES: [&str; 2] = ["Primary", "Secondary"];
-
-/// Voluntary switches, and microseconds of the processor, of all threads that a process has now.
-fn usage(pid: u32) -> [f64; 2] {
-    let mut switches = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).expect("the node runs") {
-        let Ok(status) = fs::read_to_string(task.expect("a thread").path().join("status")) else {
-            continue;
-        };
-        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        switches += line.and_then(|line| line.trim().parse::<u64>().ok()).unwrap_or(0);
-    }
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the node runs");
-    // The name may hold spaces; user and system time are the 12th and 13th fields behind it, in ticks of 10 ms.
-    let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap_or(0)).sum();
-    [switches as f64, ticks as f64 * 10_000.0]
-}
 
 /// What strace counted in a process while `load` ran: calls by name.
 fn calls(pids: &[u32], dir: &Path, load: impl FnOnce()) -> Vec<BTreeMap<String, u64>> {
@@ -104,26 +88,22 @@ pub fn measure(figures: &mut Vec<Figure>, driver: &str) -> Vec<String> {
     let cluster = Cluster::in_sync("costs", ram_of(driver, "", "", 256));
     let device = cluster.device(cluster.a(), 0);
     let pids = [cluster.a(), cluster.b()].map(|node| cluster.pid(node).expect("the node runs"));
-    let mut lines = Vec::new();
+    let (mut lines, mut uncounted) = (Vec::new(), false);
     for load in LOADS {
         let requests = |result: &serde_json::Value| {
             result["jobs"][0][load.side]["total_ios"].as_f64().expect("a number of requests")
         };
-        let mut used = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+        let mut used = [Vec::new(), Vec::new()];
         for _ in 0..REPETITIONS {
-            let before = pids.map(usage);
+            let running = pids.map(Usage::begin);
             let total = requests(&fio(&device, load.args));
-            for (node, pid) in pids.iter().enumerate() {
-                let after = usage(*pid);
-                for (what, used) in used[node].iter_mut().enumerate() {
-                    used.push((after[what] - before[node][what]) / total);
-                }
+            for (used, begun) in used.iter_mut().zip(running) {
+                used.push(begun.end().of_each(total));
             }
         }
         let mut total = 0.0;
         let counted = calls(&pids, &cluster.dir, || total = requests(&fio(&device, load.args)));
         for (node, used) in used.into_iter().enumerate() {
-            let [switches, time] = used;
             let mut by_name: Vec<_> = counted[node].iter().collect();
             by_name.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
             let sum: u64 = by_name.iter().map(|(_, count)| **count).sum();
@@ -133,14 +113,27 @@ pub fn measure(figures: &mut Vec<Figure>, driver: &str) -> Vec<String> {
                 figures.push(Figure { name, unit, wanted, values });
             };
             add("calls", "", load.calls[node], vec![sum as f64 / total]);
-            add("switches", "", load.switches[node], switches);
-            add("CPU", "us", "", time);
+            add(
+                "switches",
+                "",
+                load.switches[node],
+                used.iter().map(|cost| cost.switches).collect(),
+            );
+            add("CPU", "us", "", used.iter().map(|cost| cost.time).collect());
+            let instructions: Vec<_> = used.iter().filter_map(|cost| cost.instructions).collect();
+            uncounted |= instructions.is_empty();
+            if !instructions.is_empty() {
+                add("instructions", "", "", instructions);
+            }
             let often = by_name.iter().map(|(name, count)| (name, **count as f64 / total));
             let often = often.filter(|(_, count)| *count >= 0.05);
             let often: Vec<_> = often.map(|(name, count)| format!("{name} {count:.2}")).collect();
             let name = named(&format!("{}, {}", load.name, ROLES[node]), driver);
             lines.push(format!("{name}: {}", often.join(", ")));
         }
+    }
+    if uncounted {
+        lines.push("Instructions: this machine does not count them.".into());
     }
     cluster.down();
     lines

@@ -17,6 +17,7 @@ mod kernel;
 mod minimal;
 mod nodes;
 mod ratios;
+mod usage;
 
 use std::fs;
 use std::os::unix::fs::FileExt;

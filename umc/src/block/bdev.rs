@@ -21,9 +21,11 @@ use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::{Devt, Errno, Kernel, Result, fs, module, sys};
 
 pub mod claim;
+mod done;
 mod file_ops;
 mod io;
 mod path;
+mod request;
 
 pub use io::{Bdev, BdevLimits, Io, IoDone, open};
 

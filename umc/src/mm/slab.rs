@@ -22,6 +22,7 @@ use std::ptr;
 use crate::mm::{PAGE_SIZE, gfp};
 use crate::sys;
 
+pub use aligned::keeps_freed;
 pub use cache::{
     __kmem_cache_create_args, kmem_cache_alloc, kmem_cache_alloc_bulk, kmem_cache_destroy,
     kmem_cache_free, kmem_cache_free_bulk, kmem_cache_shrink, kmem_cache_size,

@@ -51,13 +51,10 @@ fn a_device_stays_open_until_it_is_zeroed() {
         let devt = blkdev::disks(world.kernel)[0].devt;
         let bdev = bdev::open(world.kernel, devt, true, None).unwrap();
         let io = Io::WriteZeroes { offset: 0, len: SECTORS << 9, unmap: false };
-        bdev.submit(
-            io,
-            Box::new(move |result| {
-                assert!(result.is_ok());
-                is_done.store(true, SeqCst);
-            }),
-        );
+        bdev.submit(io, move |result| {
+            assert!(result.is_ok());
+            is_done.store(true, SeqCst);
+        });
         drop(bdev);
         is_closed.store(true, SeqCst);
         while !is_done.load(SeqCst) {

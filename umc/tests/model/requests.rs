@@ -151,10 +151,10 @@ impl Driver {
                 let (done, ok) = (leak(AtomicBool::new(false)), leak(AtomicBool::new(false)));
                 bdev.submit(
                     Io::Read { offset: 4096 * self.world.below(8), len: 4096 },
-                    Box::new(move |result| {
+                    move |result| {
                         ok.store(result.is_ok(), SeqCst);
                         done.store(true, SeqCst);
-                    }),
+                    },
                 );
                 while !done.load(SeqCst) {
                     self.world.sim.sleep(20 * US);

@@ -39,13 +39,10 @@ pub(super) static OPS: FileOperations = FileOperations(sys::file_operations {
 fn done(bdev: &Bdev, io: Io) -> Result<IoDone> {
     let end: Arc<(Mutex<Option<Result<IoDone>>>, Completion)> = Arc::default();
     let told = end.clone();
-    bdev.submit(
-        io,
-        Box::new(move |result| {
-            *told.0.lock() = Some(result);
-            told.1.complete();
-        }),
-    );
+    bdev.submit(io, move |result| {
+        *told.0.lock() = Some(result);
+        told.1.complete();
+    });
     end.1.wait();
     let result = end.0.lock().take();
     result.unwrap_or(Err(Errno::EIO))
@@ -172,7 +169,7 @@ impl Asked<'_> {
                 Ok(IoDone::Done) => call.tell(Err(Errno::EIO)),
                 Err(error) => call.tell(Err(error)),
             };
-            bdev.submit(Io::Read { offset, len }, Box::new(read));
+            bdev.submit(Io::Read { offset, len }, read);
             return Err(Errno::new(sys::EIOCBQUEUED as c_int));
         }
         let mut moved = 0;
@@ -201,7 +198,7 @@ impl Asked<'_> {
             // SAFETY: the driver keeps the memory until it is told.
             unsafe { drain(&mut call.iter, &mut data.as_mut_slice()[..len]) };
             let io = Io::Write { offset, data, len, fua };
-            bdev.submit(io, Box::new(move |result| call.tell(result.map(|_| len))));
+            bdev.submit(io, move |result| call.tell(result.map(|_| len)));
             return Err(Errno::new(sys::EIOCBQUEUED as c_int));
         }
         let mut moved = 0;

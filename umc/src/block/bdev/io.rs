@@ -3,24 +3,20 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use mte::sim::lock::Mutex;
 
+use super::done::Done;
+use super::request::{InFlight, Inner};
 use super::{Open, by_devt};
-use crate::bio::{STS_OK, bio_put, status_to_errno};
-use crate::bio_alloc::bio_alloc_bioset;
 use crate::gendisk::{self, DiskRecord};
 use crate::mm::{PageBuf, gfp};
 use crate::plug::Plug;
-use crate::submit::submit_bio;
-use crate::wait::WaitQueue;
-use crate::{Devt, Errno, Kernel, Result, bio, kthread, sched, sys};
+use crate::{Devt, Errno, Kernel, Result, kthread, sched, sys};
 
 /// Bytes of one bio with data: 256 pages, as direct I/O of Linux makes them.
 const BIO_BYTES_MAX: usize = 1 << 20;
-/// Bytes of one bio without data: a multiple of every granularity that fits.
-const BARE_BYTES_MAX: u64 = 1 << 31;
 
 /// What to do with a device. Offsets and lengths are multiples of the logical block size.
 pub enum Io {
@@ -97,25 +93,8 @@ pub struct BdevLimits {
     pub read_only: bool,
 }
 
-struct Inner {
-    kernel: &'static Kernel,
-    open: Mutex<Option<Open>>,
-    bdev: *mut sys::block_device,
-    write: bool,
-    in_flight: AtomicU32,
-    idle: WaitQueue,
-}
-
-// SAFETY: the device is kept by `open`; everything else is shared safely.
-unsafe impl Send for Inner {}
-// SAFETY: as above.
-unsafe impl Sync for Inner {}
-
 /// An open block device. Dropping it waits for what is in flight, and releases the device.
 pub struct Bdev(Arc<Inner>);
-
-/// Who is told of the end.
-pub type Done = Box<dyn FnOnce(Result<IoDone>) + Send>;
 
 /// Opens the device with this number, as open(2) does: the driver may refuse. With `exclusive`, nobody else claims it
 /// meanwhile; the text names the one who does.
@@ -131,14 +110,7 @@ pub fn open(
     let mode = sys::BLK_OPEN_READ | if write { sys::BLK_OPEN_WRITE } else { 0 };
     sched::with_kernel(kernel, || {
         let record = by_devt(kernel, devt)?;
-        let inner = Arc::new(Inner {
-            kernel,
-            open: Mutex::new(None),
-            bdev: record.bdev(),
-            write,
-            in_flight: AtomicU32::new(0),
-            idle: WaitQueue::new(),
-        });
+        let inner = Arc::new(Inner::new(&record, write));
         // An address that nobody else has.
         let holder = match exclusive {
             Some(_) => Arc::as_ptr(&inner).cast_mut().cast::<c_void>(),
@@ -167,14 +139,7 @@ impl Drop for Bdev {
 impl Bdev {
     /// A device that a file keeps open for longer than this lives.
     pub(super) fn of_open(record: &DiskRecord, write: bool) -> Bdev {
-        Bdev(Arc::new(Inner {
-            kernel: record.kernel,
-            open: Mutex::new(None),
-            bdev: record.bdev(),
-            write,
-            in_flight: AtomicU32::new(0),
-            idle: WaitQueue::new(),
-        }))
+        Bdev(Arc::new(Inner::new(record, write)))
     }
 
     fn record(&self) -> &DiskRecord {
@@ -215,19 +180,19 @@ impl Bdev {
     /// Errors that `done` sees: `EINVAL` for what is not aligned to blocks, `EBADF` and `EPERM` for writing to what is
     /// not open or not meant for that, `ENOSPC` for a write beyond the end, `EOPNOTSUPP` for a discard that the device
     /// does not know, and what the device reported.
-    pub fn submit(&self, io: Io, done: Done) {
+    pub fn submit(&self, io: Io, done: impl FnOnce(Result<IoDone>) + Send + 'static) {
         sched::with_kernel(self.0.kernel, || {
             if let Err(error) = self.check(&io) {
                 return done(Err(error));
             }
-            let done = self.measure(&io, done);
+            let done = self.measure(&io, Done::new(done));
             match io {
                 Io::Read { len: 0, .. } => finish_empty(true, done),
                 Io::Write { len: 0, .. } | Io::Discard { len: 0, .. } => finish_empty(false, done),
                 Io::WriteZeroes { len: 0, .. } => finish_empty(false, done),
                 Io::Read { offset, len } => match PageBuf::new(len) {
                     Ok(buf) => self.data(sys::REQ_OP_READ, offset, buf, len, done),
-                    Err(error) => done(Err(error)),
+                    Err(error) => done.call(Err(error)),
                 },
                 Io::Write { offset, data, len, fua } => {
                     let fua = if fua { sys::REQ_FUA } else { 0 };
@@ -236,12 +201,12 @@ impl Bdev {
                 }
                 Io::Flush => {
                     let opf = sys::REQ_OP_WRITE | sys::REQ_PREFLUSH | sys::REQ_SYNC;
-                    Request::start(&self.0, false, None, done)
-                        .run(|request| request.send(opf, 0, 0));
+                    self.0.run(false, None, done, |request| request.send(opf, 0, 0));
                 }
                 Io::Discard { offset, len } => {
-                    Request::start(&self.0, false, None, done)
-                        .run(|request| request.send_bare(sys::REQ_OP_DISCARD, offset, len));
+                    self.0.run(false, None, done, |request| {
+                        request.send_bare(sys::REQ_OP_DISCARD, offset, len);
+                    });
                 }
                 Io::WriteZeroes { offset, len, unmap } => self.zero(offset, len, unmap, done),
             }
@@ -260,10 +225,10 @@ impl Bdev {
         };
         // A request that has not ended keeps the device open.
         let inner = Arc::clone(&self.0);
-        Box::new(move |result| {
+        Done::new(move |result| {
             let ns = kernel.ops.now_ns().saturating_sub(start);
             DiskRecord::of_bdev(inner.bdev).file_meter().note(row, ns);
-            done(result);
+            done.call(result);
         })
     }
 
@@ -302,11 +267,12 @@ impl Bdev {
     fn data(&self, opf: u32, offset: u64, buf: PageBuf, len: usize, done: Done) {
         let page = buf.first_page();
         let read = opf & sys::REQ_OP_MASK == sys::REQ_OP_READ;
-        let request = Request::start(&self.0, read, Some(buf), done);
         if len <= BIO_BYTES_MAX {
-            return request.run(|request| request.send_data(opf, offset, page, len));
+            return self.0.run(read, Some(buf), done, |request| {
+                request.send_data(opf, offset, page, len);
+            });
         }
-        request.run(|request| {
+        self.0.run(read, Some(buf), done, |request| {
             Plug::hold(|| {
                 for at in (0..len).step_by(BIO_BYTES_MAX) {
                     let part = BIO_BYTES_MAX.min(len - at);
@@ -331,16 +297,17 @@ impl Bdev {
             Err(Errno::EOPNOTSUPP) => zero_by_hand(in_flight, offset, len, unmap, done),
             result => {
                 drop(in_flight);
-                done(result);
+                done.call(result);
             }
         };
-        Request::start(&self.0, false, None, Box::new(retry))
-            .run(|request| request.send_bare(sys::REQ_OP_WRITE_ZEROES | keep, offset, len));
+        self.0.run(false, None, Done::new(retry), |request| {
+            request.send_bare(sys::REQ_OP_WRITE_ZEROES | keep, offset, len);
+        });
     }
 }
 
 fn finish_empty(read: bool, done: Done) {
-    done(if read { PageBuf::new(0).map(IoDone::Read) } else { Ok(IoDone::Done) });
+    done.call(if read { PageBuf::new(0).map(IoDone::Read) } else { Ok(IoDone::Done) });
 }
 
 fn zero_by_hand(in_flight: InFlight, offset: u64, len: u64, unmap: bool, done: Done) {
@@ -359,7 +326,7 @@ fn zero_by_hand(in_flight: InFlight, offset: u64, len: u64, unmap: bool, done: D
         };
         // First, since `done` may drop the device.
         drop(in_flight);
-        done(crate::errno::from_ret(ret).map(|_| IoDone::Done));
+        done.call(crate::errno::from_ret(ret).map(|_| IoDone::Done));
     };
     // The closure holds `done`, so a thread that cannot be started must still tell: it waits in a slot.
     let slot = Arc::new(Mutex::new(Some(work)));
@@ -376,127 +343,5 @@ fn zero_by_hand(in_flight: InFlight, offset: u64, len: u64, unmap: bool, done: D
         if let Some(work) = work {
             work();
         }
-    }
-}
-
-/// Something on its way to the device, which stays open meanwhile.
-struct InFlight(Arc<Inner>);
-
-impl InFlight {
-    fn new(inner: &Arc<Inner>) -> InFlight {
-        inner.in_flight.fetch_add(1, Ordering::SeqCst);
-        InFlight(inner.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.idle.wake_up_all();
-        }
-    }
-}
-
-/// An operation in flight. Each of its bios holds a reference, and so does the one who sends them, so that it does not
-/// end before all were sent.
-struct Request {
-    inner: Arc<Inner>,
-    parts: AtomicU32,
-    status: AtomicU8,
-    read: bool,
-    rest: Mutex<Option<(InFlight, Option<PageBuf>, Done)>>,
-}
-
-impl Request {
-    fn start(inner: &Arc<Inner>, read: bool, buf: Option<PageBuf>, done: Done) -> Arc<Request> {
-        Arc::new(Request {
-            inner: inner.clone(),
-            parts: AtomicU32::new(1),
-            status: AtomicU8::new(STS_OK),
-            read,
-            rest: Mutex::new(Some((InFlight::new(inner), buf, done))),
-        })
-    }
-
-    fn run(self: Arc<Request>, send: impl FnOnce(&Arc<Request>)) {
-        send(&self);
-        self.part_done(STS_OK);
-    }
-
-    /// A bio of this operation.
-    fn bio(self: &Arc<Request>, opf: u32, vecs: u16, offset: u64) -> *mut sys::bio {
-        self.parts.fetch_add(1, Ordering::Relaxed);
-        let set = self.inner.kernel.block.fs_bios.get();
-        // SAFETY: the device is open, the set is set up; an allocation that may wait does not fail.
-        unsafe {
-            let bio = bio_alloc_bioset(self.inner.bdev, vecs, opf, gfp::NOIO, set);
-            (*bio).bi_iter.bi_sector = offset >> 9;
-            (*bio).bi_private = Arc::into_raw(self.clone()).cast_mut().cast();
-            (*bio).bi_end_io = Some(part_end_io);
-            bio
-        }
-    }
-
-    fn send(self: &Arc<Request>, opf: u32, offset: u64, size: u32) {
-        let bio = self.bio(opf, 0, offset);
-        // SAFETY: the bio is ours until it is submitted.
-        unsafe {
-            (*bio).bi_iter.bi_size = size;
-            submit_bio(bio);
-        }
-    }
-
-    fn send_bare(self: &Arc<Request>, opf: u32, offset: u64, len: u64) {
-        Plug::hold(|| {
-            let mut at = 0;
-            while at < len {
-                // Up to the next multiple, so that all parts but the first begin at one.
-                let part = BARE_BYTES_MAX - (offset + at) % BARE_BYTES_MAX;
-                let part = part.min(len - at);
-                self.send(opf, offset + at, part as u32);
-                at += part;
-            }
-        });
-    }
-
-    fn send_data(self: &Arc<Request>, opf: u32, offset: u64, page: *mut sys::page, len: usize) {
-        let bio = self.bio(opf, 1, offset);
-        // SAFETY: the bio is ours until it is submitted; the pages are those of the buffer, which lives until the end.
-        unsafe {
-            bio::__bio_add_page(bio, page, len as u32, 0);
-            submit_bio(bio);
-        }
-    }
-
-    fn part_done(&self, status: u8) {
-        if status != STS_OK {
-            let _ =
-                self.status.compare_exchange(STS_OK, status, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        if self.parts.fetch_sub(1, Ordering::AcqRel) != 1 {
-            return;
-        }
-        let Some((in_flight, buf, done)) = self.rest.lock().take() else { return };
-        let result = status_to_errno(self.status.load(Ordering::Relaxed)).map(|()| match buf {
-            Some(buf) if self.read => IoDone::Read(buf),
-            _ => IoDone::Done,
-        });
-        // First, since `done` may drop the device.
-        drop(in_flight);
-        done(result);
-    }
-}
-
-/// A bio of a request has ended.
-///
-/// # Safety
-/// `bio` came from `Request::bio`, and was submitted once.
-unsafe extern "C" fn part_end_io(bio: *mut sys::bio) {
-    // SAFETY: `Request::bio` put its reference there; the bio is ours again.
-    unsafe {
-        let request = Arc::from_raw((*bio).bi_private.cast_const().cast::<Request>());
-        let status = (*bio).bi_status;
-        bio_put(bio);
-        request.part_done(status);
     }
 }

@@ -17,7 +17,7 @@ fn first_disk(kernel: &'static Kernel) -> Arc<DiskRecord> {
 
 fn finish(bdev: &Bdev, io: Io) -> Result<IoDone> {
     let (tell, told) = mpsc::channel();
-    bdev.submit(io, Box::new(move |result| tell.send(result).expect("somebody listens")));
+    bdev.submit(io, move |result| tell.send(result).expect("somebody listens"));
     told.try_recv().expect("the disk ends everything at once")
 }
 
@@ -188,10 +188,10 @@ fn zeroes_are_written_when_the_disk_cannot() {
     let end = ended.clone();
     bdev.submit(
         Io::WriteZeroes { offset: 512, len: (4 << 20) - 1024, unmap: true },
-        Box::new(move |result| {
+        move |result| {
             assert!(result.is_ok());
             end.fetch_add(1, Ordering::SeqCst);
-        }),
+        },
     );
     // Waits for what is in flight.
     drop(bdev);

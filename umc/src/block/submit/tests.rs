@@ -308,7 +308,7 @@ fn a_close_waits_for_what_is_in_flight() {
     let bdev = crate::bdev::open(kernel, record.devt(), true, None).unwrap();
     let (tell, told) = std::sync::mpsc::channel();
     let io = crate::bdev::Io::Read { offset: 0, len: 512 };
-    bdev.submit(io, Box::new(move |result| tell.send(result.is_ok()).unwrap()));
+    bdev.submit(io, move |result| tell.send(result.is_ok()).unwrap());
     assert_eq!(record.open_count().load(Ordering::SeqCst), 1);
     assert!(blkdev::del_disk(kernel, "lower").is_err());
     let ender = ram.clone();

@@ -28,9 +28,13 @@ struct Part([Mutex<Vec<usize>>; ORDERS]);
 static PARTS: [Part; super::SHARDS] =
     [const { Part([const { Mutex::new(Vec::new()) }; ORDERS]) }; super::SHARDS];
 
-fn keeps() -> bool {
+/// Is memory that was freed kept for the next of its kind? Not where a memory checker is to see each use after the end.
+pub fn keeps_freed() -> bool {
     static KEEPS: OnceLock<bool> = OnceLock::new();
     *KEEPS.get_or_init(|| {
+        if cfg!(debug_assertions) {
+            return false;
+        }
         let preload = std::env::var("LD_PRELOAD").unwrap_or_default();
         !preload.contains("vgpreload")
     })
@@ -55,7 +59,7 @@ pub(super) unsafe fn keep(object: *mut c_void, usable: usize) -> bool {
     let Some(order) = usable.checked_ilog2() else { return false };
     let size = 1 << order;
     let fits = usable - size < SLACK_MAX && object.addr().is_multiple_of(size);
-    let Some(list) = list_of(order).filter(|_| fits && keeps()) else { return false };
+    let Some(list) = list_of(order).filter(|_| fits && keeps_freed()) else { return false };
     let mut list = list.lock();
     let room = list.len() < KEPT_MAX;
     if room {
