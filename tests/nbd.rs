@@ -106,6 +106,49 @@ fn a_disk_of_a_server() {
     stop(&cluster);
 }
 
+/// The client's old way: ioctls, of which one lasts as long as the disk and answers for its end.
+#[test]
+fn a_client_that_stays() {
+    let cluster = node_with_nbd("nbd-ioctl");
+    let node = cluster.a();
+    let server = Server::start(&cluster, "server");
+    let socket = server.socket.display().to_string();
+    let client = || {
+        let words = ["nbd-client", "-L", "-nofork", "-unix", &socket, "/dev/nbd0"];
+        let client = cluster.command_on(node, &words).stdin(Stdio::null()).start().unwrap();
+        eventually("the disk is there", || size(&cluster, node, "nbd0") == SIZE >> 9);
+        client
+    };
+    let mut first = client();
+    let mut model = Model::open(&cluster.root(node).join("dev/nbd0"));
+    let mut random = Random::new("a_client_that_stays");
+    (0..300).for_each(|_| model.write(&mut random));
+    model.sync();
+    model.check();
+    let content = model.close();
+    assert_same(&fs::read(&server.image).unwrap(), &content, "the server's file");
+    let disconnect = cluster.on(node, &["nbd-client", "-d", "/dev/nbd0"]);
+    assert!(disconnect.status.success(), "{}", text(&disconnect));
+    assert!(first.wait().unwrap().success());
+    assert_eq!(size(&cluster, node, "nbd0"), 0);
+
+    // The client's death is the disk's.
+    let mut second = client();
+    second.kill().unwrap();
+    second.wait().unwrap();
+    eventually("the disk is empty", || size(&cluster, node, "nbd0") == 0);
+    // It has the disk open, so the node does not end before it.
+    let mut third = client();
+    let refused = cluster.umc(&["stop", node]);
+    for part in ["/dev/nbd0 is open", "nbd-client"] {
+        assert!(!refused.status.success() && text(&refused).contains(part), "{}", text(&refused));
+    }
+    let disconnect = cluster.on(node, &["nbd-client", "-d", "/dev/nbd0"]);
+    assert!(disconnect.status.success(), "{}", text(&disconnect));
+    assert!(third.wait().unwrap().success());
+    stop(&cluster);
+}
+
 /// A server that dies fails the I/O and nothing else: the node lives, and its disk can be connected again.
 #[test]
 fn a_server_that_dies() {
