@@ -31,7 +31,7 @@ pub fn everything(kernel: &'static Kernel) -> Result<()> {
         loaded.iter().any(|module| module.name == name)
     };
     let drivers = catalogue::DRIVERS.iter().filter(|driver| is_loaded(driver.name));
-    let rules: Vec<_> = drivers.filter_map(|driver| driver.take_down.as_ref()).collect();
+    let rules: Vec<_> = drivers.flat_map(|driver| driver.take_down).collect();
     // One driver may stand on another, in either order: as long as something comes down, the rest is tried again.
     loop {
         let (before, mut failed) = (left(kernel, &rules).len(), None);

@@ -110,6 +110,20 @@ const STACKS: &[Stack] = &[
         )
     },
     stack(
+        "bcache in writeback",
+        &[
+            "make-bcache -q --bucket 16k --writeback -B /dev/r0 -C /dev/r1",
+            "for disk in r0 r1; do /lib/udev/bcache-register /dev/$disk; done",
+            "grep dirty /sys/block/bcache0/bcache/state || grep clean /sys/block/bcache0/bcache/state",
+        ],
+        "/dev/bcache0",
+        &[
+            "echo 1 >/sys/block/bcache0/bcache/cache/stop",
+            "while [ -e /sys/block/bcache0 ] || ls -d /sys/fs/bcache/*-*; do sleep 0.02; done",
+            "dd if=/dev/zero bs=4k count=4 of=/dev/r0; dd if=/dev/zero bs=4k count=4 of=/dev/r1",
+        ],
+    ),
+    stack(
         "crypt, aes-xts",
         &["dmsetup create x --table \"0 65536 crypt aes-xts-plain64 \
            $(printf '%0128d' 7) 0 /dev/r0 0 1 allow_discards\""],
@@ -191,7 +205,7 @@ fn fio(host: &Cluster, name: &str, device: &str, block: u32, trims: bool) {
 fn every_driver_keeps_what_fio_writes() {
     let host = Volumes::new("fio", "md-mod");
     let node = host.0.a();
-    for module in ["dm-mod", "loop"] {
+    for module in ["dm-mod", "loop", "bcache"] {
         host.0.umc_ok(&["insmod", "--node", node, module]);
     }
     let null = ["nr_devices=1", "memory_backed=1", "discard=1", "gb=1"];

@@ -26,8 +26,8 @@ pub struct Driver {
     pub kbuild: &'static [(&'static str, &'static str)],
     /// The modules that come out, in load order: name, and path below the build directory without extension.
     pub modules: &'static [(&'static str, &'static str)],
-    /// How a node that ends takes down what the driver has up; `None` when unloading it is enough.
-    pub take_down: Option<TakeDown>,
+    /// How a node that ends takes down what the driver has up; empty when unloading it is enough.
+    pub take_down: &'static [TakeDown],
     /// What the udev rules of its tools do for its devices.
     pub udev: Option<Udev>,
     /// Its names, and those of its tools, that are a node's at all times, so that a program on the node never meets the
@@ -108,7 +108,7 @@ const fn file(from: &'static str) -> Files {
 use NameOwner::{Node, StateDir, StateIn};
 
 /// All of them.
-pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD, LOOP];
+pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD, LOOP, BCACHE];
 
 const DRBD: Driver = Driver {
     name: "drbd",
@@ -132,10 +132,10 @@ const DRBD: Driver = Driver {
         ("lib/Kbuild", include_str!("../lru_cache/Kbuild")),
     ],
     modules: &[("lru_cache", "lib/lru_cache"), ("drbd", "drivers/block/drbd/drbd")],
-    take_down: Some(TakeDown {
+    take_down: &[TakeDown {
         each: Each::Dir("/sys/kernel/debug/drbd/resources"),
         command: &["drbdsetup", "down", "{}"],
-    }),
+    }],
     // 65-drbd.rules of drbd-utils; which variables there are depends on its version.
     udev: Some(Udev {
         command: &["drbdadm", "sh-udev", "minor-{}"],
@@ -169,7 +169,7 @@ const BRD: Driver = Driver {
     files: &[file("drivers/block/brd.c")],
     kbuild: &[("Kbuild", include_str!("../brd/Kbuild"))],
     modules: &[("brd", "drivers/block/brd")],
-    take_down: None,
+    take_down: &[],
     udev: None,
     names: &[names("/dev", &["ram[0-9]*"], Node)],
 };
@@ -187,10 +187,10 @@ const NBD: Driver = Driver {
     ],
     kbuild: &[("Kbuild", include_str!("../nbd/Kbuild"))],
     modules: &[("nbd", "drivers/block/nbd")],
-    take_down: Some(TakeDown {
+    take_down: &[TakeDown {
         each: Each::Dir("/sys/kernel/debug/nbd"),
         command: &["nbd-client", "-d", "/dev/{}"],
-    }),
+    }],
     udev: None,
     names: &[names("/dev", &["nbd[0-9]*"], Node)],
 };
@@ -204,10 +204,10 @@ const NULL_BLK: Driver = Driver {
     kbuild: &[("Kbuild", include_str!("../null_blk/Kbuild"))],
     modules: &[("null_blk", "drivers/block/null_blk/null_blk")],
     // Those that a parameter made go with the module.
-    take_down: Some(TakeDown {
+    take_down: &[TakeDown {
         each: Each::Dir("/sys/kernel/config/nullb"),
         command: &["rmdir", "/sys/kernel/config/nullb/{}"],
-    }),
+    }],
     udev: None,
     names: &[names("/dev", &["nullb*"], Node)],
 };
@@ -261,10 +261,10 @@ const DM: Driver = Driver {
         ("dm-raid", "drivers/md/dm-raid"),
     ],
     // All that nobody has open, from the top down.
-    take_down: Some(TakeDown {
+    take_down: &[TakeDown {
         each: Each::Disk("device-mapper"),
         command: &["dmsetup", "remove_all"],
-    }),
+    }],
     udev: None,
     names: &[names("/dev", &["dm-[0-9]*", "mapper"], Node)],
 };
@@ -306,7 +306,7 @@ const MD: Driver = Driver {
         ("raid10", "drivers/md/raid10"),
         ("raid456", "drivers/md/raid456"),
     ],
-    take_down: Some(TakeDown { each: Each::Disk("md"), command: &["mdadm", "--stop", "/dev/{}"] }),
+    take_down: &[TakeDown { each: Each::Disk("md"), command: &["mdadm", "--stop", "/dev/{}"] }],
     udev: None,
     names: &[
         names("/dev", &["md", "md[0-9]*", "md_d*", ".tmp.md*"], Node),
@@ -323,12 +323,44 @@ const LOOP: Driver = Driver {
     files: &[file("drivers/block/loop.c"), file("include/uapi/linux/loop.h")],
     kbuild: &[("Kbuild", include_str!("../loop/Kbuild"))],
     modules: &[("loop", "drivers/block/loop")],
-    take_down: Some(TakeDown {
+    take_down: &[TakeDown {
         each: Each::DiskWith("loop", "loop"),
         command: &["losetup", "--detach", "/dev/{}"],
-    }),
+    }],
     udev: None,
     names: &[names("/dev", &["loop[0-9]*", "loop-control"], Node)],
+};
+
+/// Fast disks before slow ones.
+const BCACHE: Driver = Driver {
+    name: "bcache",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    on: &[],
+    files: &[
+        file("drivers/md/bcache/"),
+        file("include/linux/closure.h"),
+        file("include/trace/events/bcache.h"),
+        file("lib/closure.c"),
+    ],
+    kbuild: &[
+        ("Kbuild", include_str!("../bcache/Kbuild")),
+        ("license.c", include_str!("../bcache/license.c")),
+    ],
+    modules: &[("closure", "closure"), ("bcache", "drivers/md/bcache/bcache")],
+    // What is cached and not on the slow disk yet stays in the cache, for the next time.
+    take_down: &[
+        TakeDown {
+            each: Each::Disk("bcache"),
+            command: &["sh", "-c", "echo 1 >/sys/block/{}/bcache/stop"],
+        },
+        TakeDown {
+            each: Each::Dir("/sys/fs/bcache"),
+            command: &["sh", "-c", "echo 1 >/sys/fs/bcache/{}/stop"],
+        },
+    ],
+    udev: None,
+    names: &[names("/dev", &["bcache", "bcache[0-9]*"], Node), names("/sys/fs", &["bcache"], Node)],
 };
 
 /// The driver of that name.

@@ -24,6 +24,7 @@ pub mod kernel;
 pub mod lib {
     pub mod bitmap;
     pub mod crc32c;
+    pub mod crc64;
     pub mod devt;
     pub(crate) mod latency;
     pub(crate) mod list;
@@ -53,7 +54,7 @@ pub use fs::{
     char_file, chrdev, debugfs, device, hung_task, kmsg, kobject, miscdevice, proc_fs, seq_file,
     sysfs, sysrq,
 };
-pub use lib::{bitmap, crc32c, devt, math, rbtree, string, tree};
+pub use lib::{bitmap, crc32c, crc64, devt, math, rbtree, string, tree};
 pub(crate) use lib::{latency, list};
 pub use mm::{caller, crypto_hash, idr, mempool, params, slab, uaccess, uio, vmalloc, xarray};
 pub use module::umh;

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
+use crate::jiffies::ticker::Ticks;
 use crate::kernel::Kernel;
 use crate::mutex::KMutex;
 use crate::sys;
@@ -95,6 +96,8 @@ struct Module {
     path: PathBuf,
     /// Modules whose symbols this one uses; each holds a reference on them.
     uses: Vec<String>,
+    /// Until it is unmapped.
+    _ticks: Option<Ticks>,
 }
 
 impl Module {
@@ -274,7 +277,8 @@ pub fn insert(kernel: &'static Kernel, path: &Path, params: &[String]) -> Result
             module.refcnt().fetch_add(1, Ordering::SeqCst);
         }
     }
-    let module = Arc::new(Module { image, path: path.to_owned(), uses });
+    let _ticks = Ticks::for_symbols(kernel, image.elf().undefined());
+    let module = Arc::new(Module { image, path: path.to_owned(), uses, _ticks });
     kernel.modules.loaded.write().push(Arc::clone(&module));
     show(kernel, &module);
 

@@ -54,7 +54,7 @@ struct block_device {
 	unsigned long bd_stamp;
 	atomic_t __bd_flags;
 	dev_t bd_dev;
-	struct address_space *bd_mapping; /* NULL: there is no page cache */
+	struct address_space *bd_mapping; /* leads to the inode: there is no page cache */
 	atomic_t bd_openers;
 	int bd_holders;
 	void *bd_claiming;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Ticks. API of Linux 6.12. Rust owner: jiffies.rs.
- * Differs: no tick interrupt; jiffies is computed from the clock of the provider at each use.
+ * Differs: no tick interrupt; jiffies is computed from the clock of the provider at each use. A driver that has a member of
+ * this name is compiled with UMC_JIFFIES_VARIABLE: a node ticks while it is loaded.
  */
 #ifndef UMC_LINUX_JIFFIES_H
 #define UMC_LINUX_JIFFIES_H
@@ -16,7 +17,11 @@
 extern unsigned long umc_jiffies(void);
 extern u64 get_jiffies_64(void);
 
+#ifdef UMC_JIFFIES_VARIABLE
+extern unsigned long volatile jiffies;
+#else
 #define jiffies umc_jiffies()
+#endif
 #define jiffies_64 get_jiffies_64()
 
 /* Five minutes before the low 32 bits wrap, as in Linux. */

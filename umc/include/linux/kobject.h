@@ -115,5 +115,7 @@ extern const struct sysfs_ops kobj_sysfs_ops;
 /* The object behind /sys/kernel. */
 extern struct kobject *umc_kernel_kobj(void);
 #define kernel_kobj umc_kernel_kobj()
+extern struct kobject *umc_fs_kobj(void);
+#define fs_kobj umc_fs_kobj()
 
 #endif

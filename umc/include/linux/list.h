@@ -422,6 +422,15 @@ static inline void hlist_move_list(struct hlist_head *from, struct hlist_head *t
 		typeof(ptr) umc_node_ = (ptr);                                                \
 		umc_node_ ? hlist_entry(umc_node_, type, member) : NULL;                      \
 	})
+static inline size_t hlist_count_nodes(struct hlist_head *head)
+{
+	size_t count = 0;
+
+	for (struct hlist_node *at = READ_ONCE(head->first); at; at = READ_ONCE(at->next))
+		count++;
+	return count;
+}
+
 #define hlist_for_each(pos, head) for ((pos) = (head)->first; (pos); (pos) = (pos)->next)
 #define hlist_for_each_safe(pos, n, head) \
 	for ((pos) = (head)->first; (pos) && ((n) = (pos)->next, 1); (pos) = (n))

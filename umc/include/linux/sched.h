@@ -9,6 +9,7 @@
 
 #include <uapi/linux/sched.h>
 #include <asm/current.h>
+#include <linux/string.h>
 #include <linux/types.h>
 #include <linux/compiler.h>
 #include <linux/limits.h>
@@ -98,6 +99,9 @@ struct task_struct {
 	void *journal_info;
 	u64 start_time;
 	unsigned int in_iowait;
+	/* bcache's, of what the task does in a row: bytes. */
+	unsigned int sequential_io;
+	unsigned int sequential_io_avg;
 };
 
 /*

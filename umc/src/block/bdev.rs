@@ -22,7 +22,7 @@ use crate::{Devt, Errno, Kernel, Result, fs, module, sys};
 
 pub mod claim;
 mod done;
-mod file_ops;
+pub(crate) mod file_ops;
 mod io;
 mod path;
 mod request;

@@ -52,6 +52,7 @@ pub(crate) struct DiskRecord {
     queue: UnsafeCell<sys::request_queue>,
     part0: UnsafeCell<sys::block_device>,
     inode: UnsafeCell<sys::inode>,
+    mapping: UnsafeCell<sys::address_space>,
     bdi: UnsafeCell<sys::backing_dev_info>,
     stats: UnsafeCell<[Shard; SHARDS]>,
     pub(crate) kernel: &'static Kernel,
@@ -93,6 +94,7 @@ impl DiskRecord {
             queue: UnsafeCell::default(),
             part0: UnsafeCell::default(),
             inode: UnsafeCell::default(),
+            mapping: UnsafeCell::default(),
             bdi: UnsafeCell::default(),
             stats: UnsafeCell::default(),
             kernel,
@@ -128,6 +130,8 @@ impl DiskRecord {
             (*record.inode.get()).i_mode = libc::S_IFBLK as u16 | 0o600;
             (*record.inode.get()).i_blkbits = 12;
             (*record.inode.get()).i_private = part0.cast();
+            (*record.mapping.get()).host = record.inode.get();
+            (*part0).bd_mapping = record.mapping.get();
             apply_bdi(record.bdi.get(), &lim);
             let ret = bio_alloc::bioset_init(&raw mut (*disk).bio_split, sys::BIO_POOL_SIZE, 0, 0);
             if ret < 0 {

@@ -40,7 +40,8 @@ pub type UeventListener = dyn Fn(&Uevent) + Send + Sync;
 /// State of this module in one kernel.
 #[derive(Default)]
 pub(crate) struct State {
-    kernel_kobj: OnceLock<KernelKobj>,
+    kernel_kobj: OnceLock<LastingKobj>,
+    fs_kobj: OnceLock<LastingKobj>,
     uevents: RwLock<Option<Arc<UeventListener>>>,
 }
 
@@ -449,23 +450,24 @@ pub unsafe extern "C" fn umc_add_uevent_var(
     0
 }
 
-/// The object behind `/sys/kernel`.
-pub(crate) struct KernelKobj(Box<std::cell::UnsafeCell<sys::kobject>>);
+/// The object behind a directory of `/sys` that lives as long as its kernel.
+pub(crate) struct LastingKobj(Box<std::cell::UnsafeCell<sys::kobject>>);
 
 // SAFETY: the object is used by the rules of its C type.
-unsafe impl Send for KernelKobj {}
+unsafe impl Send for LastingKobj {}
 // SAFETY: as above.
-unsafe impl Sync for KernelKobj {}
+unsafe impl Sync for LastingKobj {}
 
-impl KernelKobj {
-    pub(crate) fn new(kernel: &'static Kernel) -> KernelKobj {
-        let kobj = KernelKobj(Box::default());
+impl LastingKobj {
+    fn new(kernel: &'static Kernel, name: &'static CStr) -> LastingKobj {
+        let kobj = LastingKobj(Box::default());
         // SAFETY: nobody else has it yet.
         unsafe { kobject_init(kobj.0.get(), &raw const DYNAMIC.0) };
-        let dir = Box::into_raw(Box::new(Dir::existing(kernel, "/sys/kernel")));
+        let path = format!("/sys/{}", name.to_string_lossy());
+        let dir = Box::into_raw(Box::new(Dir::existing(kernel, &path)));
         // SAFETY: as above.
         let object = unsafe { &mut *kobj.0.get() };
-        object.name = c"kernel".as_ptr();
+        object.name = name.as_ptr();
         object.sd = dir.cast();
         object.set_state_in_sysfs(1);
         kobj
@@ -482,5 +484,18 @@ impl KernelKobj {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn umc_kernel_kobj() -> *mut sys::kobject {
     let kernel = Kernel::current();
-    kernel.kobject.kernel_kobj.get_or_init(|| KernelKobj::new(kernel)).0.get()
+    kernel.kobject.kernel_kobj.get_or_init(|| LastingKobj::new(kernel, c"kernel")).0.get()
+}
+
+/// The object behind `/sys/fs`, which lives as long as its kernel.
+///
+/// # Safety
+/// None.
+///
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn umc_fs_kobj() -> *mut sys::kobject {
+    let kernel = Kernel::current();
+    kernel.kobject.fs_kobj.get_or_init(|| LastingKobj::new(kernel, c"fs")).0.get()
 }

@@ -95,6 +95,11 @@ impl Elf {
         self.modinfo.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
     }
 
+    /// The symbols that it wants of others.
+    pub fn undefined(&self) -> &[String] {
+        &self.undefined
+    }
+
     /// The undefined symbols that this program does not provide.
     pub fn missing(&self) -> Vec<String> {
         let provided = |name: &&String| {

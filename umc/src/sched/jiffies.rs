@@ -4,10 +4,12 @@
 //! C header: `include/linux/jiffies.h`, `include/linux/timekeeping.h`, `include/linux/delay.h` (API of 6.12).
 //! Guarantees kept: 250 ticks a second from a start near the wrap of 32 bits; Linux's rounding in every conversion;
 //! clocks never go backwards.
-//! Differs from Linux: no tick interrupt; `jiffies` is computed from the provider's clock. One monotonic clock.
+//! Differs from Linux: no tick interrupt; `jiffies` is computed from the provider's clock, unless a driver wants a variable
+//! ([`ticker`]). One monotonic clock.
 //! Used by DRBD for: `jiffies` in timeouts and in the resync rate, `HZ`, `jiffies_to_msecs`.
 
 pub(crate) mod abi;
+pub mod ticker;
 
 use std::sync::atomic::AtomicU32;
 

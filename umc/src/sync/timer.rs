@@ -30,6 +30,7 @@ use crate::{Kernel, context, jiffies, sys};
 pub struct State {
     /// When the kernel booted, on the monotonic clock.
     pub(crate) boot_ns: OnceLock<u64>,
+    pub(crate) ticker: crate::jiffies::ticker::Ticker,
     timers: Mutex<Timers>,
     /// The thread waits here for the next expiry.
     changed: WaitQueue,

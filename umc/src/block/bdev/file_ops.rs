@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Reads and writes of a block device through an open file of it.
 //!
-//! C header: `include/linux/fs.h` (API of 6.12).
+//! C header: `include/linux/fs.h`, `include/linux/pagemap.h` (API of 6.12).
 //! Guarantees kept: a write that returned is seen by each later read; what is not a whole block is written with the rest of
 //! the block as it was; with `IOCB_DIRECT` only whole blocks are moved, and an operation that has somebody to tell does not
 //! wait; `fsync` returns when the device has flushed.
@@ -9,7 +9,7 @@
 //! written to the rest of it at the same time, unless both are parts and go through one file. A write past the end fails whole.
 //! Used by DRBD for: nothing; drivers that are given a file to stand on.
 
-use std::ffi::{c_int, c_long};
+use std::ffi::{c_int, c_long, c_ulong};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -17,9 +17,10 @@ use parking_lot::Mutex;
 use super::io::{Bdev, Io, IoDone};
 use super::{BlockFile, of};
 use crate::completion::Completion;
-use crate::errno::{to_len, to_ret};
+use crate::errno::{err_ptr, to_len, to_ret};
 use crate::fs::file::FileOperations;
-use crate::mm::{PageBuf, uio};
+use crate::gendisk::DiskRecord;
+use crate::mm::{self, PAGE_SHIFT, PAGE_SIZE, PageBuf, uio};
 use crate::{Errno, Result, context, sys};
 
 /// Bytes that are moved at once.
@@ -277,4 +278,31 @@ unsafe extern "C" fn fallocate(
     };
     let zeroed = done(bdev, Io::WriteZeroes { offset, len, unmap });
     to_ret(zeroed.map(drop)).into()
+}
+
+/// A page of what a device holds. It is read anew each time, and the caller's alone.
+///
+/// # Safety
+/// `mapping` is the one of an open block device.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn read_cache_page_gfp(
+    mapping: *mut sys::address_space,
+    index: c_ulong,
+    gfp: sys::gfp_t,
+) -> *mut sys::page {
+    // SAFETY: the caller's contract; a mapping leads to the inode of a disk, and that to its device.
+    let bdev = unsafe { (*(*mapping).host).i_private.cast::<sys::block_device>() };
+    let device = Bdev::of_open(DiskRecord::of_bdev(bdev), false);
+    match read(&device, index << PAGE_SHIFT, PAGE_SIZE) {
+        Err(error) => err_ptr(error),
+        Ok(data) => mm::alloc(0, gfp).map_or(err_ptr(Errno::ENOMEM), |page| {
+            let page = page.as_ptr();
+            // SAFETY: a new page, and the bytes of one.
+            unsafe { mm::address(page).copy_from(data.as_slice().as_ptr(), PAGE_SIZE) };
+            page
+        }),
+    }
 }
