@@ -30,7 +30,7 @@ impl Process {
     }
 
     /// The process, if it still is what `is_it` looks for; None too when it is gone.
-    fn checked(pid: u32, is_it: impl FnOnce() -> bool) -> nix::Result<Option<Process>> {
+    pub fn checked(pid: u32, is_it: impl FnOnce() -> bool) -> nix::Result<Option<Process>> {
         match Process::open(pid) {
             // Opened first, checked then: the descriptor is that of the process which was checked.
             Ok(process) => Ok(is_it().then_some(process)),

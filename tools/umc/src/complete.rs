@@ -18,6 +18,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, ValueComplet
 use clap_complete::env::Shells;
 use clap_complete::{CompleteEnv, PathCompleter};
 
+use crate::cluster::{self, Place};
 use crate::{Cli, nodes};
 
 /// Variable that tells `umc` to complete, for the shell that it names.
@@ -64,6 +65,25 @@ pub fn node() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let found = nodes::all().unwrap_or_default();
         matching(found.nodes.into_iter().map(|node| node.name), typed)
+    })
+}
+
+/// Clusters that are up, or were kept.
+pub fn cluster() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let found = cluster::all().unwrap_or_default();
+        matching(found.into_iter().map(|place| place.name), typed)
+    })
+}
+
+/// Nodes of the cluster that is meant.
+pub fn cluster_node() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let words: Vec<String> = env::args().collect();
+        let name = words.iter().position(|word| word == "--name").map(|at| &words[at + 1..]);
+        let name = name.and_then(|rest| rest.first()).map(String::as_str);
+        let plan = Place::meant(name).and_then(|place| place.plan());
+        matching(plan.into_iter().flat_map(|plan| plan.nodes).map(|node| node.name), typed)
     })
 }
 

@@ -7,8 +7,10 @@
 
 mod build_cmd;
 mod client;
+mod cluster;
 mod complete;
 mod disk_cmd;
+mod drbd_state;
 mod handler_cmd;
 mod ls;
 mod manual;
@@ -106,6 +108,8 @@ enum Command {
         #[command(subcommand)]
         command: handler_cmd::HandlerCommand,
     },
+    /// Several nodes with networks, disks and a configuration: umc cluster up
+    Cluster(cluster::Cluster),
     /// Play a scenario in the deterministic simulator: umc sim FILE --seed N; umc sim --help
     #[command(disable_help_flag = true)]
     Sim {
@@ -174,6 +178,7 @@ impl Command {
             Command::Rmmod { on, module } => module_cmd::rmmod(on.node.as_deref(), &module),
             Command::Lsmod(on) => module_cmd::lsmod(on.name()),
             Command::Disk { on, command } => command.run(on.node.as_deref()),
+            Command::Cluster(cluster) => cluster.run(),
             Command::Sim { arguments } => sim(&arguments),
             Command::Build { what, set, verbose } => {
                 build_cmd::build(&what, set.as_deref(), verbose)
@@ -220,6 +225,9 @@ fn main() -> ExitCode {
 
 /// A shell's numbers for a program that cannot be run, 1 for everything else.
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(failed) = error.downcast_ref::<cluster::Failed>() {
+        return failed.code();
+    }
     match error.downcast_ref::<CannotRun>() {
         Some(cannot) if cannot.cause.kind() == ErrorKind::NotFound => 127,
         Some(_) => 126,

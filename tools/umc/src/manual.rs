@@ -29,10 +29,12 @@ pub fn write(dir: &Path) -> Result<()> {
     let sim = sim_args::Args::command().bin_name("umc sim");
     page("umc-sim.1", sim, "1").with_context(place)?;
     // The maker of pages does not know that dashes stand before a last argument.
-    let run = dir.join("umc-run.1");
-    let text = fs::read_to_string(&run).with_context(place)?;
-    fs::write(&run, text.replace("<\\fICMD\\fR>", "\\-\\- \\fICMD\\fR [\\fIARG\\fR]..."))
-        .with_context(place)?;
+    for name in ["umc-run.1", "umc-cluster-run.1", "umc-cluster-exec.1"] {
+        let run = dir.join(name);
+        let text = fs::read_to_string(&run).with_context(place)?;
+        fs::write(&run, text.replace("<\\fICMD\\fR>", "\\-\\- \\fICMD\\fR [\\fIARG\\fR]..."))
+            .with_context(place)?;
+    }
     fs::write(dir.join("umc-preload.7"), PRELOAD).with_context(place)
 }
 
@@ -60,7 +62,7 @@ mod tests {
     /// `command` names each of its commands, each of which has a page.
     fn assert_pages(dir: &Path, name: &str, command: &clap::Command) {
         let text = page(dir, &format!("{name}.1"));
-        for sub in command.get_subcommands() {
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
             let sub_name = format!("{name}-{}", sub.get_name());
             assert!(text.contains(&format!("{sub_name}(1)")), "{name}.1 lacks {sub_name}:\n{text}");
             assert_pages(dir, &sub_name, sub);

@@ -79,13 +79,26 @@ pub fn leave(command: &mut Command) {
 
 /// The program that is run for `command`: `umc` itself for what would act on the host's kernel, as the redirector has it
 /// for every program that is started later.
-fn program(command: &[OsString]) -> Result<PathBuf> {
+///
+/// # Errors
+/// There is no command.
+pub fn program(command: &[impl AsRef<OsStr>]) -> Result<PathBuf> {
     let [program, arguments @ ..] = command else { bail!("There is no command to run.") };
-    let mut arguments = arguments.iter().map(|argument| argument.as_bytes());
+    let mut arguments = arguments.iter().map(|argument| argument.as_ref().as_bytes());
+    let program = program.as_ref();
     match umc_protocol::programs::acts_on_the_kernel(program.as_bytes(), &mut arguments) {
         true => env::current_exe().context("Cannot find out where umc itself is"),
         false => Ok(program.into()),
     }
+}
+
+/// Gives a command the faces of the node with this root.
+///
+/// # Errors
+/// The redirector is missing, or cannot be named in LD_PRELOAD.
+pub fn dress(command: &mut Command, root: &Path) -> Result<()> {
+    command.env(FS_ROOT, root).env(PRELOAD, preload()?).envs(environment());
+    Ok(())
 }
 
 /// A program that was to take this one's place and did not.
@@ -120,13 +133,10 @@ pub fn run(node: &NodeRecord, command: &[OsString]) -> Result<std::convert::Infa
             format!("Cannot enter the network namespace of node {}. Run umc as root", node.name)
         })?;
     }
-    let cause = Command::new(&program)
-        .arg0(&command[0])
-        .args(&command[1..])
-        .env(FS_ROOT, &node.root)
-        .env(PRELOAD, preload()?)
-        .envs(environment())
-        .exec();
+    let mut dressed = Command::new(&program);
+    dressed.arg0(&command[0]).args(&command[1..]);
+    dress(&mut dressed, &node.root)?;
+    let cause = dressed.exec();
     Err(CannotRun { program, cause, next: "" }.into())
 }
 

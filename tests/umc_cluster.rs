@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `umc cluster`: clusters in one command, what is done to them, and that nothing of them stays behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use cluster::{Guard, Start, bin_dir, eventually, text};
+use serde_json::Value;
+
+/// A runtime directory for clusters, and a user. What is in it at the end of a test was left behind.
+struct Host {
+    dir: PathBuf,
+    _temp: tempfile::TempDir,
+    is_root: bool,
+}
+
+impl Host {
+    fn new(is_root: bool) -> Host {
+        let temp = tempfile::tempdir().expect("a directory");
+        let dir = temp.path().to_owned();
+        fs::create_dir(dir.join("run")).expect("a runtime directory");
+        if !is_root {
+            let nobody = Some(65534);
+            std::os::unix::fs::chown(&dir, nobody, nobody).expect("its owner");
+            std::os::unix::fs::chown(dir.join("run"), nobody, nobody).expect("its owner");
+        }
+        Host { dir, _temp: temp, is_root }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let umc = bin_dir().join("umc");
+        let mut command = match self.is_root {
+            true => Command::new(umc),
+            false => {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(umc);
+                command
+            }
+        };
+        command.args(args).current_dir(&self.dir);
+        command.env("UMC_RUNTIME_DIR", self.dir.join("run")).env_remove("UMC_FS_ROOT");
+        command.env_remove("UMC_CLUSTER").env("UMC_CACHE_DIR", cdrivers::cache_dir());
+        command
+    }
+
+    fn umc(&self, args: &[&str]) -> Output {
+        self.command(args).run().expect("umc runs")
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.umc(args);
+        assert!(output.status.success(), "umc {}: {}", args.join(" "), text(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn fails(&self, args: &[&str], parts: &[&str]) {
+        let output = self.umc(args);
+        assert!(!output.status.success(), "umc {}: {}", args.join(" "), text(&output));
+        for part in parts {
+            assert!(text(&output).contains(part), "no {part}: {}", text(&output));
+        }
+    }
+
+    /// A script on a node of the only cluster.
+    fn on(&self, node: &str, script: &str) -> String {
+        self.ok(&["cluster", "exec", node, "--", "sh", "-ec", script])
+    }
+
+    fn status(&self) -> Value {
+        serde_json::from_str(&self.ok(&["cluster", "status", "--json"])).expect("JSON")
+    }
+
+    /// How the connection of a node with a peer is.
+    fn connection(&self, node: &str, peer: &str) -> String {
+        let status = self.status();
+        let rows = status["rows"].as_array().expect("rows").iter();
+        let peers = rows
+            .filter(|row| row["node"] == node)
+            .flat_map(|row| row["peers"].as_array().expect("peers").clone());
+        let found = peers.into_iter().find(|of| of["node"] == peer);
+        found.map_or("-".into(), |of| of["connection"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Every disk, as every node sees it.
+    fn is_in_sync(&self) -> bool {
+        let status = self.status();
+        let mut rows = status["rows"].as_array().expect("rows").iter();
+        rows.all(|row| {
+            let disks = row["disks"].as_array().expect("disks");
+            let mut peers = row["peers"].as_array().expect("peers").iter();
+            !disks.is_empty()
+                && disks.iter().all(|disk| disk == "UpToDate")
+                && peers.all(|peer| {
+                    peer["replication"]
+                        .as_array()
+                        .is_some_and(|of| of.iter().all(|r| r == "Established"))
+                })
+        })
+    }
+
+    fn clusters(&self) -> PathBuf {
+        self.dir.join("run/.clusters")
+    }
+
+    /// No file, no process, no mount, no loop device.
+    fn is_clean(&self) {
+        eventually("nothing of a cluster in the file system", || !self.clusters().exists());
+        let dir = self.dir.display().to_string();
+        eventually("no process of a cluster", || processes(&dir).is_empty());
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+        assert!(!mounts.contains(&dir), "{mounts}");
+    }
+}
+
+impl Drop for Host {
+    /// What a test that failed left is ended.
+    fn drop(&mut self) {
+        for cluster in fs::read_dir(self.clusters()).into_iter().flatten().flatten() {
+            if cluster.path().join("cluster.json").exists() {
+                kill(&keeper(&cluster.path(), "keeper"));
+            }
+        }
+        let end = std::thread::panicking();
+        if end && self.clusters().exists() {
+            eventually("nothing is left", || !self.clusters().exists());
+        }
+    }
+}
+
+/// Processes that name the directory.
+fn processes(dir: &str) -> Vec<String> {
+    let all = fs::read_dir("/proc").expect("/proc").flatten();
+    let lines = all.filter_map(|entry| fs::read_to_string(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line.contains(dir) && !line.contains("guard")).collect()
+}
+
+fn keeper(cluster: &Path, which: &str) -> String {
+    let record = fs::read_to_string(cluster.join("cluster.json")).expect("the record");
+    let record: Value = serde_json::from_str(&record).expect("JSON");
+    record[which]["pid"].to_string()
+}
+
+fn kill(pid: &str) {
+    let killed = Command::new("kill").args(["-9", pid]).run_shown();
+    assert!(killed.expect("kill runs").success());
+}
+
+const RING: &str = r#"
+nodes = ["alpha", "beta", "gamma"]
+driver = "drbd"
+disk.size = "16M"
+# Dead peers are noticed by DRBD's own pings, sooner than by default.
+drbd.net = "ping-int 1; ping-timeout 5; connect-int 1;"
+"#;
+
+#[test]
+fn the_life_of_a_cluster() {
+    let host = Host::new(true);
+    let _guard = Guard::start(&host.dir);
+    fs::write(host.dir.join("ring.toml"), RING).unwrap();
+    let summary = host.ok(&["cluster", "up", "ring.toml"]);
+    for part in ["a ring of pairs", "umc cluster exec alpha -- drbdadm primary r0", "/dev/drbd0"] {
+        assert!(summary.contains(part), "no {part}: {summary}");
+    }
+    let table = host.ok(&["cluster", "status"]);
+    assert_eq!(table.lines().count(), 7, "{table}");
+    assert!(table.contains("gamma:Established") && host.is_in_sync(), "{table}");
+    // No address and no interface of it is outside; inside, each node has its own, and knows the others by name.
+    let outside = text(&Command::new("ip").args(["-brief", "address"]).run().unwrap());
+    assert!(!outside.contains("10.77.0."), "{outside}");
+    let inside = host.on("beta", "hostname; ip -brief address; getent hosts gamma; cat /proc/drbd");
+    for part in ["beta\n", "10.77.0.2/24", "10.77.0.3", "version: 8.4"] {
+        assert!(inside.contains(part), "no {part}: {inside}");
+    }
+    // Written on one node, read on another, by the commands that the summary shows.
+    host.on("alpha", "drbdadm primary r0; echo hello | dd of=/dev/drbd0 bs=4k conv=sync status=none; drbdadm secondary r0");
+    assert_eq!(
+        host.on("beta", "drbdadm primary r0; head -n 1 /dev/drbd0; drbdadm secondary r0"),
+        "hello\n"
+    );
+    // A crash.
+    host.ok(&["cluster", "kill", "beta"]);
+    eventually("alpha misses beta", || host.connection("alpha", "beta") != "Connected");
+    let table = host.ok(&["cluster", "status"]);
+    assert!(table.lines().any(|line| line.starts_with("beta") && line.contains("dead")), "{table}");
+    host.fails(&["cluster", "exec", "beta", "--", "true"], &["beta", "umc cluster start beta"]);
+    assert!(host.ok(&["cluster", "start", "beta"]).contains("connected"));
+    assert!(host.is_in_sync(), "{}", host.ok(&["cluster", "status"]));
+    // A cable is pulled: the two ends lose each other, and nobody else.
+    assert!(host.ok(&["cluster", "link", "cut", "alpha", "beta"]).contains("alpha -- beta: cut"));
+    eventually("they lose each other", || {
+        host.connection("alpha", "beta") != "Connected"
+            && host.connection("beta", "alpha") != "Connected"
+    });
+    assert_eq!(host.connection("alpha", "gamma"), "Connected");
+    assert_eq!(host.connection("beta", "gamma"), "Connected");
+    host.on("alpha", "drbdadm primary r0; echo meanwhile | dd of=/dev/drbd0 bs=4k conv=sync,fsync status=none; drbdadm secondary r0");
+    // It is back, late and with losses, and is good enough for a resync.
+    host.ok(&["cluster", "link", "slow", "alpha", "beta", "--delay", "2ms", "--rate", "50M"]);
+    let links = host.ok(&["cluster", "link", "lossy", "beta", "alpha", "--loss", "1%"]);
+    assert!(links.contains("alpha -- beta: 2 ms late, 50 Mbit/s, 1 % lost"), "{links}");
+    eventually("the resync", || host.is_in_sync());
+    assert!(host.ok(&["cluster", "link", "heal"]).contains("All links are whole"));
+    host.fails(
+        &["cluster", "link", "cut", "alpha", "delta"],
+        &["no node delta", "alpha, beta, gamma"],
+    );
+    // Programs on nodes do not hold it up, and its disks stay.
+    let mut sleeper = host.command(&["cluster", "exec", "gamma", "--", "sleep", "1000"]);
+    let mut sleeper = sleeper.stdin(Stdio::null()).start().unwrap();
+    host.fails(&["cluster", "up"], &["default", "umc cluster down"]);
+    let down = host.umc(&["cluster", "down", "--keep"]);
+    assert!(down.status.success(), "{}", text(&down));
+    assert!(!sleeper.wait().unwrap().success());
+    assert!(processes(&host.clusters().display().to_string()).is_empty());
+    host.fails(&["cluster", "up", "2"], &["kept", "umc cluster down"]);
+    host.ok(&["cluster", "up"]);
+    assert_eq!(
+        host.on("beta", "drbdadm primary r0; head -n 1 /dev/drbd0; drbdadm secondary r0"),
+        "meanwhile\n"
+    );
+    host.ok(&["cluster", "down"]);
+    host.is_clean();
+    host.fails(&["cluster", "status"], &["no cluster", "umc cluster up"]);
+}
+
+#[test]
+fn clusters_side_by_side_and_killed_commands() {
+    let host = Host::new(true);
+    let _guard = Guard::start(&host.dir);
+    let up = |name: &str| {
+        host.command(&["cluster", "up", "2", "--driver", "drbd", "--name", name])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .start()
+            .unwrap()
+    };
+    let both: Vec<Child> = ["one", "other"].map(up).into();
+    both.into_iter().for_each(|mut up| assert!(up.wait().unwrap().success()));
+    host.fails(&["cluster", "status"], &["one, other", "--name"]);
+    // The same names, addresses and minors, and neither sees the other.
+    let on = |name: &str, script: &str| {
+        host.ok(&["cluster", "--name", name, "exec", "n1", "--", "sh", "-ec", script])
+    };
+    on("one", "drbdadm primary r0");
+    assert_eq!(on("one", "drbdadm role r0").trim(), "Primary/Secondary");
+    assert_eq!(on("other", "drbdadm role r0").trim(), "Secondary/Secondary");
+    // From a node its own cluster is the one that is meant.
+    assert!(on("other", "umc cluster status").contains("Secondary"));
+    // The sweeper is killed: another takes its place. The keeper is: all of that cluster is gone, and nothing of the other.
+    let sweeper = keeper(&host.clusters().join("one"), "sweeper");
+    kill(&sweeper);
+    eventually("another sweeper", || keeper(&host.clusters().join("one"), "sweeper") != sweeper);
+    kill(&keeper(&host.clusters().join("one"), "keeper"));
+    eventually("one is gone", || !host.clusters().join("one").exists());
+    assert!(host.is_in_sync());
+    host.ok(&["cluster", "down"]);
+    // A command that is killed on the way leaves nothing.
+    let mut third = up("third");
+    eventually("it has begun", || host.clusters().join("third/run/n2/log").exists());
+    kill(&third.id().to_string());
+    let _ = third.wait();
+    host.is_clean();
+}
+
+#[test]
+fn a_cluster_for_one_command() {
+    let host = Host::new(true);
+    let _guard = Guard::start(&host.dir);
+    fs::write(
+        host.dir.join("two.toml"),
+        "nodes = 2\ndriver = 'drbd'\ndisk = { size = '8M', handler = 'ram' }\n",
+    )
+    .unwrap();
+    let script =
+        "set -e; umc cluster exec n1 -- drbdadm dstate r0; umc cluster exec n2 -- umc ls; exit 3";
+    let run = host.umc(&["cluster", "run", "two.toml", "--logs", "logs", "--", "sh", "-c", script]);
+    assert_eq!(run.status.code(), Some(3), "{}", text(&run));
+    assert!(text(&run).contains("UpToDate/UpToDate"), "{}", text(&run));
+    for file in ["drbd.conf", "n1.log", "n2.dmesg", "n2.status"] {
+        assert!(
+            host.dir.join("logs").join(file).metadata().is_ok_and(|of| of.len() > 0),
+            "no {file}"
+        );
+    }
+    host.is_clean();
+    // Killed, with a command that runs on the host, and one that runs on a node.
+    let script = "umc cluster exec n1 -- sleep 1000 & sleep 1001";
+    let mut run = host
+        .command(&["cluster", "run", "two.toml", "--name", "killed", "--", "sh", "-c", script])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .start()
+        .unwrap();
+    let sleeps = || {
+        let spaces = fs::read_dir("/proc").unwrap().flatten();
+        spaces
+            .filter(|entry| {
+                fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == b"sleep\x001000\0")
+            })
+            .count()
+    };
+    eventually("the command runs", || sleeps() == 1);
+    kill(&run.id().to_string());
+    let _ = run.wait();
+    host.is_clean();
+    eventually("what it ran on a node is gone", || sleeps() == 0);
+}
+
+#[test]
+fn as_another_user() {
+    let host = Host::new(false);
+    let _guard = Guard::start(&host.dir);
+    let may = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "-Urnm", "true"])
+        .run()
+        .unwrap();
+    if !may.status.success() {
+        // It says what is missing.
+        host.fails(&["cluster", "up", "2", "--driver", "drbd"], &["user namespace"]);
+        host.is_clean();
+        return;
+    }
+    host.ok(&["cluster", "up", "2", "--driver", "drbd"]);
+    assert!(host.is_in_sync());
+    host.on("n1", "drbdadm primary r0; echo mine | dd of=/dev/drbd0 bs=4k conv=sync status=none; drbdadm secondary r0");
+    assert_eq!(host.on("n2", "drbdadm primary r0; head -n 1 /dev/drbd0"), "mine\n");
+    host.ok(&["cluster", "link", "slow", "n1", "n2", "--delay", "1ms"]);
+    host.ok(&["cluster", "kill", "n1"]);
+    host.ok(&["cluster", "start", "n1"]);
+    host.ok(&["cluster", "down"]);
+    host.is_clean();
+}
