@@ -173,6 +173,21 @@ fn the_life_of_a_cluster() {
     for part in ["beta\n", "10.77.0.2/24", "10.77.0.3", "version: 8.4"] {
         assert!(inside.contains(part), "no {part}: {inside}");
     }
+    // Who types only `umc` is told of it, and a shell completes its names.
+    let welcome = host.ok(&[]);
+    for part in ["Cluster default is up", "umc cluster status", "umc cluster shell alpha"] {
+        assert!(welcome.contains(part), "no {part}: {welcome}");
+    }
+    let offered = |words: &[&str]| {
+        let mut umc = host.command(&["--", "umc"]);
+        let at = words.len().to_string();
+        umc.args(words).env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", at);
+        text(&umc.env("_CLAP_IFS", " ").run().unwrap())
+    };
+    assert!(offered(&["cluster", "kill", ""]).contains("alpha beta gamma"));
+    assert!(offered(&["cluster", "--name", "d"]).contains("default"));
+    assert!(offered(&["cluster", "exec", "beta", "--", "drbdadm", "adj"]).contains("adjust"));
+    assert!(offered(&["cluster", "exec", "beta", "--", "drbdadm", "up", "r"]).contains("r0 r1 r2"));
     // Written on one node, read on another, by the commands that the summary shows.
     host.on("alpha", "drbdadm primary r0; echo hello | dd of=/dev/drbd0 bs=4k conv=sync status=none; drbdadm secondary r0");
     assert_eq!(

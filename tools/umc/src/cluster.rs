@@ -129,6 +129,9 @@ enum ClusterCommand {
     /// The process that a cluster stands on
     #[command(hide = true)]
     Keep { dir: PathBuf },
+    /// Whether this host can have clusters: what it can make, for umc doctor
+    #[command(hide = true)]
+    Probe,
     /// The process that clears up behind it
     #[command(hide = true)]
     Sweep { dir: PathBuf },
@@ -161,6 +164,7 @@ impl Cluster {
                 print!("{}", file::EXAMPLE);
                 Ok(())
             }
+            ClusterCommand::Probe => keeper::probe(),
             ClusterCommand::Keep { dir } => keeper::run(&dir),
             ClusterCommand::Sweep { dir } => sweep::run(&dir),
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a shell is offered for the words of a command line: nodes, modules, drivers, programs.
+//! What a shell is offered for the words of a command line: nodes, clusters, disks, modules, drivers, programs, and resources
+//! behind DRBD's tools.
 //!
 //! The script of `umc completion` calls `umc` with COMPLETE=SHELL for each word that it completes, so names are those of
 //! that moment.
@@ -18,9 +19,15 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, ValueComplet
 use clap_complete::env::Shells;
 use clap_complete::{CompleteEnv, PathCompleter};
 
+use umc_protocol::control::{Request, Status};
+use umc_protocol::node::NodeRecord;
+
+use crate::client::Client;
 use crate::cluster::{self, Place};
 use crate::{Cli, nodes};
 
+/// A node that does not answer for so long is passed over.
+const PATIENCE_S: i64 = 1;
 /// Variable that tells `umc` to complete, for the shell that it names.
 const VARIABLE: &str = "COMPLETE";
 
@@ -79,10 +86,7 @@ pub fn cluster() -> ArgValueCompleter {
 /// Nodes of the cluster that is meant.
 pub fn cluster_node() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
-        let words: Vec<String> = env::args().collect();
-        let name = words.iter().position(|word| word == "--name").map(|at| &words[at + 1..]);
-        let name = name.and_then(|rest| rest.first()).map(String::as_str);
-        let plan = Place::meant(name).and_then(|place| place.plan());
+        let plan = Place::meant(named_cluster().as_deref()).and_then(|place| place.plan());
         matching(plan.into_iter().flat_map(|plan| plan.nodes).map(|node| node.name), typed)
     })
 }
@@ -146,11 +150,83 @@ impl ValueCompleter for CommandWords {
     }
 
     fn complete_at(&self, index: usize, typed: &OsStr) -> Vec<CompletionCandidate> {
-        match index {
-            0 => self.complete(typed),
-            _ => PathCompleter::any().complete(typed),
+        // The index counts from the command only where no other argument stands before the dashes.
+        match words_of_drbd() {
+            Some(words) => {
+                let mut found = matching(words, typed);
+                found.extend(PathCompleter::any().complete(typed));
+                found
+            }
+            None if index == 0 => self.complete(typed),
+            None => PathCompleter::any().complete(typed),
         }
     }
+}
+
+/// What `drbdadm` is usually told.
+const VERBS: [&str; 19] = [
+    "adjust",
+    "attach",
+    "connect",
+    "create-md",
+    "cstate",
+    "detach",
+    "disconnect",
+    "down",
+    "dstate",
+    "dump",
+    "invalidate",
+    "primary",
+    "resize",
+    "role",
+    "secondary",
+    "status",
+    "up",
+    "verify",
+    "wait-connect",
+];
+
+/// Verbs and resources, behind one of DRBD's tools.
+fn words_of_drbd() -> Option<Vec<String>> {
+    let words: Vec<String> = env::args().collect();
+    let is_tool = |word: &String| ["drbdadm", "drbdsetup"].contains(&word.as_str());
+    let tool = words.iter().rposition(is_tool).filter(|tool| tool + 1 < words.len())?;
+    let is_next = tool + 2 == words.len();
+    let verbs = VERBS.iter().filter(|_| is_next).map(|verb| (*verb).to_owned());
+    let plan = Place::meant(named_cluster().as_deref()).and_then(|place| place.plan());
+    let planned = plan.into_iter().flat_map(|plan| plan.resources).map(|of| of.name);
+    let nodes = nodes::all().unwrap_or_default().nodes;
+    let dirs = nodes.iter().map(|node| node.root.join("sys/kernel/debug/drbd/resources"));
+    let entries = dirs.flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
+    let up = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    Some(verbs.chain(planned).chain(up).collect())
+}
+
+/// The cluster that the line names.
+fn named_cluster() -> Option<String> {
+    let mut words = env::args().skip_while(|word| word != "--name");
+    words.nth(1)
+}
+
+/// Disks of the nodes that run.
+pub fn disk() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let words: Vec<String> = env::args().collect();
+        let mut nodes = nodes::all().unwrap_or_default().nodes;
+        nodes.retain(NodeRecord::is_alive);
+        // Of the node that is named, if one is.
+        if nodes.iter().any(|node| words.contains(&node.name)) {
+            nodes.retain(|node| words.contains(&node.name));
+        }
+        let disks = nodes.iter().filter_map(|node| {
+            let client = Client::connect(node).ok()?.with_patience(PATIENCE_S).ok()?;
+            client.request::<Status>(&Request::Status {}).ok()
+        });
+        let disks = disks.flat_map(|status| status.disks);
+        // What a driver made is not to be named here.
+        let own = disks.filter(|disk| disk.backing.contains('/'));
+        matching(own.map(|disk| disk.name), typed)
+    })
 }
 
 fn programs(dir: &Path) -> Vec<OsString> {

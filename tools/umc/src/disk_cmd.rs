@@ -24,6 +24,7 @@ pub enum DiskCommand {
     /// Make a disk larger, also while it is in use
     Resize {
         /// Name in /dev
+        #[arg(add = crate::complete::disk())]
         name: String,
         /// New size; without it, the size that the image has now
         #[arg(value_parser = size::parse)]
@@ -32,6 +33,7 @@ pub enum DiskCommand {
     /// Delete a disk that nobody uses
     Del {
         /// Name in /dev
+        #[arg(add = crate::complete::disk())]
         name: String,
     },
     /// List every block device of the node

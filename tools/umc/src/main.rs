@@ -2,7 +2,8 @@
 //! `umc`: nodes, their modules and disks, and programs that see them.
 //!
 //! [`start`], [`ls`], [`redirect`], [`module_cmd`] and [`disk_cmd`] talk to nodes through [`client`];
-//! [`build_cmd`], [`manual`] and [`complete`] need none. Called by the name of one of kmod's programs, or of one that ends a machine
+//! [`cluster`] makes several of them. [`build_cmd`], [`manual`],
+//! [`complete`] and [`doctor`] need none. Called by the name of one of kmod's programs, or of one that ends a machine
 //! ([`power_cmd`]), `umc` acts as that.
 
 mod build_cmd;
@@ -10,6 +11,7 @@ mod client;
 mod cluster;
 mod complete;
 mod disk_cmd;
+mod doctor;
 mod drbd_state;
 mod handler_cmd;
 mod ls;
@@ -21,6 +23,7 @@ mod on_node;
 mod power_cmd;
 mod redirect;
 mod start;
+mod welcome;
 
 use std::env;
 use std::ffi::OsString;
@@ -43,7 +46,7 @@ use redirect::CannotRun;
 #[command(name = "umc", version)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -110,6 +113,8 @@ enum Command {
     },
     /// Several nodes with networks, disks and a configuration: umc cluster up
     Cluster(cluster::Cluster),
+    /// Look at this machine, and say of each thing that would fail how to mend it
+    Doctor,
     /// Play a scenario in the deterministic simulator: umc sim FILE --seed N; umc sim --help
     #[command(disable_help_flag = true)]
     Sim {
@@ -178,6 +183,7 @@ impl Command {
             Command::Rmmod { on, module } => module_cmd::rmmod(on.node.as_deref(), &module),
             Command::Lsmod(on) => module_cmd::lsmod(on.name()),
             Command::Disk { on, command } => command.run(on.node.as_deref()),
+            Command::Doctor => doctor::run(),
             Command::Cluster(cluster) => cluster.run(),
             Command::Sim { arguments } => sim(&arguments),
             Command::Build { what, set, verbose } => {
@@ -212,7 +218,13 @@ fn main() -> ExitCode {
     let applet = module_cmd::applet(&name, &rest).or_else(|| power_cmd::applet(&name, &rest));
     let result = match applet {
         Some(result) => result,
-        None => Cli::parse().command.run(),
+        None => match Cli::parse().command {
+            Some(command) => command.run(),
+            None => {
+                welcome::print();
+                Ok(())
+            }
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -247,7 +259,8 @@ mod tests {
 
     #[test]
     fn run_takes_everything_after_the_dashes() {
-        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        let parse =
+            |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command.unwrap());
         match parse("umc run alpha -- ls -l --color").unwrap() {
             Command::Run { on, command } => {
                 assert_eq!(on.name(), Some("alpha"));
@@ -263,7 +276,7 @@ mod tests {
     /// The node that a command line names.
     fn node_of(line: &str) -> Option<String> {
         let cli = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
-        let name = match &cli.command {
+        let name = match cli.command.as_ref().unwrap() {
             Command::Start(start) => Some(start.node()),
             Command::Stop(node) => Some(node.name()),
             Command::Env(on) | Command::Lsmod(on) => on.name(),

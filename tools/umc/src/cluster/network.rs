@@ -80,6 +80,14 @@ pub fn connect(wire: &mut Wire, nodes: &[Kept]) -> Result<()> {
     Ok(())
 }
 
+/// Whether links can be cut, after [`lay`].
+///
+/// # Errors
+/// The kernel has no packet sockets.
+pub fn try_wire() -> Result<()> {
+    Wire::new().plug(Port::Bridge, UPLINK).context("Cannot open a packet socket (CONFIG_PACKET)")
+}
+
 /// Lines of `ip -batch`, in this namespace or in a node's.
 fn ip(inside: Option<&Kept>, script: &str) -> Result<()> {
     let mut command = Command::new("ip");
