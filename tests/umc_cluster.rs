@@ -2,10 +2,12 @@
 //! `umc cluster`: clusters in one command, what is done to them, and that nothing of them stays behind.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use cluster::{Guard, Start, bin_dir, eventually, text};
+use cluster::{Guard, Start, Watch, bin_dir, eventually, text};
 use serde_json::Value;
 
 /// A runtime directory for clusters, and a user. What is in it at the end of a test was left behind.
@@ -146,6 +148,24 @@ fn kill(pid: &str) {
     assert!(killed.expect("kill runs").success());
 }
 
+/// What `umc metrics` answers a scraper.
+fn scraped(host: &Host) -> String {
+    let mut server = Watch::start(host.command(&["metrics", "--listen", "127.0.0.1:0"]));
+    let line = server.until("http://");
+    let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: umc\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("/").starts_with("HTTP/1.1 404"));
+    let answer = ask("/metrics");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    answer
+}
+
 const RING: &str = r#"
 nodes = ["alpha", "beta", "gamma"]
 driver = "drbd"
@@ -211,6 +231,35 @@ fn the_life_of_a_cluster() {
     assert_eq!(host.connection("alpha", "gamma"), "Connected");
     assert_eq!(host.connection("beta", "gamma"), "Connected");
     host.on("alpha", "drbdadm primary r0; echo meanwhile | dd of=/dev/drbd0 bs=4k conv=sync,fsync status=none; drbdadm secondary r0");
+    // The picture has all of it, with what was done between two looks.
+    let top = host.ok(&["top", "--once", "--interval", "0.1", "--latency"]);
+    for part in ["alpha -- beta  cut", "r0/0", "UpToDate", "WRITES/s", "gamma:Established"] {
+        assert!(top.contains(part), "no {part}: {top}");
+    }
+    let json: Value = serde_json::from_str(&host.ok(&[
+        "top",
+        "--once",
+        "--json",
+        "-n",
+        "beta",
+        "--interval",
+        "0.1",
+    ]))
+    .unwrap();
+    assert_eq!(json["nodes"].as_array().unwrap().len(), 1, "{json}");
+    let peers = json["nodes"][0]["resources"].to_string();
+    assert!(peers.contains(r#""name":"alpha""#) && peers.contains(r#""name":"gamma""#), "{peers}");
+    host.fails(&["top"], &["no terminal", "--once"]);
+    let metrics = scraped(&host);
+    for part in [
+        r#"drbd_resource_role{node="alpha",cluster="default",name="r0",drbd_resource_role="Secondary"} 1"#,
+        r#"drbd_device_size_bytes{node="gamma""#,
+        r#"umc_link_cut{cluster="default",a="alpha",b="beta"} 1"#,
+        r#"umc_disk_written_bytes_total{node="alpha",cluster="default",disk="drbd0"}"#,
+        "# TYPE drbd_peerdevice_sent_bytes counter",
+    ] {
+        assert!(metrics.contains(part), "no {part}: {metrics}");
+    }
     // It is back, late and with losses, and is good enough for a resync.
     host.ok(&["cluster", "link", "slow", "alpha", "beta", "--delay", "2ms", "--rate", "50M"]);
     let links = host.ok(&["cluster", "link", "lossy", "beta", "alpha", "--loss", "1%"]);

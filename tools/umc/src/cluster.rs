@@ -33,9 +33,33 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::complete;
-pub use live::Live;
+pub use live::{Live, check, run as run_to_end};
 pub use place::{Place, all};
 pub use run::Failed;
+pub use status::peer_name;
+
+/// A link that is not whole.
+pub struct Link {
+    /// Its nodes.
+    pub a: String,
+    /// The other one.
+    pub b: String,
+    /// What it is like.
+    pub quality: quality::Quality,
+}
+
+/// Links of a cluster that are not whole.
+///
+/// # Errors
+/// Its keeper does not answer.
+pub fn links(live: &Live) -> Result<Vec<Link>> {
+    let links = talk::Talk::to(&live.place)?.ask(&talk::Ask::Links)?;
+    let name = |node: usize| live.name(node).to_owned();
+    Ok(links
+        .into_iter()
+        .map(|((a, b), quality)| Link { a: name(a), b: name(b), quality })
+        .collect())
+}
 
 /// `umc cluster`.
 #[derive(Args)]

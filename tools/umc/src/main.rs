@@ -16,6 +16,7 @@ mod drbd_state;
 mod handler_cmd;
 mod ls;
 mod manual;
+mod metrics;
 mod module_cmd;
 mod netns;
 mod nodes;
@@ -23,6 +24,7 @@ mod on_node;
 mod power_cmd;
 mod redirect;
 mod start;
+mod top;
 mod welcome;
 
 use std::env;
@@ -113,6 +115,10 @@ enum Command {
     },
     /// Several nodes with networks, disks and a configuration: umc cluster up
     Cluster(cluster::Cluster),
+    /// A live picture of nodes: states, resyncs, disks, latencies; --once and --json for scripts
+    Top(top::Top),
+    /// Serve what nodes count to Prometheus, under the names of drbd-reactor
+    Metrics(metrics::MetricsCommand),
     /// Look at this machine, and say of each thing that would fail how to mend it
     Doctor,
     /// Play a scenario in the deterministic simulator: umc sim FILE --seed N; umc sim --help
@@ -183,6 +189,8 @@ impl Command {
             Command::Rmmod { on, module } => module_cmd::rmmod(on.node.as_deref(), &module),
             Command::Lsmod(on) => module_cmd::lsmod(on.name()),
             Command::Disk { on, command } => command.run(on.node.as_deref()),
+            Command::Top(top) => top.run(),
+            Command::Metrics(metrics) => metrics.run(),
             Command::Doctor => doctor::run(),
             Command::Cluster(cluster) => cluster.run(),
             Command::Sim { arguments } => sim(&arguments),

@@ -140,6 +140,22 @@ pub fn run(node: &NodeRecord, command: &[OsString]) -> Result<std::convert::Infa
     Err(CannotRun { program, cause, next: "" }.into())
 }
 
+/// A stock program on a node that stands alone, to be started by the caller.
+///
+/// # Errors
+/// Its network cannot be entered, or the redirector is missing.
+pub fn command_on(node: &NodeRecord, words: &[impl AsRef<OsStr>]) -> Result<Command> {
+    let (word, arguments) = words.split_first().context("There is no command to run.")?;
+    let mut command = Command::new(word);
+    command.args(arguments);
+    dress(&mut command, &node.root)?;
+    if let Some(netns) = NetNs::of_node(node)? {
+        // SAFETY: between fork and exec only setns(2) is called.
+        unsafe { command.pre_exec(move || netns.enter()) };
+    }
+    Ok(command)
+}
+
 /// What else programs on a node find in their environment; what the user has set stays.
 fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
     ENVIRONMENT.into_iter().filter(|(name, _)| env::var_os(name).is_none())

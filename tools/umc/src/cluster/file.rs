@@ -25,7 +25,7 @@ pub struct File {
     pub drbd: Drbd,
     /// What is different on one node, by its name.
     pub node: BTreeMap<String, Node>,
-    /// Links that are not whole from the start.
+    /// Links that are not whole once all are in sync.
     pub link: Vec<Link>,
 }
 
@@ -165,7 +165,7 @@ more = ""                     # more sections of each resource
 # diskless = true
 # disk = { handler = "ram", size = "64M" }
 
-# [[link]]                    # links that are not whole from the start; umc cluster link changes them
+# [[link]]                    # links that are not whole once all are in sync; umc cluster link changes them
 # between = ["n1", "n2"]
 # delay = "20ms"              # each way
 # rate = "10M"                # bits a second

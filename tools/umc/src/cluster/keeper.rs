@@ -132,10 +132,6 @@ impl Keeper {
         };
         keeper.tell_sweeper()?;
         network::lay(&keeper.nodes)?;
-        for link in plan.links {
-            keeper.wire.set(link.between, link.quality);
-        }
-        network::connect(&mut keeper.wire, &keeper.nodes)?;
         for (node, kept) in plan.nodes.iter().zip(&keeper.nodes) {
             let path = keeper.place.dir.join(format!("{}.mounts", node.name));
             fs::write(&path, &kept.mounts)

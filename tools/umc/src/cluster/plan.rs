@@ -30,7 +30,7 @@ pub struct Plan {
     pub volumes: usize,
     /// Sections of `drbd.conf`.
     pub drbd: Drbd,
-    /// Links that are not whole from the start.
+    /// Links that are not whole once all are in sync.
     pub links: Vec<Link>,
     /// Whether all of it is DRBD 9.
     pub is_nine: bool,

@@ -74,7 +74,10 @@ impl Up {
         drop(lock);
         progress.say("networks are there");
         let live = Live::at(place)?;
-        match bring_up(&live, is_kept, &progress) {
+        // Links are whole until then: what they are to be like is for what comes behind this.
+        let brought =
+            bring_up(&live, is_kept, &progress).and_then(|()| spoil(&live, &talk, &progress));
+        match brought {
             Ok(()) => Ok(Up { live, talk, began: progress.began }),
             Err(error) => {
                 let logs =
@@ -240,6 +243,16 @@ fn start_keeper(place: &Place, lock: &Lock) -> Result<Talk> {
     Talk::over(ours)
 }
 
+/// Links that the plan has otherwise are not whole any more.
+fn spoil(live: &Live, talk: &Talk, progress: &Progress) -> Result<()> {
+    for link in &live.plan.links {
+        talk.ask(&Ask::Link { between: link.between, quality: link.quality })?;
+        let (a, b) = (live.name(link.between.0), live.name(link.between.1));
+        progress.say(&format!("{a} -- {b}: {}", link.quality));
+    }
+    Ok(())
+}
+
 fn bring_up(live: &Live, is_kept: bool, progress: &Progress) -> Result<()> {
     let all = || 0..live.plan.nodes.len();
     live.each(all(), |node| start_node(live, node))?;
@@ -254,23 +267,18 @@ fn bring_up(live: &Live, is_kept: bool, progress: &Progress) -> Result<()> {
     } else {
         live.each(all(), |node| live.adm(node, &["up", "all"]).map(drop))?;
     }
-    let whole = live.plan.links.is_empty();
-    if whole {
-        live.each(all(), |node| await_connected(live, node))?;
-        progress.say("all are connected");
-    }
+    live.each(all(), |node| await_connected(live, node))?;
+    progress.say("all are connected");
     if is_kept {
         return Ok(());
     }
     for resource in &live.plan.resources {
         declare_in_sync(live, resource)?;
     }
-    if whole {
-        live.each(all(), |node| {
-            live.await_drbd(node, PATIENCE, "disks that are UpToDate", is_in_sync)
-        })?;
-        progress.say("all disks are UpToDate");
-    }
+    live.each(all(), |node| {
+        live.await_drbd(node, PATIENCE, "disks that are UpToDate", is_in_sync)
+    })?;
+    progress.say("all disks are UpToDate");
     Ok(())
 }
 
@@ -337,7 +345,7 @@ fn join(live: &Live, node: usize) -> Result<()> {
             let number = peer.to_string();
             check_sockets_for(live, node, name, &number, 1)?;
             live.on(node, &["drbdsetup", "connect", name, &number])?;
-            if *peer < node && live.plan.links.is_empty() {
+            if *peer < node {
                 let patience = format!("--wfc-timeout={}", PATIENCE.as_secs());
                 let wait = ["drbdsetup", "wait-connect-connection", &patience, name, &number];
                 live.on(node, &wait)?;
