@@ -82,6 +82,25 @@ fn a_sweep_with_faults_passes() {
     assert!(shown.contains("20 seeds, 0 failed") && shown.contains("seeds/s"), "{shown}");
 }
 
+/// Other drivers of the kernel's lie under DRBD, and do what they are there for.
+#[test]
+fn stacks_of_drivers_pass() {
+    let failed = "Disk failure on m0, disabling device";
+    for (file, seen) in [
+        ("on-delay.toml", &["replicas are equal"][..]),
+        ("on-flakey.toml", &["IO error sector", "on dm-0", "replicas are equal"]),
+        ("on-raid1.toml", &[failed, "recover done", "resync done", "replicas are equal"]),
+    ] {
+        let output = sim(file, &["--seeds", "0..6", "-j", "2"]);
+        assert!(output.status.success(), "{file}: {}", text(&output));
+        let first = sim(file, &["--seed", "2", "-v"]);
+        for seen in seen {
+            assert!(text(&first).contains(seen), "{file}: no \"{seen}\": {}", text(&first));
+        }
+        assert_eq!(hash(&sim(file, &["--seed", "2", "-v"])), hash(&first), "{file}");
+    }
+}
+
 /// What the administrator of either major does, as the trace says it.
 const ADMINISTERED: &[&str] = &[
     "b: disconnect for 1500 ms: done",

@@ -18,6 +18,7 @@ use umc::blkdev::{Disk, DiskLimits};
 use umc::{Kernel, bio, sched, sys};
 
 use crate::scenario::bounds;
+use crate::stack::Stack;
 
 /// Bytes of a sector.
 pub const SECTOR: usize = 512;
@@ -38,11 +39,20 @@ pub struct DiskSpec {
     /// Unit of discards; 0 if it takes none.
     #[serde(deserialize_with = "bounds::within::<0, 1024, _, _>")]
     pub discard_kib: u64,
+    /// What lies between it and DRBD.
+    pub stack: Option<Stack>,
 }
 
 impl Default for DiskSpec {
     fn default() -> DiskSpec {
-        DiskSpec { mib: 8, latency_us: 80, jitter_us: 100, write_cache: true, discard_kib: 0 }
+        DiskSpec {
+            mib: 8,
+            latency_us: 80,
+            jitter_us: 100,
+            write_cache: true,
+            discard_kib: 0,
+            stack: None,
+        }
     }
 }
 
@@ -75,6 +85,8 @@ struct State {
 pub struct SimDisk {
     spec: DiskSpec,
     state: Mutex<State>,
+    /// The other disk of an array.
+    mirror: Option<Arc<SimDisk>>,
 }
 
 impl State {
@@ -119,8 +131,14 @@ impl State {
 }
 
 impl SimDisk {
-    /// A disk of zeroes.
-    pub fn new(spec: DiskSpec, rng: Rng) -> Arc<SimDisk> {
+    /// A disk of zeroes; two for an array. `rng` gives each the numbers of its own.
+    pub fn new(spec: DiskSpec, rng: impl Fn(&str) -> Rng) -> Arc<SimDisk> {
+        let is_array = spec.stack == Some(Stack::Raid1);
+        let mirror = is_array.then(|| SimDisk::alone(spec.clone(), rng(" mirror"), None));
+        SimDisk::alone(spec, rng(""), mirror)
+    }
+
+    fn alone(spec: DiskSpec, rng: Rng, mirror: Option<Arc<SimDisk>>) -> Arc<SimDisk> {
         let bytes = (spec.mib << 20) as usize;
         let state = State {
             seen: vec![0; bytes],
@@ -133,12 +151,23 @@ impl SimDisk {
             flush_lies: false,
             rng,
         };
-        Arc::new(SimDisk { spec, state: Mutex::new(state) })
+        Arc::new(SimDisk { spec, state: Mutex::new(state), mirror })
     }
 
-    /// Bytes of the disk.
+    /// Bytes of the disk that are DRBD's.
     pub fn len(&self) -> usize {
-        self.state.lock().seen.len()
+        let len = self.state.lock().seen.len();
+        self.spec.stack.map_or(len, |stack| stack.usable(len))
+    }
+
+    /// What lies between it and DRBD.
+    pub fn stack(&self) -> Option<Stack> {
+        self.spec.stack
+    }
+
+    /// The other disk of an array.
+    pub fn mirror(&self) -> Option<&Arc<SimDisk>> {
+        self.mirror.as_ref()
     }
 
     /// Bytes of the unit of discards; 0 if it takes none.
@@ -153,24 +182,34 @@ impl SimDisk {
 
     /// Writes durably, past the simulated time, while no node uses the range.
     pub fn write(&self, offset: usize, data: &[u8]) {
+        if let Some(mirror) = &self.mirror {
+            mirror.write(offset, data);
+        }
         let mut state = self.state.lock();
         state.make_durable(u64::MAX);
         state.seen[offset..offset + data.len()].copy_from_slice(data);
         state.durable[offset..offset + data.len()].copy_from_slice(data);
     }
 
-    /// Makes all requests fail, or ends that.
+    /// Makes all requests fail, or ends that; of an array those to the second disk.
     pub fn set_failing(&self, failing: bool) {
-        self.state.lock().failing = failing;
+        match &self.mirror {
+            Some(mirror) => mirror.set_failing(failing),
+            None => self.state.lock().failing = failing,
+        }
     }
 
     /// A planted fault: flushes, and FUA, are answered without making anything durable.
     pub fn set_flush_lies(&self) {
+        if let Some(mirror) = &self.mirror {
+            mirror.set_flush_lies();
+        }
         self.state.lock().flush_lies = true;
     }
 
     /// The power goes. Returns how many writes were lost or torn.
     pub fn crash(&self) -> usize {
+        let of_mirror = self.mirror.as_ref().map_or(0, |mirror| mirror.crash());
         let mut state = self.state.lock();
         let state = &mut *state;
         state.generation += 1;
@@ -196,13 +235,13 @@ impl SimDisk {
             }
         }
         state.seen.copy_from_slice(&state.durable);
-        harmed
+        of_mirror + harmed
     }
 
     /// Makes it a disk of `kernel`.
     pub fn plug(self: &Arc<SimDisk>, kernel: &'static Kernel, name: &str) -> umc::Result<()> {
         let limits = DiskLimits {
-            sectors: (self.len() / SECTOR) as u64,
+            sectors: (self.state.lock().seen.len() / SECTOR) as u64,
             write_cache: self.spec.write_cache,
             fua: self.spec.write_cache,
             discard: self.spec.discard_kib > 0,

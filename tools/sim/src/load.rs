@@ -24,13 +24,10 @@ const DRBD_MAJOR: u32 = 147;
 pub(crate) fn transfer(device: &Bdev, io: Io) -> umc::Result<IoDone> {
     let done = Arc::new((Completion::new(), Mutex::new(None)));
     let reply = Arc::clone(&done);
-    device.submit(
-        io,
-        Box::new(move |result| {
-            *reply.1.lock() = Some(result);
-            reply.0.complete();
-        }),
-    );
+    device.submit(io, move |result| {
+        *reply.1.lock() = Some(result);
+        reply.0.complete();
+    });
     done.0.wait();
     done.1.lock().take().expect("a completion comes with its result")
 }

@@ -13,6 +13,7 @@ mod meta;
 mod node;
 mod run;
 mod scenario;
+mod stack;
 mod sweep;
 
 use std::process::ExitCode;
@@ -35,8 +36,12 @@ fn run_here(args: &Args) -> Result<bool> {
     let scenario = Scenario::read(&args.file)?;
     let name = args.module.as_deref().unwrap_or(&scenario.driver);
     let module = cdrivers::modules::find(name)?;
-    let modules = cdrivers::modules::load_order(&module)
+    let mut modules = cdrivers::modules::load_order(&module)
         .with_context(|| format!("Cannot load module {name}"))?;
+    if let Some(stack) = scenario.disk.stack {
+        let below = cdrivers::modules::find(stack.driver())?;
+        modules.splice(0..0, cdrivers::modules::load_order(&below)?);
+    }
     let info = cdrivers::symbols::modinfo(&module)
         .with_context(|| format!("Cannot read module {name}"))?;
     let version = info.iter().find(|(key, _)| key == "version").map_or("", |(_, value)| value);

@@ -14,6 +14,7 @@ use umc::{Config, Kernel, sched};
 use crate::disk::SimDisk;
 use crate::drbd::{self, Disk, Drbd, Refused, Release, Site, Status};
 use crate::meta::{self, Format};
+use crate::stack::Stack;
 
 /// Lines of a kernel's log are traced with this in front.
 pub const KERNEL: &str = "kernel: ";
@@ -183,6 +184,10 @@ impl Node {
                 umc::module::insert(kernel, module, &[])?;
             }
             for (volume, disk) in disks.iter().enumerate() {
+                if let Some(stack) = disk.stack() {
+                    stack.set_up(kernel, volume, disk)?;
+                    continue;
+                }
                 let name = format!("d{volume}");
                 disk.plug(kernel, &name).map_err(|errno| anyhow!("add disk {name}: {errno}"))?;
             }
@@ -244,6 +249,26 @@ impl Node {
             true => drbd.primary(volumes),
             false => drbd.secondary(volumes),
         })
+    }
+
+    /// Has the disks fail, or work again.
+    pub fn set_failing(&self, failing: bool) {
+        for (volume, disk) in self.disks.iter().enumerate() {
+            if !disk.stack().is_some_and(Stack::fails_by_itself) {
+                disk.set_failing(failing);
+            }
+            let (Some(stack), Some(Running { kernel, .. })) = (disk.stack(), self.running()) else {
+                continue;
+            };
+            let disk = Arc::clone(disk);
+            let done = self.on_host("administrator", move || {
+                sched::attach(kernel, "administrator");
+                stack.changed(kernel, volume, &disk, failing)
+            });
+            if let Some(Err(error)) = done {
+                mte::sim::fail(&format!("{}: {error:#}", self.name));
+            }
+        }
     }
 
     /// Makes the lower disk of a volume larger, also while it is in use.

@@ -139,7 +139,9 @@ impl<'a> World<'a> {
             let name = NAMES[place];
             let disk = |volume| {
                 let of = if volume == 0 { name.to_owned() } else { format!("{name}/{volume}") };
-                let disk = SimDisk::new(scenario.disk.clone(), sim.rng(&format!("disk {of}")));
+                let disk = SimDisk::new(scenario.disk.clone(), |more| {
+                    sim.rng(&format!("disk {of}{more}"))
+                });
                 let mut rng = sim.rng(&format!("metadata {of}"));
                 meta::create(&disk, format, rng.next_u64());
                 disk

@@ -10,7 +10,7 @@ use crate::load::{BLOCK, Model, transfer};
 
 fn written(fua: bool) -> Arc<SimDisk> {
     let spec = DiskSpec { mib: 1, ..Default::default() };
-    let disk = SimDisk::new(spec, Rng::new(1, "disk"));
+    let disk = SimDisk::new(spec, |_| Rng::new(1, "disk"));
     let mut state = disk.state.lock();
     for index in 0..100 {
         let number = state.take_number();
@@ -45,7 +45,7 @@ fn what_was_flushed_or_fua_stays() {
 fn lose_power(seed: u64, lies: bool) -> Outcome {
     const WRITERS: usize = 4;
     let sim = Sim::new(seed);
-    let disk = SimDisk::new(DiskSpec { mib: 1, ..Default::default() }, sim.rng("disk"));
+    let disk = SimDisk::new(DiskSpec { mib: 1, ..Default::default() }, |_| sim.rng("disk"));
     if lies {
         disk.set_flush_lies();
     }

@@ -74,7 +74,7 @@ impl World<'_> {
 
     fn set_failing(&mut self, place: usize, failing: bool) {
         self.is_degraded[place] |= failing;
-        self.nodes[place].disks.iter().for_each(|disk| disk.set_failing(failing));
+        self.nodes[place].set_failing(failing);
     }
 
     fn power_off(&mut self, place: usize) {

@@ -155,12 +155,25 @@ impl Scenario {
                 _ => ("nodes", format!("DRBD 8.4 takes two nodes. {instead}")),
             });
         }
+        if self.disk.stack.is_some() && self.runs(Verb::Resize) {
+            return Some((
+                "stack",
+                "resize grows a disk, and nothing on top of it. Remove one of them.".into(),
+            ));
+        }
         if self.diskless.contains(&NodeName(0)) {
             return Some(("diskless", "node a needs a disk, it begins as the Primary.".into()));
         }
         let nodes = self.nodes as usize;
         let beyond = self.diskless.iter().find(|node| node.0 >= nodes)?;
         Some(("diskless", self.no_node(beyond.0)))
+    }
+
+    /// Whether the administrator does so, at any time.
+    fn runs(&self, verb: Verb) -> bool {
+        let random = self.random.iter().flat_map(|random| &random.get_ref().commands);
+        let fixed = self.commands.iter().map(|command| command.get_ref().run);
+        fixed.chain(random.map(|command| command.get_ref().run)).any(|run| run == verb)
     }
 
     fn no_node(&self, place: usize) -> String {
