@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use cluster::{Guard, Start, Watch, bin_dir, eventually, text};
+use cluster::{Guard, Start, Watch, bin_dir, eventually, mesh, text};
 use serde_json::Value;
 
 /// A runtime directory for clusters, and a user. What is in it at the end of a test was left behind.
@@ -284,6 +284,13 @@ fn the_life_of_a_cluster() {
         host.on("beta", "drbdadm primary r0; head -n 1 /dev/drbd0; drbdadm secondary r0"),
         "meanwhile\n"
     );
+    // What was kept once stays whatever happens, until it is taken down for good.
+    kill(&keeper(&host.clusters().join("default"), "keeper"));
+    eventually("it is down", || {
+        host.ok(&["cluster", "ls"]).contains("kept")
+            && processes(&host.clusters().display().to_string()).is_empty()
+    });
+    assert!(host.ok(&["ls"]).contains("Clusters: default"));
     host.ok(&["cluster", "down"]);
     host.is_clean();
     host.fails(&["cluster", "status"], &["no cluster", "umc cluster up"]);
@@ -391,8 +398,31 @@ fn as_another_user() {
     host.on("n1", "drbdadm primary r0; echo mine | dd of=/dev/drbd0 bs=4k conv=sync status=none; drbdadm secondary r0");
     assert_eq!(host.on("n2", "drbdadm primary r0; head -n 1 /dev/drbd0"), "mine\n");
     host.ok(&["cluster", "link", "slow", "n1", "n2", "--delay", "1ms"]);
+    for top in [
+        host.ok(&["top", "--once", "--interval", "0.1"]),
+        host.on("n1", "umc top --once --interval 0.1"),
+    ] {
+        assert_eq!(top.matches("drbd0").count(), 2, "{top}");
+    }
     host.ok(&["cluster", "kill", "n1"]);
     host.ok(&["cluster", "start", "n1"]);
+    host.ok(&["cluster", "down"]);
+    host.is_clean();
+}
+
+#[test]
+fn a_mesh_of_drbd_9() {
+    let Some(build) = mesh::builds().into_iter().next() else { return mesh::left_out() };
+    let host = Host::new(true);
+    let _guard = Guard::start(&host.dir);
+    let driver = build.join("drbd.so").display().to_string();
+    let text =
+        format!("nodes = 5\ndriver = {driver:?}\ndisk.size = '8M'\n[node.n5]\ndiskless = true\n");
+    fs::write(host.dir.join("mesh.toml"), text).unwrap();
+    let summary = host.ok(&["cluster", "up", "mesh.toml"]);
+    assert!(summary.contains("a mesh") && summary.contains("5 nodes, DRBD 9"), "{summary}");
+    host.on("n5", "echo far | dd of=/dev/drbd0 bs=4k conv=sync status=none");
+    assert_eq!(host.on("n2", "head -n 1 /dev/drbd0"), "far\n");
     host.ok(&["cluster", "down"]);
     host.is_clean();
 }

@@ -79,7 +79,7 @@ enum ClusterCommand {
     /// pairs. As root, or as any user where the host lets users make namespaces.
     Up {
         /// A TOML file (umc cluster example), or a number of nodes
-        #[arg(value_name = "FILE|N")]
+        #[arg(value_name = "FILE|N", add = complete::file())]
         what: Option<String>,
         /// The module that nodes load, or the set [default: the newest DRBD 9 that was built, else 8.4]
         #[arg(long, value_name = "NAME", add = complete::module())]
@@ -137,7 +137,7 @@ enum ClusterCommand {
     #[command(override_usage = "umc cluster run FILE|N -- CMD [ARG]...")]
     Run {
         /// A TOML file (umc cluster example), or a number of nodes
-        #[arg(value_name = "FILE|N")]
+        #[arg(value_name = "FILE|N", add = complete::file())]
         what: String,
         /// Where logs go if it fails [default: umc-NAME-logs]
         #[arg(long, value_name = "DIR")]

@@ -75,6 +75,11 @@ pub fn node() -> ArgValueCompleter {
     })
 }
 
+/// Files.
+pub fn file() -> ArgValueCompleter {
+    ArgValueCompleter::new(PathCompleter::file())
+}
+
 /// Clusters that are up, or were kept.
 pub fn cluster() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {

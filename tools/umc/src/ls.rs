@@ -26,6 +26,11 @@ pub fn ls() -> Result<()> {
         println!("{:<16} {pid:>8} {root:<root_width$} {modules:<24} {disks}", record.name);
     }
     strange.iter().for_each(|text| eprintln!("umc: {text}"));
+    let clusters = crate::cluster::all().unwrap_or_default();
+    if !clusters.is_empty() {
+        let names: Vec<_> = clusters.iter().map(|place| place.name.as_str()).collect();
+        println!("\nClusters: {} (umc cluster ls)", names.join(", "));
+    }
     Ok(())
 }
 

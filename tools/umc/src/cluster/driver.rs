@@ -43,13 +43,18 @@ pub fn version(driver: &str) -> Result<String> {
         .with_context(|| format!("{} does not say its version: it is no DRBD", module.display()))
 }
 
-/// The file of a driver. One of the catalogue that is not there is built.
+/// The file of a driver. One of the catalogue that is not there, or was built for another `umc`, is built.
 ///
 /// # Errors
 /// As [`version`].
 pub fn build(driver: &str) -> Result<PathBuf> {
-    match modules::find(driver) {
-        Err(Error::NotBuilt { .. }) if catalogue::find(driver).is_some() => {
+    let is_known = catalogue::find(driver).is_some();
+    let found = match modules::find(driver) {
+        Ok(module) => modules::check_headers(&module).map(|()| module),
+        Err(error) => Err(error),
+    };
+    match found {
+        Err(Error::NotBuilt { .. } | Error::OtherHeaders { .. }) if is_known => {
             eprintln!("Building {driver}, once …");
             kbuild::build(&redirect::beside("umcd")?, driver, None)?;
             Ok(modules::find(driver)?)

@@ -26,7 +26,7 @@ use super::network;
 use super::place::{Life, Place, Record};
 use super::quality::Quality;
 use super::spaces::{self, Kept};
-use super::sweep::KEEP;
+use super::sweep::{KEEP, REMOVE};
 use super::talk::{self, Answer, Ask};
 use super::wire::Wire;
 
@@ -256,10 +256,8 @@ impl Keeper {
             Ok(Ask::Link { .. }) => Err(anyhow!("The cluster has no such node")),
             Ok(Ask::Down { keep }) => {
                 ends = true;
-                match keep {
-                    true => writeln!(self.to_sweeper, "{KEEP}").context("Cannot tell the sweeper"),
-                    false => Ok(()),
-                }
+                let word = if keep { KEEP } else { REMOVE };
+                writeln!(self.to_sweeper, "{word}").context("Cannot tell the sweeper")
             }
         };
         self.answer(fd, result);

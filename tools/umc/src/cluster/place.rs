@@ -21,6 +21,7 @@ use super::plan::Plan;
 const CLUSTERS: &str = ".clusters";
 const RECORD: &str = "cluster.json";
 const PLAN: &str = "plan.json";
+const KEPT: &str = "kept";
 /// Variable that names the cluster which is meant.
 pub const CLUSTER: &str = "UMC_CLUSTER";
 /// Variable in the environment of the command of `umc cluster run`, and of what that starts: the cluster's directory.
@@ -194,9 +195,17 @@ impl Place {
             .with_context(|| format!("Cannot understand {}", path.display()))
     }
 
-    /// Whether disks of an earlier life are there.
+    /// Whether its disks were kept once, and so are to stay until it is taken down for good.
     pub fn is_kept(&self) -> bool {
-        self.dir.join(PLAN).exists()
+        self.dir.join(KEPT).exists() && self.dir.join(PLAN).exists()
+    }
+
+    /// From now on they are.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn mark_kept(&self) -> io::Result<()> {
+        fs::write(self.dir.join(KEPT), "")
     }
 
     /// Writes the plan down.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The sweeper: a process that ends what is left of a cluster when its keeper is gone, however that came.
 //!
-//! It reads from a pipe of which the keeper has the other end: first the namespaces of the cluster, one a line, and `keep`
-//! when the disks are to stay. At the end of the pipe every process in those namespaces is killed, and what the command of
+//! It reads from a pipe of which the keeper has the other end: first the namespaces of the cluster, one a line, and last
+//! what is to become of the disks; without a word those stay that were kept once. At the end of the pipe every process in those namespaces is killed, and what the command of
 //! `umc cluster run` has left on the host; and what the cluster
 //! has in the file system is removed. The lock of the cluster, which it inherits, is free when all of that is done.
 
@@ -22,7 +22,9 @@ use super::place::{self, Place, RUN_OF};
 const DEATH_MS: u16 = 10_000;
 /// Rounds of looking for processes, since each may start others until it is killed.
 const ROUNDS_MAX: usize = 100;
-/// A line that says that the disks stay.
+/// A line that says that all goes, the disks too.
+pub const REMOVE: &str = "remove";
+/// A line that says that the disks stay, from now on.
 pub const KEEP: &str = "keep";
 
 /// `umc cluster sweep DIR`: waits for the end of standard input, and clears up.
@@ -36,15 +38,16 @@ pub fn run(dir: &Path) -> Result<()> {
         let _ = unsafe { signal(each, SigHandler::SigIgn) };
     }
     let mut spaces = Vec::new();
-    let mut is_kept = false;
+    let place = Place::at(dir)?;
+    let mut is_kept = place.is_kept();
     for line in BufReader::new(std::io::stdin()).lines().map_while(Result::ok) {
         match line.as_str() {
             KEEP => is_kept = true,
+            REMOVE => is_kept = false,
             _ => spaces.push(PathBuf::from(line)),
         }
     }
     end_all(&|pid| is_inside(pid, &spaces) || process::is_of_node(pid.cast_signed(), RUN_OF, dir));
-    let place = Place::at(dir)?;
     clear(&place, is_kept).with_context(|| format!("Cannot clear up after {}", dir.display()))?;
     let lock = dir.with_file_name(format!("{}.lock", place.name));
     // A directory of clusters that has one is not empty.
@@ -89,6 +92,7 @@ fn clear(place: &Place, is_kept: bool) -> std::io::Result<()> {
     if !is_kept {
         return fs::remove_dir_all(&place.dir);
     }
+    place.mark_kept()?;
     let _ = fs::remove_file(place.socket());
     let _ = fs::remove_file(place.record_file());
     for entry in fs::read_dir(place.run()).into_iter().flatten().flatten() {

@@ -83,12 +83,9 @@ impl Up {
                 let logs =
                     std::env::temp_dir().join(format!("umc-{name}-logs-{}", std::process::id()));
                 let saved = super::logs::save(&live, &logs);
-                if is_kept {
-                    let _ = talk.ask(&Ask::Down { keep: true });
-                }
                 match saved {
                     Ok(()) => Err(error.context(format!(
-                        "Cluster {name} did not come up, and is gone. Logs of its nodes are in {}",
+                        "Cluster {name} did not come up. Logs of its nodes are in {}",
                         logs.display()
                     ))),
                     Err(_) => Err(error),
@@ -189,7 +186,14 @@ fn prepare(place: &Place, file: Option<file::File>, is_kept: bool) -> Result<Pla
              or remove them: umc cluster down --name {0}",
             place.name
         ),
-        (false, file) => Plan::of(file.unwrap_or_default())?,
+        (false, file) => {
+            if place.dir.exists() {
+                // Nobody has it, and it is not to be kept: what a sweeper that was killed left.
+                fs::remove_dir_all(&place.dir)
+                    .with_context(|| format!("Cannot remove {}", place.dir.display()))?;
+            }
+            Plan::of(file.unwrap_or_default())?
+        }
     };
     for dir in [&place.dir, &place.disks(), &place.run()] {
         fs::create_dir_all(dir).with_context(|| format!("Cannot make {}", dir.display()))?;

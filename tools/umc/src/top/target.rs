@@ -59,7 +59,11 @@ impl Chosen {
             }));
         }
         if self.name.is_none() {
-            let alone = nodes::all()?.nodes.into_iter().map(|record| Target {
+            // On a node of a cluster, the nodes here are those of the cluster.
+            let of_clusters: Vec<u32> = all.iter().filter_map(Target::pid).collect();
+            let alone = nodes::all()?.nodes.into_iter();
+            let alone = alone.filter(|record| !of_clusters.contains(&record.pid));
+            let alone = alone.map(|record| Target {
                 name: record.name.clone(),
                 cluster: None,
                 record: record.is_alive().then_some(record),
@@ -72,6 +76,11 @@ impl Chosen {
 }
 
 impl Target {
+    /// Its process, if it runs.
+    fn pid(&self) -> Option<u32> {
+        self.record.as_ref().map(|record| record.pid)
+    }
+
     /// A file of the node's tree, as this process reaches it: a cluster's is mounted for its node alone.
     pub fn file(&self, below: &str) -> Option<PathBuf> {
         let record = self.record.as_ref()?;
