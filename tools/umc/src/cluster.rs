@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `umc cluster`: nodes with networks, disks and a configuration, in one command.
 //!
-//! A [file] becomes a [plan]; [up] has a [keeper] make [spaces] and a [network] for it, starts nodes there, and has DRBD
-//! replicate between them. Commands find the cluster by its [place], go into its nodes as a [live] one, and [talk] to its
+//! A [file] becomes a [plan]; [up] has a [keeper] make [spaces] and a [network] for it, and [mod@bring_up] starts nodes there and
+//! has DRBD replicate between them. Commands find the cluster by its [place], go into its nodes as a [live] one, and [talk] to its
 //! keeper. When that is gone, the [sweep]er leaves nothing behind.
 
+mod bring_up;
 mod conf;
 mod down;
 mod driver;
@@ -17,6 +18,7 @@ mod network;
 mod packet;
 mod place;
 mod plan;
+mod progress;
 mod quality;
 mod run;
 mod spaces;

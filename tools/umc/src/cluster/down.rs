@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use umc_protocol::process::{self, Process};
 
 use super::live::Live;
-use super::place::{Life, Place};
+use super::place::Place;
 use super::sweep;
 use super::talk::{Ask, Talk};
 
@@ -66,29 +66,53 @@ pub fn take_down(live: &Live, keep: bool) -> Result<()> {
         end_programs(live);
         live.each(all, |node| stop(live, node))?;
     }
-    let sweeper = of_life(live.record.sweeper)?;
+    let sweeper = Sweeper::of(live)?;
     match Talk::to(&live.place)?.ask(&Ask::Down { keep }) {
         // It may be faster gone than heard.
         Err(error) if live.record.keeper.is_alive() => return Err(error),
         _ => {}
     }
-    let is_gone = sweeper.map_or(Ok(true), |process| process.wait(SWEEP_MS.into()));
-    if !is_gone.context("Cannot wait for the sweeper")? {
-        bail!(
-            "Cluster {name} does not end: process {} still clears up. What is left is in {}",
-            live.record.sweeper.pid,
-            live.place.dir.display()
-        );
-    }
-    let is_left = live.place.dir.exists();
-    if is_left && !keep {
+    sweeper.await_end(live)?;
+    if live.place.dir.exists() && !keep {
         bail!("{} is left of cluster {name}. Remove it", live.place.dir.display());
     }
     Ok(())
 }
 
-fn of_life(life: Life) -> Result<Option<Process>> {
-    Process::checked(life.pid, || life.is_alive()).context("Cannot watch a process of the cluster")
+/// Who clears up behind a cluster. To be asked for while its keeper is there.
+pub struct Sweeper {
+    process: Option<Process>,
+    pid: u32,
+}
+
+impl Sweeper {
+    /// That of a cluster, which may be another one than at its beginning.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn of(live: &Live) -> Result<Sweeper> {
+        let life = live.place.record().map_or(live.record.sweeper, |record| record.sweeper);
+        let process = Process::checked(life.pid, || life.is_alive())
+            .context("Cannot watch the sweeper of the cluster")?;
+        Ok(Sweeper { process, pid: life.pid })
+    }
+
+    /// Waits until nothing is left of a cluster whose keeper is gone, or goes.
+    ///
+    /// # Errors
+    /// Something is.
+    pub fn await_end(&self, live: &Live) -> Result<()> {
+        let is_gone = self.process.as_ref().map_or(Ok(true), |one| one.wait(SWEEP_MS.into()));
+        if !is_gone.context("Cannot wait for the sweeper of the cluster")? {
+            bail!(
+                "Cluster {} does not end: process {} still clears up. What is left is in {}",
+                live.place.name,
+                self.pid,
+                live.place.dir.display()
+            );
+        }
+        Ok(())
+    }
 }
 
 /// Ends what users have running on nodes: asks first, then kills.
@@ -162,14 +186,14 @@ pub fn start(name: Option<&str>, node: &str) -> Result<()> {
     if let Some(record) = live.node(place) {
         bail!("Node {node} runs already (process {})", record.pid);
     }
-    super::up::start_node(&live, place)?;
+    super::bring_up::start_node(&live, place)?;
     live.adm(place, &["up", "all"])?;
     let links = Talk::to(&live.place)?.ask(&Ask::Links)?;
     if links.iter().any(|((a, b), _)| [*a, *b].contains(&place)) {
         println!("Node {node} is up; links of it are not whole: umc cluster status");
         return Ok(());
     }
-    super::up::await_connected(&live, place)?;
+    super::bring_up::await_connected(&live, place)?;
     println!("Node {node} is up, and connected. What it still has to resync: umc cluster status");
     Ok(())
 }

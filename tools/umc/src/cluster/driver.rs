@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The driver of a cluster: which one, which version, and its build where it is not there yet.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use cdrivers::{Error, catalogue, kbuild, module_dir, modules, symbols};
+
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::redirect;
 
@@ -48,19 +50,36 @@ pub fn version(driver: &str) -> Result<String> {
 /// # Errors
 /// As [`version`].
 pub fn build(driver: &str) -> Result<PathBuf> {
-    let is_known = catalogue::find(driver).is_some();
-    let found = match modules::find(driver) {
-        Ok(module) => modules::check_headers(&module).map(|()| module),
-        Err(error) => Err(error),
+    let find = || {
+        let module = modules::find(driver)?;
+        modules::check_headers(&module).map(|()| module)
     };
-    match found {
-        Err(Error::NotBuilt { .. } | Error::OtherHeaders { .. }) if is_known => {
+    match find() {
+        Err(Error::NotBuilt { .. } | Error::OtherHeaders { .. })
+            if catalogue::find(driver).is_some() =>
+        {
+            // Clusters that come up side by side would build in one directory.
+            let _lock = lock()?;
+            if let Ok(module) = find() {
+                return Ok(module);
+            }
             eprintln!("Building {driver}, once …");
             kbuild::build(&redirect::beside("umcd")?, driver, None)?;
-            Ok(modules::find(driver)?)
+            Ok(find()?)
         }
         other => Ok(other?),
     }
+}
+
+/// Only one build at a time in a cache.
+fn lock() -> Result<Flock<File>> {
+    let dir = cdrivers::cache_dir();
+    let path = dir.join("build.lock");
+    let cannot = || format!("Cannot build a driver: {}", path.display());
+    fs::create_dir_all(&dir).with_context(cannot)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let locked = Flock::lock(file.with_context(cannot)?, FlockArg::LockExclusive);
+    locked.map_err(|(_, error)| error).with_context(cannot)
 }
 
 #[cfg(test)]

@@ -156,8 +156,12 @@ impl Live {
         let _ = child.wait();
         let name = self.name(node);
         match result? {
-            true => Ok(()),
-            false => bail!(
+            Followed::ItIs => Ok(()),
+            Followed::Ended => bail!(
+                "drbdsetup events2 ended on node {name}, which waits for {what}: the node may have died. Its log is {}",
+                self.place.node(name).join(umc_protocol::node::LOG).display()
+            ),
+            Followed::TimeIsOver => bail!(
                 "Node {name} waits for {what} for more than {} seconds. Its log is {}; the kernel's: \
                  umc cluster exec {name} -- umc dmesg {name}",
                 patience.as_secs(),
@@ -167,12 +171,19 @@ impl Live {
     }
 }
 
-/// Reads lines until the state is as wanted; false when the time is over, or the program has ended.
+/// How reading lines ended.
+enum Followed {
+    ItIs,
+    TimeIsOver,
+    Ended,
+}
+
+/// Reads lines until the state is as wanted.
 fn follow(
     child: &mut Child,
     patience: Duration,
     is_it: impl Fn(&DrbdState) -> bool,
-) -> Result<bool> {
+) -> Result<Followed> {
     #[allow(clippy::disallowed_methods, reason = "no node's time")]
     let now = Instant::now;
     let end = now() + patience;
@@ -183,7 +194,7 @@ fn follow(
             let left = end.saturating_duration_since(now()).as_millis().min(60_000) as u16;
             let mut fds = [PollFd::new(lines.get_ref().as_fd(), PollFlags::POLLIN)];
             match poll(&mut fds, PollTimeout::from(left)) {
-                Ok(0) if now() >= end => return Ok(false),
+                Ok(0) if now() >= end => return Ok(Followed::TimeIsOver),
                 Ok(0) | Err(Errno::EINTR) => continue,
                 Ok(_) => {}
                 Err(error) => return Err(error).context("Cannot wait for drbdsetup"),
@@ -191,11 +202,11 @@ fn follow(
         }
         let mut line = String::new();
         if lines.read_line(&mut line).context("Cannot read what drbdsetup says")? == 0 {
-            return Ok(false);
+            return Ok(Followed::Ended);
         }
         state.apply(&line);
         if state.is_whole && is_it(&state) {
-            return Ok(true);
+            return Ok(Followed::ItIs);
         }
     }
 }

@@ -13,6 +13,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use super::down::take_down;
 use super::file::File;
 use super::place::{CLUSTER, Place, RUN_OF};
+use super::plan::Plan;
 use super::spaces::path_with_umc;
 use super::up::Up;
 use crate::redirect::CannotRun;
@@ -58,7 +59,7 @@ pub fn run(
             format!("{}-{}", file.name.as_deref().unwrap_or("run"), std::process::id())
         }
     };
-    let up = Up::new(Some(file), &name, false)?;
+    let up = Up::new(Some(Plan::of(file)?), &name)?;
     let status = run_command(&up.live.place, command);
     let failed = match status {
         Ok(status) if status.success() => None,
