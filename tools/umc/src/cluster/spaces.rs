@@ -11,6 +11,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,9 +56,16 @@ pub fn leave_host() -> Result<Option<File>> {
     let none = None::<&str>;
     // What is mounted here is not seen outside; what the host mounts later is seen here.
     let flags = MsFlags::MS_REC | MsFlags::MS_SLAVE;
-    mount(none, "/", none, flags, none).map_err(|error| missing("mount", error))?;
+    mount(none, "/", none, flags, none).map_err(|error| match error {
+        Errno::EINVAL => anyhow::anyhow!(CHROOT),
+        error => missing("mount", error),
+    })?;
     Ok(user)
 }
+
+/// Who enters a namespace of mounts begins at its root.
+const CHROOT: &str = "Cannot make a cluster in a chroot: its nodes would see the directories outside. Use a container, \
+                      systemd-nspawn -D DIR for example, or pivot_root(8)";
 
 fn become_root_of_own(wanted: CloneFlags) -> Result<File> {
     let (user, group) = (geteuid(), getegid());
@@ -127,8 +135,14 @@ fn enter_new(node: &str, files: &[(PathBuf, &str)]) -> Result<Kept> {
         let path = format!("/proc/thread-self/ns/{which}");
         File::open(&path).with_context(|| format!("open {path}"))
     };
+    let root = || fs::metadata("/").map(|of| (of.dev(), of.ino())).context("the root directory");
+    let (mnt, before) = (open("mnt")?, root()?);
+    setns(&mnt, CloneFlags::CLONE_NEWNS).context("enter its mounts")?;
+    if root()? != before {
+        bail!(CHROOT);
+    }
     let mounts = fs::read_to_string("/proc/thread-self/mountinfo").context("its mounts")?;
-    Ok(Kept { mnt: open("mnt")?, net: open("net")?, uts: open("uts")?, mounts })
+    Ok(Kept { mnt, net: open("net")?, uts: open("uts")?, mounts })
 }
 
 /// A way into a node.
