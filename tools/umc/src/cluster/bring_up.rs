@@ -16,6 +16,9 @@ use crate::drbd_state::{DrbdState, field};
 
 /// How long a step of the nodes may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long disks are waited for that are in sync already, and how often they are asked anew.
+const PATIENCE_FOR_NEWS: Duration = Duration::from_secs(1);
+const RECONNECTS_MAX: usize = 3;
 /// Up to so many nodes of a mesh connect all at once.
 const AT_ONCE_MAX: usize = 4;
 
@@ -45,9 +48,7 @@ pub fn bring_up(live: &Live, is_kept: bool, progress: &Progress) -> Result<()> {
     for resource in &live.plan.resources {
         declare_in_sync(live, resource)?;
     }
-    live.each(all(), |node| {
-        live.await_drbd(node, PATIENCE, "disks that are UpToDate", is_in_sync)
-    })?;
+    await_in_sync(live)?;
     progress.say("all disks are UpToDate");
     Ok(())
 }
@@ -166,6 +167,32 @@ fn declare_in_sync(live: &Live, resource: &Resource) -> Result<()> {
         live.adm(first, &["new-current-uuid", "--clear-bitmap", &device])?;
     }
     Ok(())
+}
+
+/// Waits until every node sees every disk UpToDate.
+///
+/// What a peer said of its disk just after the connection came about may arrive behind the new generation, and is believed
+/// then: it says Inconsistent and is not, and nothing corrects it (8.4 sends its state from a worker, and does not send it
+/// again when it takes a generation over). Who connects anew hears the truth.
+fn await_in_sync(live: &Live) -> Result<()> {
+    let all = || 0..live.plan.nodes.len();
+    let wait = |patience| {
+        live.each(all(), |node| {
+            live.await_drbd(node, patience, "disks that are UpToDate", is_in_sync)
+        })
+    };
+    for _ in 0..RECONNECTS_MAX {
+        if wait(PATIENCE_FOR_NEWS).is_ok() {
+            return Ok(());
+        }
+        for resource in &live.plan.resources {
+            let first = resource.nodes[0];
+            live.adm(first, &["disconnect", &resource.name])?;
+            live.adm(first, &["connect", &resource.name])?;
+        }
+        live.each(all(), |node| await_connected(live, node))?;
+    }
+    wait(PATIENCE)
 }
 
 fn is_in_sync(state: &DrbdState) -> bool {
