@@ -4,8 +4,8 @@
 //!
 //! Goal: what a program wrote and fsync'ed to a thin volume on an array with parity is there after any SIGKILL, and the
 //! stock tools put the volumes together again without a hand.
-//! Method: `UMC_ROUNDS` rounds (3) on one node: a raid5 with a bitmap on three files, a group of volumes on it, a thin pool, a
-//! thin volume. In each round three threads write, each in a third of its own, and fsync now and then; blocks are
+//! Method: `UMC_ROUNDS` rounds (3) on one node: a raid5 on three files, with a bitmap, or with a journal on a fourth; a group of
+//! volumes on it, a thin pool, a thin volume. In each round three threads write, each in a third of its own, and fsync now and then; blocks are
 //! allocated, some are trimmed, a snapshot is made now and then.
 //! Injected: SIGKILL under load, also while the array still resyncs after the one before.
 //! Checked: `mdadm --assemble` and `vgchange -ay` put all of it together (thin_check is run by the second); each sector
@@ -19,11 +19,37 @@ use cluster::versions::{Region, spin, under_load};
 use cluster::{Random, Volumes, eventually, text};
 
 const WRITERS: usize = 3;
-const MEMBERS: [&str; 3] = ["/dev/m0", "/dev/m1", "/dev/m2"];
+const MEMBERS: &str = "/dev/m0 /dev/m1 /dev/m2";
+
+/// What makes an array whole that was written when its node died.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mends {
+    Bitmap,
+    Journal,
+}
+
+impl Mends {
+    /// How `mdadm --create` is told.
+    fn options(self) -> &'static str {
+        match self {
+            Mends::Bitmap => "--bitmap=internal --bitmap-chunk=64K",
+            Mends::Journal => "--write-journal /dev/m3",
+        }
+    }
+
+    /// All disks of the array.
+    fn disks(self) -> String {
+        match self {
+            Mends::Bitmap => MEMBERS.to_owned(),
+            Mends::Journal => format!("{MEMBERS} /dev/m3"),
+        }
+    }
+}
 
 /// A node with volumes, and what it needs to have them again.
 struct Host {
     volumes: Volumes,
+    mends: Mends,
     /// How each disk is added: its name, what keeps it.
     disks: Vec<[String; 2]>,
 }
@@ -37,19 +63,20 @@ impl std::ops::Deref for Host {
 }
 
 impl Host {
-    fn new() -> Host {
-        let volumes = Volumes::new("crashv", "md-mod");
+    fn new(name: &str, mends: Mends) -> Host {
+        let volumes = Volumes::new(name, "md-mod");
         let disk = |number: usize| {
             let file = volumes.0.dir.join(format!("member{number}"));
             File::create(&file).unwrap().set_len(32 << 20).unwrap();
             [format!("m{number}"), format!("file/{}", file.display())]
         };
-        let host = Host { disks: (0..MEMBERS.len()).map(disk).collect(), volumes };
+        let count = mends.disks().split(' ').count();
+        let host = Host { disks: (0..count).map(disk).collect(), mends, volumes };
         host.add_disks();
         host.load("dm-mod");
-        let array = "--create /dev/md0 --run --level=5 --raid-devices=3 --bitmap=internal \
-             --bitmap-chunk=64K";
-        host.line(&format!("mdadm {array} {}", MEMBERS.join(" ")));
+        let array =
+            format!("--create /dev/md0 --run --level=5 --raid-devices=3 {}", mends.options());
+        host.line(&format!("mdadm {array} {MEMBERS}"));
         host.line("pvcreate -y -q /dev/md0");
         host.line("vgcreate -q vg /dev/md0");
         host.line("lvcreate -y -q --type thin-pool -n pool -L 44M --poolmetadatasize 4M vg");
@@ -74,7 +101,7 @@ impl Host {
         self.add_disks();
         self.load("md-mod");
         self.load("dm-mod");
-        self.line(&format!("mdadm --assemble /dev/md0 {}", MEMBERS.join(" ")));
+        self.line(&format!("mdadm --assemble /dev/md0 {}", self.mends.disks()));
         self.line("vgchange -q -ay vg");
     }
 
@@ -99,10 +126,19 @@ fn action(host: &Host) -> String {
 
 #[test]
 fn no_flushed_write_is_lost_under_volumes() {
+    crash("crashv", Mends::Bitmap);
+}
+
+#[test]
+fn no_flushed_write_is_lost_under_volumes_with_a_journal() {
+    crash("crashj", Mends::Journal);
+}
+
+fn crash(name: &str, mends: Mends) {
     let rounds: u64 =
         std::env::var("UMC_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
-    let mut random = Random::new("crash of volumes");
-    let host = Host::new();
+    let mut random = Random::new(name);
+    let host = Host::new(name, mends);
     let mut regions = Region::share(20 << 20, WRITERS, &mut random);
     let mut under_resync = 0;
     for round in 0..rounds {
