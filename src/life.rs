@@ -150,6 +150,7 @@ pub fn run(args: Args, log: &Log, prepared: std::io::Result<()>) -> Result<()> {
         )
         .context("Cannot make /proc/sys/kernel/hostname")?;
     umc::kmsg::install(kernel).context("Cannot make /dev/kmsg")?;
+    umc::task_list::install(kernel).context("Cannot make the list of tasks in debugfs")?;
     umc::sysrq::install(kernel).context("Cannot make /proc/sysrq-trigger")?;
     umc::miscdevice::install(kernel).context("Cannot make /proc/misc")?;
     // Where every kernel has one that has any driver for it.

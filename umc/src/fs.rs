@@ -37,6 +37,7 @@ pub(crate) mod simple_attr;
 pub(crate) mod sysctl;
 pub mod sysfs;
 pub mod sysrq;
+pub mod task_list;
 #[cfg(test)]
 mod tests;
 pub(crate) mod vfs;

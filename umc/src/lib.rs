@@ -52,7 +52,7 @@ pub use block::{
 pub(crate) use block::{blk_sysfs, mq, queue_gate, rust_disk};
 pub use fs::{
     char_file, chrdev, debugfs, device, hung_task, kmsg, kobject, miscdevice, proc_fs, seq_file,
-    sysfs, sysrq,
+    sysfs, sysrq, task_list,
 };
 pub use lib::{bitmap, crc32c, crc64, devt, math, rbtree, string, tree};
 pub(crate) use lib::{latency, list};

@@ -71,6 +71,12 @@ fn one(node: &NodeLook, was: Option<&NodeLook>, seconds: f64) -> Value {
         "resources": node.drbd.resources.iter().map(|(name, of)| resource(node, name, of)).collect::<Vec<_>>(),
         "resyncs": resyncs.collect::<Vec<_>>(),
         "disks": disks.collect::<Vec<_>>(),
+        "waiting": node.waiting.iter().map(|task| json!({
+            "pid": task.pid,
+            "name": task.name,
+            "waits_in": task.waits_in,
+            "seconds": task.seconds,
+        })).collect::<Vec<_>>(),
         "stages": stages.collect::<Vec<_>>(),
     })
 }

@@ -12,6 +12,7 @@ use crate::cluster::{Link, links};
 use crate::drbd_state::DrbdState;
 
 const LATENCY: &str = "sys/kernel/debug/umc/latency";
+const TASKS: &str = "sys/kernel/debug/umc/tasks";
 
 /// All nodes at one moment.
 pub struct Look {
@@ -42,6 +43,8 @@ pub struct NodeLook {
     pub disks: BTreeMap<String, DiskLook>,
     /// Of each stage that is measured: `disk r0 write`.
     pub stages: BTreeMap<String, StageLook>,
+    /// Tasks in uninterruptible sleep: they wait for a disk, a peer or a lock.
+    pub waiting: Vec<TaskLook>,
     /// Why it could not be asked.
     pub error: Option<String>,
 }
@@ -65,6 +68,19 @@ pub struct DiskLook {
     pub in_flight: u64,
     /// Requests under way, times milliseconds.
     pub queue_ms: u64,
+}
+
+/// A task that waits.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct TaskLook {
+    /// Its number on the node.
+    pub pid: i64,
+    /// Its name.
+    pub name: String,
+    /// What it sleeps in.
+    pub waits_in: String,
+    /// For how long, in seconds.
+    pub seconds: f64,
 }
 
 /// A line of the latencies.
@@ -141,6 +157,8 @@ fn look_at(target: &Target) -> NodeLook {
     }
     look.disks = disks(target);
     let text = target.file(LATENCY).and_then(|file| fs::read_to_string(file).ok());
+    let tasks = target.file(TASKS).and_then(|file| fs::read_to_string(file).ok());
+    look.waiting = waiting(&tasks.unwrap_or_default());
     // Off, it still has what was counted before.
     look.stages = stages(&text.filter(|text| text.starts_with("on")).unwrap_or_default());
     look
@@ -199,6 +217,26 @@ fn disk(text: &str) -> Option<DiskLook> {
     })
 }
 
+/// Threads of the tree that wait for requests sleep as those do that wait for an answer.
+const THREADS_OF_THE_TREE: &str = "fuse-";
+
+/// Lines such as `D 12 0.530 wait queue drbd_s_r0`, with tabs between.
+fn waiting(text: &str) -> Vec<TaskLook> {
+    let line = |line: &str| -> Option<TaskLook> {
+        let mut words = line.splitn(5, '\t');
+        let (state, pid) = (words.next()?, words.next()?.parse().ok()?);
+        let (seconds, waits_in) = (words.next()?.parse().ok()?, words.next()?.to_owned());
+        let name = words.next()?.to_owned();
+        (state == "D" && !name.starts_with(THREADS_OF_THE_TREE)).then_some(TaskLook {
+            pid,
+            name,
+            waits_in,
+            seconds,
+        })
+    };
+    text.lines().filter_map(line).collect()
+}
+
 /// Lines such as `disk r0 write count 3 mean_us 5 below_us 4:1 8:2`.
 fn stages(text: &str) -> BTreeMap<String, StageLook> {
     let line = |line: &str| -> Option<(String, StageLook)> {
@@ -253,6 +291,11 @@ mod tests {
         assert_eq!((look.writes, look.write_sectors, look.write_ms), (321, 38624, 72));
         assert_eq!((look.in_flight, look.queue_ms), (2, 73));
         assert!(disk("1 2 3").is_none());
+        let tasks =
+            waiting("R\t1\t-\t-\ta\nS\t2\t1.000\tsocket\tb\nD\t3\t0.530\twait queue\tdrbd_s r0\n");
+        let name = "drbd_s r0".to_owned();
+        let waits_in = "wait queue".to_owned();
+        assert_eq!(tasks, [TaskLook { pid: 3, name, waits_in, seconds: 0.53 }]);
         let text = "on\ndisk r0 write count 306 mean_us 223 below_us 128:3 256:227\npeer 10.0.0.2 reply count 0 mean_us 0 below_us\n";
         let stages = stages(text);
         assert_eq!(stages["disk r0 write"].below_us, [(128, 3), (256, 227)]);

@@ -4,6 +4,11 @@
 use super::look::{DiskLook, Look, NodeLook};
 use crate::drbd_state::{Fields, field, number};
 
+/// Tasks that wait for less than so many seconds are on their way.
+const WAIT_SHOWN_S: f64 = 0.1;
+/// Those that wait for so long are stuck.
+const WAIT_BAD_S: f64 = 10.0;
+
 /// How a cell feels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
@@ -57,8 +62,14 @@ fn mood_of(state: &str) -> Mood {
 
 /// The tables of two looks; those without a row are left out.
 pub fn of(before: &Look, now: &Look) -> Vec<Section> {
-    let sections =
-        [states(now), links(now), resyncs(before, now), rates(before, now), latencies(before, now)];
+    let sections = [
+        states(now),
+        links(now),
+        resyncs(before, now),
+        waiting(now),
+        rates(before, now),
+        latencies(before, now),
+    ];
     sections.into_iter().filter(|section| !section.rows.is_empty()).collect()
 }
 
@@ -245,6 +256,23 @@ pub fn disk_rate(now: &DiskLook, was: &DiskLook, seconds: f64) -> DiskRate {
         wait_ms: if reads + writes > 0.0 { ms / (reads + writes) } else { 0.0 },
         depth: rate(now.queue_ms, was.queue_ms) / 1000.0,
     }
+}
+
+fn waiting(now: &Look) -> Section {
+    let mut rows = Vec::new();
+    for node in &now.nodes {
+        for task in node.waiting.iter().filter(|task| task.seconds >= WAIT_SHOWN_S) {
+            let mood = if task.seconds >= WAIT_BAD_S { Mood::Bad } else { Mood::Busy };
+            rows.push(vec![
+                name(now, node),
+                plain(task.pid.to_string()),
+                plain(&task.name),
+                Cell { text: format!("{:.1} s", task.seconds), mood },
+                plain(&task.waits_in),
+            ]);
+        }
+    }
+    Section { head: vec!["NODE", " TASK", "NAME", " WAITS", "IN"], rows }
 }
 
 fn rates(before: &Look, now: &Look) -> Section {
