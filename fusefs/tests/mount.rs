@@ -23,7 +23,7 @@ use umc::blkdev::{self, DiskLimits};
 use umc::{Config, Errno, Kernel, tree};
 use umc_protocol::tree::{BLKGETSIZE64, IOC_DISCARD};
 
-use node::{RamDisk, SIZE, errno, limits, node};
+use node::{RamDisk, SIZE, errno, limits, node, starting};
 
 /// Numbers that look random, the same in each run.
 struct Dice(u64);
@@ -347,7 +347,8 @@ impl Elsewhere {
     fn start(script: &str) -> Elsewhere {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "unshare", "--mount", "sh", "-c", script]);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = starting(|| command.spawn().unwrap());
         let output = BufReader::new(process.stdout.take().unwrap());
         let mut elsewhere = Elsewhere { process, output };
         elsewhere.line();
@@ -397,7 +398,9 @@ fn the_end_under_a_copy_of_the_mount() {
 fn the_end_after_a_foreign_unmount() {
     let mut node = node("unmounted");
     let file = node.ram();
-    let unmounted = Command::new("umount").arg("--lazy").arg(node.dir.path()).status().unwrap();
+    let mut umount = Command::new("umount");
+    umount.arg("--lazy").arg(node.dir.path());
+    let unmounted = starting(|| umount.status().unwrap());
     assert!(unmounted.success() && node.mount.as_ref().unwrap().is_alive());
     file.write_all_at(b"x", 5).unwrap();
     node.end();

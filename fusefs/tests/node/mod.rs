@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fusefs::Mount;
@@ -16,6 +16,19 @@ use umc::blkdev::{self, Disk, DiskLimits};
 use umc::{Config, Kernel, sched, sys};
 
 pub const SIZE: usize = 4 << 20;
+
+/// Held while a process is started, and while a mount ends.
+///
+/// These tests are the mounts' servers and their clients in one process, so until its exec is over a child has both ends too.
+/// It closes an open file there by a request to the mount; if that ends meanwhile, nobody answers, and no host ends the
+/// connection, for the child still has it.
+static STARTS_AND_ENDS: Mutex<()> = Mutex::new(());
+
+/// Starts a process, by `start`.
+pub fn starting<R>(start: impl FnOnce() -> R) -> R {
+    let _alone = STARTS_AND_ENDS.lock().unwrap_or_else(PoisonError::into_inner);
+    start()
+}
 
 /// A disk in memory that counts, and that can block its submitters.
 #[derive(Default)]
@@ -114,7 +127,7 @@ impl Node {
     }
 
     pub fn end(&mut self) {
-        self.mount.take().unwrap().unmount().unwrap();
+        starting(|| self.mount.take().unwrap().unmount().unwrap());
         assert!(!is_mounted(self.dir.path()));
         assert_eq!(fs::read_dir(self.dir.path()).unwrap().count(), 0);
         blkdev::del_disk(self.kernel, "ram").map_err(|in_use| in_use.to_string()).unwrap();
