@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use mte::sim::lock::Mutex;
+use parking_lot::Mutex;
 
 use super::frame::{self, Frame, state};
 use super::{PAGE_SHIFT, PAGE_SIZE, cache};
@@ -57,6 +57,7 @@ struct Arena {
     stuck: bool,
 }
 
+/// The process's, and held for no call of the table: that another simulation has it is no reason for a switch in this one.
 static ARENA: OnceLock<Mutex<Arena>> = OnceLock::new();
 
 /// Reserves the range, once for the process. Called at boot, before any driver could see it.

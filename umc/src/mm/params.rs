@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 
-use mte::sim::lock::Mutex;
+use parking_lot::Mutex;
 
 use crate::errno::{Errno, Result, to_ret};
 use crate::mm::{PAGE_SIZE, gfp};

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::ffi::{c_int, c_uint, c_ulong, c_void};
 use std::ptr;
 
-use mte::sim::lock::Mutex;
+use parking_lot::Mutex;
 
 use crate::context::might_sleep;
 use crate::mm::{self, PAGE_SIZE, gfp};

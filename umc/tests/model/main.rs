@@ -29,6 +29,7 @@ mod refcount;
 mod requests;
 mod rwsem;
 mod semaphore;
+mod shared;
 mod signal;
 mod socket;
 mod socket_events;
