@@ -6,7 +6,7 @@ use std::io::Error;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use cluster::{Model, Random, Start, Volumes, assert_same, eventually};
+use cluster::{Model, Random, Volumes, assert_same, eventually};
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -232,11 +232,7 @@ fn tells_who_waits(host: &Host) {
     host.wipe(1);
     let room = host.create("room", "0 64 linear /dev/ram1 0");
     let snapshot = host.create("small", "0 16384 snapshot /dev/ram0 /dev/mapper/room N 8");
-    let wait = |event| {
-        let command = ["dmsetup", "wait", "small", event];
-        host.0.0.command_on(host.0.0.a(), &command).start().expect("dmsetup runs")
-    };
-    let mut waits = wait("0");
+    let mut waits = host.waiting(&["dmsetup", "wait", "small", "0"]);
     let file = snapshot.open();
     file.write_all_at(&vec![3; 64 << 10], 0).unwrap_err();
     drop(file);
@@ -244,11 +240,7 @@ fn tells_who_waits(host: &Host) {
     let status = host.dmsetup("status small");
     assert!(status.ends_with("Invalid") || status.ends_with("Overflow"), "{status}");
     // The wait is the driver's, inside of an ioctl of the program's.
-    let mut longer = wait("1");
-    let state = format!("/proc/{}/syscall", longer.id());
-    let is_asleep = || fs::read_to_string(&state).is_ok_and(|call| !call.starts_with("running"));
-    eventually("it waits for the second event", is_asleep);
-    assert!(longer.try_wait().unwrap().is_none());
+    let mut longer = host.waiting(&["dmsetup", "wait", "small", "1"]);
     kill(Pid::from_raw(longer.id() as i32), Signal::SIGTERM).unwrap();
     assert!(!longer.wait().unwrap().success());
     snapshot.remove();

@@ -119,7 +119,7 @@ const STACKS: &[Stack] = &[
         "/dev/bcache0",
         &[
             "echo 1 >/sys/block/bcache0/bcache/cache/stop",
-            "while [ -e /sys/block/bcache0 ] || ls -d /sys/fs/bcache/*-*; do sleep 0.02; done",
+            "timeout 30 sh -c 'while [ -e /sys/block/bcache0 ] || ls -d /sys/fs/bcache/*-*; do sleep 0.02; done'",
             "dd if=/dev/zero bs=4k count=4 of=/dev/r0; dd if=/dev/zero bs=4k count=4 of=/dev/r1",
         ],
     ),

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use cluster::{Start, Volumes, eventually};
+use cluster::{Volumes, eventually};
 
 /// Says the errno of an ioctl on a device of the node: number and argument are numbers.
 const ASK: &str = "import fcntl, os, sys
@@ -78,11 +78,7 @@ fn volumes_refuse_what_makes_no_sense() {
 
     // Who dies inside of an ioctl holds nothing up.
     host.run(&["dmsetup", "create", "zero", "--table", "0 8 zero"]);
-    let mut waits = host.0.command_on(node, &["dmsetup", "wait", "zero"]).start().unwrap();
-    let call = format!("/proc/{}/syscall", waits.id());
-    let is_asleep =
-        || std::fs::read_to_string(&call).is_ok_and(|call| !call.starts_with("running"));
-    eventually("it waits", is_asleep);
+    let mut waits = host.waiting(&["dmsetup", "wait", "zero"]);
     waits.kill().unwrap();
     waits.wait().unwrap();
     host.line("dmsetup remove zero");

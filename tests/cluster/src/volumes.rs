@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Nodes on which the stock tools of a driver make volumes, over RAM disks `/dev/ram0` to `/dev/ram3`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::path::PathBuf;
+use std::process::Child;
 
-use crate::{Cluster, Layout, text};
+use crate::{Cluster, Layout, Start, eventually, text};
 
 /// A cluster whose first node has RAM disks of 32 MiB and a driver of volumes.
 pub struct Volumes(pub Cluster);
@@ -39,6 +40,17 @@ impl Volumes {
         let output = self.0.on(self.0.a(), words);
         assert!(!output.status.success(), "{}: {}", words.join(" "), text(&output));
         text(&output)
+    }
+
+    /// Starts a command that waits on the node, and returns when it does.
+    pub fn waiting(&self, words: &[&str]) -> Child {
+        let command = self.0.command_on(self.0.a(), words).start();
+        let mut waits = command.expect("the command runs");
+        let call = format!("/proc/{}/syscall", waits.id());
+        let is_asleep = || fs::read_to_string(&call).is_ok_and(|call| !call.starts_with("running"));
+        eventually("it waits", is_asleep);
+        assert!(waits.try_wait().unwrap().is_none(), "{} has ended", words.join(" "));
+        waits
     }
 
     /// A path below the node's root.

@@ -330,6 +330,12 @@ mod tests {
             ("[net]\nprotocol = \"A\"\nallow_two_primaries = true".into(), 4, "protocol C"),
             (two_primaries("[[fault]]\nat_ms = 1\nkind = \"reset\""), 2, "no faults"),
             (two_primaries(&command("run = \"down\"")), 2, "no commands"),
+            (
+                format!("[disk]\nstack = \"delay\"\n{}", command("run = \"resize\"")),
+                3,
+                "nothing on top",
+            ),
+            ("[disk]\nstack = \"raid9\"".into(), 3, "unknown variant `raid9`"),
             (random("every_ms = 1"), 5, "duplicate key"),
             (random("kinds = []"), 2, "kinds and commands are both empty"),
             (random("commands = [{ node = \"a\", run = \"up\" }]"), 5, "down"),

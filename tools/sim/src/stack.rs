@@ -37,7 +37,8 @@ impl Stack {
         }
     }
 
-    /// Whether it fails where the disk shall, and the disk itself does not.
+    /// Whether it fails where the disk shall, and the disk itself does not. A node that is switched on meanwhile begins with
+    /// one that works.
     pub fn fails_by_itself(self) -> bool {
         self == Stack::Flakey
     }
