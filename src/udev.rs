@@ -2,8 +2,8 @@
 //! What udev does on a machine: further names for the devices of drivers, as links below `/dev`.
 //!
 //! The kernel's uevents say that a device came, changed or went. What names it has is asked of the stock command that
-//! its driver's udev rules ask (`cdrivers::catalogue::Udev`), or stands in its directory in sysfs ([`BY_ATTRIBUTE`]). As on a
-//! machine they come a little later than the device.
+//! its driver's udev rules ask (`cdrivers::catalogue::Udev`), or stands in its directory in sysfs ([`BY_ATTRIBUTE`]), or lies
+//! on it ([`content`]). As on a machine they come a little later than the device.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -18,6 +18,10 @@ use umc::kobject::Uevent;
 use umc::wait::WaitQueue;
 
 use crate::command;
+
+mod content;
+
+use content::Contents;
 
 /// Names that a device has by what a file in its directory says, whoever made it: the file, and what stands before its
 /// text.
@@ -45,7 +49,17 @@ struct Shared {
     /// Devices, by their names in sysfs, of which something was heard. How they are is looked at when it is their turn.
     heard: Mutex<VecDeque<String>>,
     changed: WaitQueue,
+    /// Who looks for names by content.
+    looks: Mutex<Looks>,
+    looked: WaitQueue,
     closing: AtomicU32,
+}
+
+/// How many looks were begun, and how many of them are answered.
+#[derive(Clone, Copy, Default)]
+struct Looks {
+    wanted: u64,
+    done: u64,
 }
 
 impl Udev {
@@ -55,8 +69,18 @@ impl Udev {
             kernel,
             heard: Mutex::default(),
             changed: WaitQueue::new(),
+            looks: Mutex::default(),
+            looked: WaitQueue::new(),
             closing: AtomicU32::new(0),
         });
+        for (dir, _) in content::DIRS {
+            let look = {
+                let shared = Arc::downgrade(&shared);
+                move || shared.upgrade().into_iter().for_each(|shared| shared.look())
+            };
+            let added = kernel.tree.add_dir_with_look(&format!("/dev/{dir}"), Arc::new(look));
+            added.map_err(|errno| anyhow::anyhow!("Cannot make /dev/{dir}: {errno}"))?;
+        }
         let thread = umc::kthread::spawn(kernel, "udevd", {
             let shared = Arc::clone(&shared);
             Box::new(move || shared.run())
@@ -75,6 +99,7 @@ impl Udev {
         self.shared.closing.store(1, Ordering::SeqCst);
         mte::current().unpark(&self.shared.closing, 1);
         self.shared.changed.wake_up_all();
+        self.shared.looked.wake_up_all();
         self.thread.join();
     }
 }
@@ -91,22 +116,48 @@ impl Shared {
         }
     }
 
+    /// Has names by content made for what there is now. Waits for that, as long as the node has somebody who makes them.
+    fn look(&self) {
+        let wanted = {
+            let mut looks = self.looks.lock();
+            looks.wanted += 1;
+            looks.wanted
+        };
+        self.changed.wake_up_all();
+        let is_done = || self.is_closing() || self.looks.lock().done >= wanted;
+        self.looked.wait_event_idle(is_done);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst) != 0
+    }
+
     fn run(&self) {
         let mut links = Links { kernel: self.kernel, owners: BTreeMap::new() };
+        let mut contents = Contents::default();
         // Devices whose tools are given time, the first one first.
         let mut later: VecDeque<(u64, String)> = VecDeque::new();
         let ops = mte::current();
-        let is_closing = || self.closing.load(Ordering::SeqCst) != 0;
+        let is_looked_for = || {
+            let looks = *self.looks.lock();
+            (looks.wanted > looks.done).then_some(looks.wanted)
+        };
         loop {
-            let is_wanted = || is_closing() || !self.heard.lock().is_empty();
+            let is_wanted =
+                || self.is_closing() || is_looked_for().is_some() || !self.heard.lock().is_empty();
             match later.front() {
                 Some((at_ns, _)) => {
                     self.changed.wait_event_timeout(at_ns.saturating_sub(ops.now_ns()), is_wanted);
                 }
                 None => self.changed.wait_event_idle(is_wanted),
             }
-            if is_closing() {
+            if self.is_closing() {
                 return;
+            }
+            if let Some(wanted) = is_looked_for() {
+                self.name_by_content(&mut links, &mut contents);
+                self.looks.lock().done = wanted;
+                self.looked.wake_up_all();
             }
             let heard = self.heard.lock().pop_front();
             let is_due = later.front().is_some_and(|(at_ns, _)| *at_ns <= ops.now_ns());
@@ -117,7 +168,13 @@ impl Shared {
             };
             let disks = umc::blkdev::disks(self.kernel);
             let disk = disks.iter().find(|disk| disk.name.replace('/', "!") == name);
-            let wanted = disk.map(|disk| self.names(disk)).unwrap_or_default();
+            let wanted = match disk {
+                Some(disk) => self.names(disk, &contents),
+                None => {
+                    contents.forget(&name);
+                    BTreeSet::new()
+                }
+            };
             if links.set(&name, disk, &wanted, waits) {
                 later.push_back((ops.now_ns() + TOOLS_NS, name));
             }
@@ -125,10 +182,23 @@ impl Shared {
     }
 
     /// The names that a device is to have.
-    fn names(&self, disk: &DiskInfo) -> BTreeSet<String> {
-        let mut names = by_attribute(self.kernel, &disk.name.replace('/', "!"));
+    fn names(&self, disk: &DiskInfo, contents: &Contents) -> BTreeSet<String> {
+        let name = disk.name.replace('/', "!");
+        let mut names = by_attribute(self.kernel, &name);
         names.append(&mut self.by_command(disk));
+        names.append(&mut contents.names(&name));
         names
+    }
+
+    /// Looks at what was written to since it was looked at.
+    fn name_by_content(&self, links: &mut Links, contents: &mut Contents) {
+        let disks = umc::blkdev::disks(self.kernel);
+        for disk in disks.iter().filter(|disk| content::is_looked_at(disk)) {
+            if contents.look(self.kernel, disk, &self.closing) {
+                let wanted = self.names(disk, contents);
+                links.set(&disk.name.replace('/', "!"), Some(disk), &wanted, true);
+            }
+        }
     }
 
     /// Those that its driver's tools know.

@@ -158,8 +158,40 @@ fn linear_striped_and_their_life() {
     let file = striped.open();
     assert!(host.refused(&["dmsetup", "remove", "striped"]).contains("busy"));
     drop(file);
+    names_by_content(&host, &striped);
     striped.remove();
     host.end();
+}
+
+/// `/dev/disk/by-uuid` and `by-label` say what lies on a device at the moment somebody looks.
+fn names_by_content(host: &Host, map: &Map<'_>) {
+    const UUID: &str = "11112222-3333-4444-5555-666677778888";
+    let name = map.name;
+    let dirs = ["uuid", "label"].map(|dir| host.path(&format!("dev/disk/by-{dir}")));
+    let names = || {
+        let names = dirs.iter().map(|dir| fs::read_dir(dir).unwrap());
+        let names = names.flatten().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
+    };
+    host.line(&format!("wipefs -a /dev/mapper/{name}"));
+    assert_eq!(names(), [""; 0]);
+    host.line(&format!("mkfs.ext4 -q -U {UUID} -L a/b /dev/mapper/{name}"));
+    // Looked up before it is listed.
+    let found = host.line(&format!("realpath /dev/disk/by-uuid/{UUID}"));
+    assert_eq!(found, map.node());
+    assert_eq!(names(), [UUID, "a\\x2fb"]);
+    // A suspended device is not asked, and keeps its names.
+    host.dmsetup(&format!("suspend {name}"));
+    assert_eq!(names().len(), 2);
+    host.dmsetup(&format!("resume {name}"));
+    host.line(&format!("tune2fs -L other /dev/mapper/{name}"));
+    assert_eq!(names(), [UUID, "other"]);
+    host.line(&format!("mkswap -q /dev/mapper/{name}"));
+    assert!(!names().iter().any(|name| name == UUID || name == "other"));
+    host.line(&format!("wipefs -a /dev/mapper/{name}"));
+    assert_eq!(names(), [""; 0]);
+    host.line(&format!("mkfs.ext4 -q -F /dev/mapper/{name}"));
+    assert_eq!(names().len(), 1);
 }
 
 /// The targets that fail, wait, and tell of what they saw.

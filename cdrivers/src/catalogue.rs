@@ -30,6 +30,8 @@ pub struct Driver {
     pub take_down: &'static [TakeDown],
     /// What the udev rules of its tools do for its devices.
     pub udev: Option<Udev>,
+    /// What its devices that udev names by what lies on them are called in `/proc/devices`.
+    pub named_by_content: &'static [&'static str],
     /// Its names, and those of its tools, that are a node's at all times, so that a program on the node never meets the
     /// host's driver of that name.
     pub names: &'static [Names],
@@ -148,6 +150,7 @@ const DRBD: Driver = Driver {
             &[&[link("DEVICE", "", "drbd_")]],
         ],
     }),
+    named_by_content: &[],
     names: &[
         names("/dev", &["drbd*"], Node),
         names("/proc", &["drbd"], Node),
@@ -171,6 +174,7 @@ const BRD: Driver = Driver {
     modules: &[("brd", "drivers/block/brd")],
     take_down: &[],
     udev: None,
+    named_by_content: &[],
     names: &[names("/dev", &["ram[0-9]*"], Node)],
 };
 
@@ -192,6 +196,7 @@ const NBD: Driver = Driver {
         command: &["nbd-client", "-d", "/dev/{}"],
     }],
     udev: None,
+    named_by_content: &["nbd"],
     names: &[names("/dev", &["nbd[0-9]*"], Node)],
 };
 
@@ -209,6 +214,7 @@ const NULL_BLK: Driver = Driver {
         command: &["rmdir", "/sys/kernel/config/nullb/{}"],
     }],
     udev: None,
+    named_by_content: &[],
     names: &[names("/dev", &["nullb*"], Node)],
 };
 
@@ -266,6 +272,7 @@ const DM: Driver = Driver {
         command: &["dmsetup", "remove_all"],
     }],
     udev: None,
+    named_by_content: &["device-mapper"],
     names: &[names("/dev", &["dm-[0-9]*", "mapper"], Node)],
 };
 
@@ -308,6 +315,7 @@ const MD: Driver = Driver {
     ],
     take_down: &[TakeDown { each: Each::Disk("md"), command: &["mdadm", "--stop", "/dev/{}"] }],
     udev: None,
+    named_by_content: &["md", "mdp"],
     names: &[
         names("/dev", &["md", "md[0-9]*", "md_d*", ".tmp.md*"], Node),
         names("/proc", &["mdstat"], Node),
@@ -328,6 +336,7 @@ const LOOP: Driver = Driver {
         command: &["losetup", "--detach", "/dev/{}"],
     }],
     udev: None,
+    named_by_content: &["loop"],
     names: &[names("/dev", &["loop[0-9]*", "loop-control"], Node)],
 };
 
@@ -360,6 +369,7 @@ const BCACHE: Driver = Driver {
         },
     ],
     udev: None,
+    named_by_content: &["bcache"],
     names: &[names("/dev", &["bcache", "bcache[0-9]*"], Node), names("/sys/fs", &["bcache"], Node)],
 };
 

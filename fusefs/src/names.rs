@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Names that a process makes and removes: where a driver takes them (configfs), and below `/dev`.
+//! Names that a process makes and removes: where a driver takes them (configfs), and below `/dev`; and names that are made
+//! when a process looks for them.
 //!
 //! A driver may load modules, open sockets and wait for I/O while it makes one, and the host holds the directory's lock all
 //! the time, so that happens in a lane of the directory.
@@ -69,6 +70,17 @@ fn run(
     };
     let comm = Comm::of_process(req.pid());
     let job = move || answer(with_comm(comm, || change(&*names, &name)), &name);
+    shared.lanes.push(Key::Names(dir), Box::new(job) as Job);
+}
+
+/// Answers with what is in a directory, when its names are up to date. Of a request of this directory.
+pub(crate) fn look(shared: &Arc<Shared>, dir: u64, answer: impl FnOnce(&Shared) + Send + 'static) {
+    let Some(look) = shared.kernel.tree.look_of(dir) else { return answer(shared) };
+    let of = shared.clone();
+    let job = move || {
+        look();
+        answer(&of);
+    };
     shared.lanes.push(Key::Names(dir), Box::new(job) as Job);
 }
 

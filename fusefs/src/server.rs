@@ -86,16 +86,17 @@ impl fuser::Filesystem for Server {
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let _handler = self.0.enter();
-        let found = name
-            .to_str()
-            .ok_or(umc::Errno::ENOENT)
-            .and_then(|name| self.0.kernel.tree.lookup(parent.0, name));
-        match found {
-            Ok(attr) => {
-                reply.entry(&TTL, &self.0.file_attr(&attr), Generation(attr.generation));
+        let Some(name) = name.to_str().map(str::to_owned) else {
+            return reply.error(Errno::ENOENT);
+        };
+        names::look(&self.0, parent.0, move |shared| {
+            match shared.kernel.tree.lookup(parent.0, &name) {
+                Ok(attr) => {
+                    reply.entry(&TTL, &shared.file_attr(&attr), Generation(attr.generation));
+                }
+                Err(error) => reply.error(errno(error)),
             }
-            Err(error) => reply.error(errno(error)),
-        }
+        });
     }
 
     fn getattr(&self, _req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
@@ -433,13 +434,13 @@ impl fuser::Filesystem for Server {
         if let Some(fh) = self.0.probe.get().and_then(|probe| probe.handle_for(req.pid())) {
             return reply.opened(fh, FopenFlags::empty());
         }
-        match self.0.kernel.tree.read_dir(ino.0) {
+        names::look(&self.0, ino.0, move |shared| match shared.kernel.tree.read_dir(ino.0) {
             Ok((parent, entries)) => {
                 let listing = Arc::new(Listing { parent, entries });
-                reply.opened(self.0.handles.insert(Handle::Dir(listing)), FopenFlags::empty());
+                reply.opened(shared.handles.insert(Handle::Dir(listing)), FopenFlags::empty());
             }
             Err(error) => reply.error(errno(error)),
-        }
+        });
     }
 
     fn readdir(

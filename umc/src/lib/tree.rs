@@ -21,6 +21,7 @@ use crate::{Devt, Errno, Result};
 
 mod bells;
 mod content;
+mod looks;
 mod names;
 mod programs;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tests;
 pub use bells::Bells;
 pub(crate) use content::part;
 pub use content::{attr, text};
+pub use looks::Look;
 pub use names::{LinkTarget, TreeDir};
 pub use programs::Change;
 
@@ -114,7 +116,12 @@ pub struct Entry {
 }
 
 enum Body {
-    Dir { parent: u64, children: BTreeMap<String, u64>, names: Option<Arc<dyn TreeDir>> },
+    Dir {
+        parent: u64,
+        children: BTreeMap<String, u64>,
+        names: Option<Arc<dyn TreeDir>>,
+        look: Option<Look>,
+    },
     File(Arc<dyn TreeFile>),
     Symlink(String),
     Block(Devt),
@@ -123,7 +130,7 @@ enum Body {
 
 impl Body {
     fn dir(parent: u64, names: Option<Arc<dyn TreeDir>>) -> Body {
-        Body::Dir { parent, children: BTreeMap::new(), names }
+        Body::Dir { parent, children: BTreeMap::new(), names, look: None }
     }
 }
 
@@ -340,7 +347,7 @@ impl Tree {
         let mut nodes = self.nodes.lock();
         let parent = walk(&nodes, above)?;
         let ino = *nodes[&parent].children()?.get(*name).ok_or(Errno::ENOENT)?;
-        if !nodes[&ino].children()?.is_empty() {
+        if !nodes[&ino].children()?.is_empty() || looks::is_kept(&nodes[&ino]) {
             return Ok(false);
         }
         unlink(&mut nodes, parent, name, ino, &mut Vec::new());
