@@ -31,7 +31,7 @@ static u8 *data;
 static struct workqueue_struct *workers;
 static enum mood mood;
 static unsigned long taken[2]; /* tags by hardware queue */
-static atomic_t calls, inside, given, timeouts, inits, exits, hctx_inits, hctx_exits, commits;
+static atomic_t calls, inside, given, timeouts, watched, inits, exits, hctx_inits, hctx_exits, commits;
 
 /* What was given, while one thread looks. */
 static struct seen {
@@ -149,9 +149,11 @@ static void commit_rqs(struct blk_mq_hw_ctx *hctx)
 	atomic_inc(&commits);
 }
 
-/* Twice: the first time it asks for more. */
+/* Twice: the first time it asks for more, as it does while somebody looks at the request. */
 static enum blk_eh_timer_return timed_out(struct request *rq)
 {
+	if (atomic_read(&watched))
+		return BLK_EH_RESET_TIMER;
 	if (atomic_inc_return(&timeouts) % 2)
 		return BLK_EH_RESET_TIMER;
 	give_back(rq);
@@ -443,6 +445,7 @@ static void time_outs(void)
 
 	mood = LOSES;
 	atomic_set(&timeouts, 0);
+	atomic_set(&watched, 1);
 	drain();
 	CHECK(!blk_mq_queue_inflight(disk->queue));
 	if (!check_thread_run(&thread, NULL, lose_one, 3))
@@ -451,6 +454,7 @@ static void time_outs(void)
 	blk_mq_tagset_busy_iter(&set, count_busy, &busy);
 	CHECK_EQ(busy, 1);
 	CHECK(blk_mq_queue_inflight(disk->queue));
+	atomic_set(&watched, 0);
 	check_thread_end(&thread);
 	CHECK_EQ(atomic_read(&timeouts), 2);
 	mood = WELL;
