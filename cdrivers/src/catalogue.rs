@@ -110,7 +110,7 @@ const fn file(from: &'static str) -> Files {
 use NameOwner::{Node, StateDir, StateIn};
 
 /// All of them.
-pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD, LOOP, BCACHE];
+pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD, LOOP, BCACHE, NVMET];
 
 const DRBD: Driver = Driver {
     name: "drbd",
@@ -371,6 +371,56 @@ const BCACHE: Driver = Driver {
     udev: None,
     named_by_content: &["bcache"],
     names: &[names("/dev", &["bcache", "bcache[0-9]*"], Node), names("/sys/fs", &["bcache"], Node)],
+};
+
+/// Disks as NVMe namespaces for other machines.
+const NVMET: Driver = Driver {
+    name: "nvmet",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    on: &[],
+    files: &[
+        file("drivers/nvme/target/"),
+        file("include/linux/nvme-auth.h"),
+        file("include/linux/nvme-keyring.h"),
+        file("include/linux/nvme-tcp.h"),
+        file("include/linux/nvme.h"),
+        file("include/uapi/linux/nvme_ioctl.h"),
+    ],
+    kbuild: &[("Kbuild", include_str!("../nvmet/Kbuild"))],
+    modules: &[
+        ("nvmet", "drivers/nvme/target/nvmet"),
+        ("nvmet-tcp", "drivers/nvme/target/nvmet-tcp"),
+    ],
+    // A port first: what it exports is in use as long as it does.
+    take_down: &[
+        TakeDown {
+            each: Each::Dir("/sys/kernel/config/nvmet/ports"),
+            command: &[
+                "sh",
+                "-c",
+                "cd /sys/kernel/config/nvmet/ports/{} && rm -f subsystems/* && rmdir referrals/* 2>/dev/null; \
+                 cd / && rmdir /sys/kernel/config/nvmet/ports/{}",
+            ],
+        },
+        TakeDown {
+            each: Each::Dir("/sys/kernel/config/nvmet/subsystems"),
+            command: &[
+                "sh",
+                "-c",
+                "cd /sys/kernel/config/nvmet/subsystems/{} && rm -f allowed_hosts/* && \
+                 for n in namespaces/*; do [ ! -d $n ] || rmdir $n; done && cd / && \
+                 rmdir /sys/kernel/config/nvmet/subsystems/{}",
+            ],
+        },
+        TakeDown {
+            each: Each::Dir("/sys/kernel/config/nvmet/hosts"),
+            command: &["rmdir", "/sys/kernel/config/nvmet/hosts/{}"],
+        },
+    ],
+    udev: None,
+    named_by_content: &[],
+    names: &[],
 };
 
 /// The driver of that name.

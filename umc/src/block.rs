@@ -14,6 +14,7 @@ pub mod blkdev_issue;
 pub mod bvec;
 pub mod caller_file;
 pub mod disk;
+pub mod filp;
 pub mod gendisk;
 pub mod holder_links;
 pub mod ioctl;

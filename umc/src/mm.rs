@@ -24,6 +24,7 @@ pub mod idr;
 pub mod mempool;
 pub mod params;
 pub mod radix_tree;
+pub mod scatterlist;
 pub mod slab;
 pub mod uaccess;
 pub mod uio;

@@ -26,6 +26,7 @@ pub(crate) mod rcu_section;
 pub mod signal;
 mod sleep;
 pub mod utsname;
+pub mod uuid;
 pub(crate) mod waiters;
 
 use std::any::Any;

@@ -2,13 +2,15 @@
 /*
  * Synchronous hashes (API of Linux 6.12): crc32c, md5, sha1, sha224, sha256, sha384, sha512 and hmac() of each digest.
  * A descriptor holds plain data: it may be copied, and abandoned without final.
- * Differs: no asynchronous hashes, no registration of algorithms.
+ * Differs: no hash is asynchronous; no registration of algorithms.
  * Owner: umc/src/mm/crypto_hash.rs
  */
 #ifndef UMC_CRYPTO_HASH_H
 #define UMC_CRYPTO_HASH_H
 
 #include <linux/crypto.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/err.h>
 
@@ -63,8 +65,21 @@ int crypto_shash_export(struct shash_desc *desc, void *out);
 int crypto_shash_import(struct shash_desc *desc, const void *in);
 void shash_desc_zero(struct shash_desc *desc);
 
-/* A hash that may be asynchronous: only made to be asked how long its digest is. */
+/*
+ * Hashes over scatter lists. Each operation is done when its call returns, and the function that is called at its end never is,
+ * as where Linux answers 0.
+ */
+/* umc: handle */
 struct crypto_ahash;
+
+/* umc: shared */
+struct ahash_request {
+	struct crypto_ahash *umc_tfm;
+	struct scatterlist *src;
+	unsigned int nbytes;
+	u8 *result;
+	struct shash_desc *umc_desc;
+};
 
 static inline struct crypto_ahash *crypto_alloc_ahash(const char *alg_name, u32 type, u32 mask)
 {
@@ -79,6 +94,93 @@ static inline void crypto_free_ahash(struct crypto_ahash *tfm)
 static inline unsigned int crypto_ahash_digestsize(struct crypto_ahash *tfm)
 {
 	return crypto_shash_digestsize((struct crypto_shash *)tfm);
+}
+
+static inline int crypto_ahash_setkey(struct crypto_ahash *tfm, const u8 *key, unsigned int keylen)
+{
+	return crypto_shash_setkey((struct crypto_shash *)tfm, key, keylen);
+}
+
+static inline struct crypto_ahash *crypto_ahash_reqtfm(struct ahash_request *req)
+{
+	return req->umc_tfm;
+}
+
+/* In the context of the flags; NULL without memory. */
+static inline struct ahash_request *ahash_request_alloc(struct crypto_ahash *tfm, gfp_t gfp)
+{
+	unsigned int state = sizeof(struct shash_desc) + crypto_shash_descsize((struct crypto_shash *)tfm);
+	struct ahash_request *req = kzalloc(sizeof(*req) + state, gfp);
+
+	if (req) {
+		req->umc_tfm = tfm;
+		req->umc_desc = (struct shash_desc *)(req + 1);
+		req->umc_desc->tfm = (struct crypto_shash *)tfm;
+	}
+	return req;
+}
+
+static inline void ahash_request_free(struct ahash_request *req)
+{
+	kfree_sensitive(req);
+}
+
+static inline void ahash_request_set_tfm(struct ahash_request *req, struct crypto_ahash *tfm)
+{
+	req->umc_tfm = tfm;
+	req->umc_desc->tfm = (struct crypto_shash *)tfm;
+}
+
+static inline void ahash_request_set_callback(struct ahash_request *req, u32 flags, crypto_completion_t compl,
+					      void *data)
+{
+}
+
+static inline void ahash_request_set_crypt(struct ahash_request *req, struct scatterlist *src, u8 *result,
+					   unsigned int nbytes)
+{
+	req->src = src;
+	req->result = result;
+	req->nbytes = nbytes;
+}
+
+/* any context */
+static inline int crypto_ahash_init(struct ahash_request *req)
+{
+	return crypto_shash_init(req->umc_desc);
+}
+
+static inline int crypto_ahash_update(struct ahash_request *req)
+{
+	unsigned int left = req->nbytes;
+	struct scatterlist *sg;
+
+	for (sg = req->src; sg && left; sg = sg_next(sg)) {
+		unsigned int part = sg->length < left ? sg->length : left;
+
+		crypto_shash_update(req->umc_desc, sg_virt(sg), part);
+		left -= part;
+	}
+	return left ? -EINVAL : 0;
+}
+
+static inline int crypto_ahash_final(struct ahash_request *req)
+{
+	return crypto_shash_final(req->umc_desc, req->result);
+}
+
+static inline int crypto_ahash_finup(struct ahash_request *req)
+{
+	int ret = crypto_ahash_update(req);
+
+	return ret ? ret : crypto_ahash_final(req);
+}
+
+static inline int crypto_ahash_digest(struct ahash_request *req)
+{
+	int ret = crypto_ahash_init(req);
+
+	return ret ? ret : crypto_ahash_finup(req);
 }
 
 static inline struct crypto_tfm *crypto_shash_tfm(struct crypto_shash *tfm)

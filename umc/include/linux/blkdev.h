@@ -19,6 +19,7 @@
 #include <linux/gfp.h>
 #include <linux/kdev_t.h>
 #include <linux/rcupdate.h>
+#include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/bitops.h>
 #include <linux/log2.h>
@@ -490,6 +491,7 @@ void blk_set_queue_depth(struct request_queue *q, unsigned int depth);
 #define blk_queue_registered(q) umc_queue_flag(q, QUEUE_FLAG_REGISTERED)
 #define blk_queue_nonrot(q) (!((q)->limits.features & BLK_FEAT_ROTATIONAL))
 #define blk_queue_io_stat(q) ((q)->limits.features & BLK_FEAT_IO_STAT)
+#define blk_queue_pci_p2pdma(q) ((q)->limits.features & BLK_FEAT_PCI_P2PDMA)
 #define blk_queue_dax(q) ((q)->limits.features & BLK_FEAT_DAX)
 
 static inline bool queue_is_mq(struct request_queue *q)

@@ -7,6 +7,7 @@
 #ifndef UMC_LINUX_CRED_H
 #define UMC_LINUX_CRED_H
 
+#include <linux/key.h>
 #include <linux/capability.h>
 #include <linux/cleanup.h>
 #include <linux/init.h>

@@ -269,6 +269,25 @@ static inline int vfs_fsync(struct file *file, int datasync)
 	return vfs_fsync_range(file, 0, LLONG_MAX, datasync);
 }
 
+/* -EOPNOTSUPP for what has no such operation, -EBADF for what is not open for writing. May sleep. */
+static inline int vfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
+{
+	if (offset < 0 || len <= 0)
+		return -EINVAL;
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (!file->f_op || !file->f_op->fallocate)
+		return -EOPNOTSUPP;
+	return file->f_op->fallocate(file, mode, offset, len);
+}
+
+/*
+ * Opens a file by its path: a device of the node, or a regular file or device of the host. An error pointer else. Both may
+ * sleep.
+ */
+extern struct file *filp_open(const char *filename, int flags, umode_t mode);
+extern int filp_close(struct file *file, void *id);
+
 /* The absolute path of an open file, somewhere in the buffer, or an error pointer: -ENAMETOOLONG. Any context. */
 extern char *file_path(struct file *file, char *buf, int len);
 

@@ -10,6 +10,7 @@
 #define UMC_LINUX_KMOD_H
 
 #include <linux/umh.h>
+#include <linux/key.h>
 #include <linux/gfp_types.h>
 #include <linux/stddef.h>
 #include <linux/errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The sparse array under its older name. API of 6.12, without tags and iterators. A preload reserves nothing, for
+/* The sparse array under its older name. API of 6.12, without tags. A preload reserves nothing, for
  * an insertion has memory of its own; it still disables preemption until its end. A slot is one until the next change only.
  * Owner of the functions: umc/src/mm/radix_tree.rs */
 #ifndef UMC_LINUX_RADIX_TREE_H
@@ -72,6 +72,34 @@ static inline unsigned int radix_tree_gang_lookup(const struct radix_tree_root *
 	}
 	return found;
 }
+
+/* umc: shared */
+struct radix_tree_iter {
+	unsigned long index;
+};
+
+static inline void *radix_tree_deref_slot(void __rcu **slot)
+{
+	return *slot;
+}
+
+/* The first place at or behind iter->index where an entry is; NULL at the end. */
+static inline void __rcu **umc_radix_tree_find(const struct radix_tree_root *root, struct radix_tree_iter *iter)
+{
+	if (!xa_find((struct radix_tree_root *)root, &iter->index, ULONG_MAX, XA_PRESENT))
+		return NULL;
+	return radix_tree_lookup_slot(root, iter->index);
+}
+
+static inline void __rcu **umc_radix_tree_next(const struct radix_tree_root *root, struct radix_tree_iter *iter)
+{
+	return ++iter->index ? umc_radix_tree_find(root, iter) : NULL;
+}
+
+/* The body may take the entry that it is at out of the tree. */
+#define radix_tree_for_each_slot(slot, root, iter, start)					\
+	for ((iter)->index = (start), (slot) = umc_radix_tree_find(root, iter); (slot);		\
+	     (slot) = umc_radix_tree_next(root, iter))
 
 static inline int radix_tree_preload(gfp_t gfp)
 {

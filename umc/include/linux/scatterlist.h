@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Scatter lists in memory that the caller provides (API of Linux 6.12). No tables, no DMA addresses.
+ * Scatter lists (API of Linux 6.12).
+ * Differs: no DMA addresses. A table is one array, however long: nothing is chained but what a driver chains.
+ * Owner of the functions: umc/src/mm/scatterlist.rs
  */
 #ifndef UMC_LINUX_SCATTERLIST_H
 #define UMC_LINUX_SCATTERLIST_H
 
+#include <linux/gfp_types.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #include <linux/bug.h>
@@ -19,6 +22,34 @@ struct scatterlist {
 	unsigned long page_link;
 	unsigned int offset;
 	unsigned int length;
+};
+
+/* umc: shared */
+struct sg_table {
+	struct scatterlist *sgl;
+	unsigned int nents;
+	unsigned int orig_nents;
+};
+
+#define SG_CHUNK_SIZE		128
+#define SG_MAX_SEGMENTS		2048
+#define SG_MAX_SINGLE_ALLOC	(PAGE_SIZE / sizeof(struct scatterlist))
+
+#define SG_MITER_ATOMIC		(1 << 0)
+#define SG_MITER_TO_SG		(1 << 1)
+#define SG_MITER_FROM_SG	(1 << 2)
+#define SG_MITER_LOCAL		(1 << 3)
+
+/* Goes over a list page by page. Who has used less than length says so in consumed. */
+/* umc: shared */
+struct sg_mapping_iter {
+	struct page *page;
+	void *addr;
+	size_t length;
+	size_t consumed;
+	struct scatterlist *umc_sg;
+	unsigned int umc_offset;
+	unsigned int __flags;
 };
 
 #define for_each_sg(sglist, sg, nr, __i)	\
@@ -105,5 +136,65 @@ static inline int sg_nents(struct scatterlist *sg)
 		nents++;
 	return nents;
 }
+
+static inline struct scatterlist *sg_last(struct scatterlist *sgl, unsigned int nents)
+{
+	struct scatterlist *last = NULL;
+
+	for (; sgl && nents; sgl = sg_next(sgl), nents--)
+		last = sgl;
+	return last;
+}
+
+static inline void sg_chain(struct scatterlist *prv, unsigned int prv_nents, struct scatterlist *sgl)
+{
+	struct scatterlist *link = &prv[prv_nents - 1];
+
+	link->offset = 0;
+	link->length = 0;
+	link->page_link = ((unsigned long)sgl | SG_CHAIN) & ~SG_END;
+}
+
+/* How many entries hold so many bytes; -EINVAL where the list is shorter. */
+static inline int sg_nents_for_len(struct scatterlist *sg, u64 len)
+{
+	u64 total = 0;
+	int nents = 0;
+
+	if (!len)
+		return 0;
+	for (; sg; sg = sg_next(sg)) {
+		nents++;
+		total += sg->length;
+		if (total >= len)
+			return nents;
+	}
+	return -EINVAL;
+}
+
+#define for_each_sgtable_sg(sgt, sg, i)	for_each_sg((sgt)->sgl, sg, (sgt)->orig_nents, i)
+
+/* In the context of the flags. */
+int sg_alloc_table(struct sg_table *table, unsigned int nents, gfp_t gfp_mask);
+struct scatterlist *sgl_alloc_order(unsigned long long length, unsigned int order, bool chainable, gfp_t gfp,
+				    unsigned int *nent_p);
+struct scatterlist *sgl_alloc(unsigned long long length, gfp_t gfp, unsigned int *nent_p);
+
+/* Any context. */
+void sg_free_table(struct sg_table *table);
+void sgl_free_n_order(struct scatterlist *sgl, int nents, int order);
+void sgl_free_order(struct scatterlist *sgl, int order);
+void sgl_free(struct scatterlist *sgl);
+
+size_t sg_copy_from_buffer(struct scatterlist *sgl, unsigned int nents, const void *buf, size_t buflen);
+size_t sg_copy_to_buffer(struct scatterlist *sgl, unsigned int nents, void *buf, size_t buflen);
+size_t sg_pcopy_from_buffer(struct scatterlist *sgl, unsigned int nents, const void *buf, size_t buflen, off_t skip);
+size_t sg_pcopy_to_buffer(struct scatterlist *sgl, unsigned int nents, void *buf, size_t buflen, off_t skip);
+size_t sg_zero_buffer(struct scatterlist *sgl, unsigned int nents, size_t buflen, off_t skip);
+
+void sg_miter_start(struct sg_mapping_iter *miter, struct scatterlist *sgl, unsigned int nents, unsigned int flags);
+bool sg_miter_skip(struct sg_mapping_iter *miter, off_t offset);
+bool sg_miter_next(struct sg_mapping_iter *miter);
+void sg_miter_stop(struct sg_mapping_iter *miter);
 
 #endif

@@ -13,6 +13,7 @@
 #include <linux/string.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/page_frag_cache.h>
 #include <linux/prefetch.h>
 
 struct sock;

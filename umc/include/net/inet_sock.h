@@ -12,6 +12,8 @@
 /* umc: shared */
 struct inet_sock {
 	struct sock sk; /* first */
+	__u8 tos;
+	__u8 rcv_tos; /* always 0: not asked of the host */
 };
 
 static inline struct inet_sock *inet_sk(const struct sock *sk)

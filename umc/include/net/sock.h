@@ -59,6 +59,7 @@ struct sock {
 	int sk_wmem_queued;
 	int sk_rcvlowat;
 	int sk_err;
+	int sk_incoming_cpu; /* always 0 */
 	u32 sk_priority;
 	u32 sk_mark;
 	gfp_t sk_allocation;
@@ -115,6 +116,11 @@ static inline int sk_stream_min_wspace(const struct sock *sk)
 static inline int sk_stream_wspace(const struct sock *sk)
 {
 	return sk->sk_sndbuf - sk->sk_wmem_queued;
+}
+
+static inline bool sk_stream_is_writeable(const struct sock *sk)
+{
+	return sk_stream_wspace(sk) >= sk_stream_min_wspace(sk);
 }
 
 static inline void *rcu_dereference_sk_user_data(const struct sock *sk)

@@ -8,6 +8,7 @@
 
 #include <linux/tcp.h>
 #include <net/inet_connection_sock.h>
+#include <net/ip.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
 

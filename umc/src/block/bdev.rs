@@ -28,6 +28,7 @@ mod path;
 mod request;
 
 pub use io::{Bdev, BdevLimits, Io, IoDone, open};
+pub(super) use path::{look_up, walk};
 
 /// An open of a device. It must be released.
 pub(crate) struct Open {
@@ -302,7 +303,10 @@ pub unsafe extern "C" fn bdev_file_open_by_dev(
         Open::new(record, mode, holder, hops, &crate::sched::current_task().comm())
     });
     match opened {
-        Ok(open) => file_of(open, Devt::default()),
+        Ok(open) => {
+            open.is_a_drivers();
+            file_of(open, Devt::default())
+        }
         Err(error) => err_ptr(error),
     }
 }
@@ -387,7 +391,7 @@ pub unsafe extern "C" fn lookup_bdev(pathname: *const c_char, dev: *mut sys::dev
         return Errno::EINVAL.neg();
     }
     // SAFETY: `dev` is valid, and the caller's.
-    to_ret(path::look_up(Kernel::current(), &path).map(|devt| unsafe { *dev = devt.raw() }))
+    to_ret(look_up(Kernel::current(), &path).map(|devt| unsafe { *dev = devt.raw() }))
 }
 
 /// The block size of a device: its logical block size, for there is no page cache that could use another one.

@@ -7,11 +7,11 @@
 //! Used by DRBD for: TCP_NODELAY, TCP_CORK and TCP_QUICKACK around its packets.
 
 use std::ffi::{CStr, c_char, c_int};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ptr;
 
 use crate::sock::Sock;
-use crate::sys;
+use crate::{Errno, sys};
 
 /// Sets an int option of the host's socket: 0 or a negative errno.
 ///
@@ -420,6 +420,128 @@ pub unsafe extern "C" fn in_aton(str: *const c_char) -> sys::__be32 {
     u32::from_ne_bytes(octets)
 }
 
+/// A port, in any notation of C; 0 without one.
+///
+/// # Safety
+/// `port` is NULL or a string.
+unsafe fn port_of(port: *const c_char) -> Option<u16> {
+    if port.is_null() {
+        return Some(0);
+    }
+    let mut number = 0;
+    // SAFETY: the caller's contract, and a place for the number.
+    let ret = unsafe { crate::string::number::kstrtou16(port, 0, &raw mut number) };
+    (ret == 0).then_some(number)
+}
+
+/// An address of either family from its text. An IPv6 one may name its interface behind a `%`.
+fn address_of(family: u16, text: &str, port: u16) -> Option<SocketAddr> {
+    let text = text.trim_end_matches('\n');
+    let v4 = || Some(SocketAddr::from((text.parse::<Ipv4Addr>().ok()?, port)));
+    let v6 = || {
+        let (address, scope) = text.split_once('%').unwrap_or((text, ""));
+        let address: Ipv6Addr = address.parse().ok()?;
+        let scope = match scope {
+            "" => 0,
+            _ if !address.is_unicast_link_local() => return None,
+            name => scope_of(name)?,
+        };
+        Some(SocketAddr::from(SocketAddrV6::new(address, port, 0, scope)))
+    };
+    match i32::from(family) {
+        libc::AF_INET => v4(),
+        libc::AF_INET6 => v6(),
+        libc::AF_UNSPEC => v4().or_else(v6),
+        _ => None,
+    }
+}
+
+/// The number of an interface, by its name or as it is.
+fn scope_of(name: &str) -> Option<u32> {
+    nix::net::if_::if_nametoindex(name).ok().or_else(|| name.parse().ok())
+}
+
+/// Reads an address and a port: 0, or `-EINVAL`.
+///
+/// # Safety
+/// `src` is a string, `port` one or NULL, `addr` writable.
+/// # Context
+/// May sleep: the host is asked for the interface of a link-local address.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn inet_pton_with_scope(
+    _net: *mut sys::net,
+    af: std::ffi::c_ushort,
+    src: *const c_char,
+    port: *const c_char,
+    addr: *mut sys::__kernel_sockaddr_storage,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let (text, port) = unsafe { (crate::string::lossy(src), port_of(port)) };
+    let Some(address) = port.and_then(|port| address_of(af, &text, port)) else {
+        return Errno::EINVAL.neg();
+    };
+    let storage = nix::sys::socket::SockaddrStorage::from(address);
+    let storage: &dyn nix::sys::socket::SockaddrLike = &storage;
+    // SAFETY: the host's structure is as long as it says, and the driver's has room for any; the rest is zero.
+    unsafe {
+        addr.write_bytes(0, 1);
+        ptr::copy_nonoverlapping(
+            storage.as_ptr().cast::<u8>(),
+            addr.cast::<u8>(),
+            storage.len() as usize,
+        );
+    }
+    0
+}
+
+/// Whether an address is that of all interfaces; true for what is no Internet address, as in Linux.
+///
+/// # Safety
+/// `addr` is readable as what its family says.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn inet_addr_is_any(addr: *mut sys::sockaddr) -> bool {
+    // SAFETY: the caller's contract: the family says which structure it is.
+    unsafe {
+        match i32::from((*addr).sa_family) {
+            libc::AF_INET6 => (*addr.cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr == [0; 16],
+            libc::AF_INET => (*addr.cast::<libc::sockaddr_in>()).sin_addr.s_addr == 0,
+            _ => true,
+        }
+    }
+}
+
+/// IP_TOS, or IPV6_TCLASS for the other family; the bits of congestion notices stay the host's.
+///
+/// # Safety
+/// `sk` is a live Internet socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ip_sock_set_tos(sk: *mut sys::sock, val: c_int) {
+    // SAFETY: the caller's contract; the one member is written in place.
+    unsafe {
+        (*sk.cast::<sys::inet_sock>()).tos = val as u8;
+        set(sk, libc::IPPROTO_IP, libc::IP_TOS, val);
+        if i32::from((*sk).sk_family) == libc::AF_INET6 {
+            set(sk, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, val);
+        }
+    }
+}
+
+/// IP_FREEBIND: the socket may be bound to an address that the host does not have.
+///
+/// # Safety
+/// `sk` is a live Internet socket.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ip_sock_set_freebind(sk: *mut sys::sock) {
+    // SAFETY: the caller's contract.
+    unsafe { set(sk, libc::IPPROTO_IP, libc::IP_FREEBIND, 1) };
+}
+
 /// The kind of an IPv6 address, as IPV6_ADDR_* bits.
 ///
 /// # Safety
@@ -460,6 +582,38 @@ pub unsafe extern "C" fn net_ratelimit() -> c_int {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_with_ports() {
+        let of = |family: i32, text: &str| address_of(family as u16, text, 4420);
+        let both = libc::AF_UNSPEC;
+        assert_eq!(of(both, "10.0.0.1\n").unwrap().to_string(), "10.0.0.1:4420");
+        assert_eq!(of(both, "::1").unwrap().to_string(), "[::1]:4420");
+        assert_eq!(of(libc::AF_INET6, "fe80::1%lo").unwrap().to_string(), "[fe80::1%1]:4420");
+        for (family, text) in [
+            (libc::AF_INET, "::1"),
+            (libc::AF_INET6, "10.0.0.1"),
+            (libc::AF_UNIX, "10.0.0.1"),
+            (both, "::1%lo"),
+            (both, "fe80::1%no such"),
+            (both, "host"),
+        ] {
+            assert!(of(family, text).is_none(), "{text}");
+        }
+        let mut addr = sys::__kernel_sockaddr_storage::default();
+        // SAFETY: strings and a place for the address.
+        let read = |text: &CStr, port: &CStr, addr: &mut sys::__kernel_sockaddr_storage| unsafe {
+            let family = libc::AF_UNSPEC as u16;
+            inet_pton_with_scope(ptr::null_mut(), family, text.as_ptr(), port.as_ptr(), addr)
+        };
+        assert_eq!(read(c"0.0.0.0", c"0x10", &mut addr), 0);
+        // SAFETY: an address was written there.
+        assert!(unsafe { inet_addr_is_any((&raw mut addr).cast()) });
+        assert_eq!(read(c"0.0.0.1", c"70000", &mut addr), Errno::EINVAL.neg());
+        assert_eq!(read(c"::2", c"80", &mut addr), 0);
+        // SAFETY: as above.
+        assert!(!unsafe { inet_addr_is_any((&raw mut addr).cast()) });
+    }
 
     #[test]
     fn texts_to_addresses() {

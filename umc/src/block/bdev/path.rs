@@ -4,6 +4,8 @@
 //! `/dev`, `/proc` and `/sys` are the node's, also by their names below its root directory; what is elsewhere is the
 //! host's, where a link may lead back.
 
+use std::path::Path;
+
 use crate::kprintln;
 use crate::printk::Level;
 use crate::tree::{Attr, Kind};
@@ -13,7 +15,7 @@ use crate::{Devt, Errno, Kernel, Result};
 const LINKS_MAX: u32 = 40;
 
 /// The number of the disk that a path names. May sleep.
-pub(super) fn look_up(kernel: &'static Kernel, path: &str) -> Result<Devt> {
+pub(in crate::block) fn look_up(kernel: &'static Kernel, path: &str) -> Result<Devt> {
     let inside = walk(kernel, path)?;
     let error = match kernel.tree.resolve(&inside) {
         Ok(Attr { kind: Kind::Block(devt), .. }) => return Ok(devt),
@@ -24,7 +26,11 @@ pub(super) fn look_up(kernel: &'static Kernel, path: &str) -> Result<Devt> {
             if let Some(record) = name.and_then(|name| kernel.block.by_name(name)) {
                 return Ok(record.devt());
             }
-            if name.is_some() { Errno::ENOENT } else { Errno::new(libc::ENOTBLK) }
+            // A file, which a driver may go on with.
+            if name.is_none() && kernel.ops.is_simulated == 0 && Path::new(&inside).exists() {
+                return Err(Errno::new(libc::ENOTBLK));
+            }
+            Errno::ENOENT
         }
     };
     let name = inside.strip_prefix("/dev/").or(path.rsplit('/').next()).unwrap_or(path);
@@ -38,7 +44,7 @@ pub(super) fn look_up(kernel: &'static Kernel, path: &str) -> Result<Devt> {
 }
 
 /// The same path without links, from the node's root on when it leads there.
-fn walk(kernel: &'static Kernel, path: &str) -> Result<String> {
+pub(in crate::block) fn walk(kernel: &'static Kernel, path: &str) -> Result<String> {
     let root = kernel.config.fs_root.trim_end_matches('/');
     let mut ahead: Vec<String> = path.rsplit('/').map(str::to_owned).collect();
     let mut at = String::new();

@@ -69,7 +69,8 @@ fn paths_and_files() {
         unsafe { bdev_file_open_by_path(path.as_ptr(), mode, ptr::null_mut(), ptr::null()) }
     };
     assert_eq!(open(c"/dev/none", RW) as isize, -(libc::ENOENT as isize));
-    assert_eq!(open(c"/srv/file", RW) as isize, -(libc::ENOTBLK as isize));
+    assert_eq!(open(c"/srv/no such file", RW) as isize, -(libc::ENOENT as isize));
+    assert_eq!(open(c"/etc/passwd", RW) as isize, -(libc::ENOTBLK as isize));
     assert_eq!(open(c"/proc/partitions", RW) as isize, -(libc::ENOTBLK as isize));
     assert_eq!(open(c"/dev/ro", RW) as isize, -(libc::EACCES as isize));
     blkdev::add_disk(kernel, "vg/lv", RamDisk::new(8), able(8)).unwrap();

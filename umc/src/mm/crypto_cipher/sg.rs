@@ -2,36 +2,8 @@
 //! Data that lie in scatter lists.
 
 use crate::errno::{Errno, Result};
-use crate::{mm, sys};
-
-/// The pieces of a list, one after the other.
-///
-/// # Safety
-/// `first` is NULL or a list that ends, whose entries stay as they are.
-unsafe fn pieces(first: *mut sys::scatterlist) -> impl Iterator<Item = (*mut u8, usize)> {
-    let mut next = first;
-    std::iter::from_fn(move || {
-        if next.is_null() {
-            return None;
-        }
-        // SAFETY: the caller's contract.
-        let entry = unsafe { &*next };
-        let flags = entry.page_link & u64::from(sys::SG_PAGE_LINK_MASK);
-        let page = (entry.page_link ^ flags) as *const sys::page;
-        next = if flags & u64::from(sys::SG_END) != 0 {
-            std::ptr::null_mut()
-        } else {
-            let after = next.wrapping_add(1);
-            // SAFETY: an entry without the mark of the end has one behind it.
-            let link = unsafe { (*after).page_link };
-            match link & u64::from(sys::SG_CHAIN) {
-                0 => after,
-                _ => (link & !u64::from(sys::SG_PAGE_LINK_MASK)) as *mut sys::scatterlist,
-            }
-        };
-        Some((mm::address(page).wrapping_add(entry.offset as usize), entry.length as usize))
-    })
-}
+use crate::mm::scatterlist::pieces;
+use crate::sys;
 
 /// The data of `len` bytes if they lie in one piece at the start of the list.
 ///
