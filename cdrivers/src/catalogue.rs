@@ -156,6 +156,7 @@ const DRBD: Driver = Driver {
         names("/proc", &["drbd"], Node),
         names("/sys/kernel/debug", &["drbd"], Node),
         names("/var/lib", &["drbd"], StateDir("lib-drbd")),
+        names("/var/lib", &["drbd-*"], StateIn("lib")),
         names("/var/run", &["drbd"], StateDir("run-drbd")),
         names("/run", &["drbd"], StateDir("run-drbd")),
         names("/var/lock", &["drbd", "drbd-*"], StateIn("lock")),

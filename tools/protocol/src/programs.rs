@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The programs that `umc` acts for: those that load modules, and those that end the machine.
+//! The programs that `umc` acts for: those that load modules, that end the machine, and that show its log.
 //!
 //! The redirector runs `umc` in their place, and so does `umc run` when its command is one.
 
 use crate::systemctl;
 
-const PROGRAMS: [&[u8]; 10] = [
+const PROGRAMS: [&[u8]; 11] = [
     b"modprobe",
     b"insmod",
     b"rmmod",
@@ -16,17 +16,26 @@ const PROGRAMS: [&[u8]; 10] = [
     b"poweroff",
     b"shutdown",
     b"telinit",
+    b"journalctl",
 ];
 
 /// Other names of `telinit`; elsewhere `init` is a script like any other.
 const INIT: [&[u8]; 3] = [b"init", b"/sbin/init", b"/usr/sbin/init"];
 
-/// Whether a program at `path`, called with these arguments, loads modules or ends the machine.
+/// Options with which `dmesg` waits for more.
+const FOLLOWS: [&[u8]; 4] = [b"-w", b"--follow", b"-W", b"--follow-new"];
+
+/// Whether a program at `path`, called with these arguments, loads modules, ends the machine or shows its log.
 pub fn acts_on_the_kernel<'a>(path: &[u8], arguments: impl Iterator<Item = &'a [u8]>) -> bool {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     PROGRAMS.contains(&name)
         || INIT.contains(&path)
-        || (name == b"systemctl" && systemctl::ending(arguments).is_some())
+        || match name {
+            b"systemctl" => systemctl::ending(arguments).is_some(),
+            // The host's reads the log of the node to its end.
+            b"dmesg" => arguments.into_iter().any(|word| FOLLOWS.contains(&word)),
+            _ => false,
+        }
 }
 
 #[cfg(test)]
@@ -40,7 +49,14 @@ mod tests {
 
     #[test]
     fn programs_are_known_by_their_last_component() {
-        for path in ["/sbin/modprobe", "modprobe", "/usr/sbin/rmmod", "./insmod", "/sbin/reboot"] {
+        for path in [
+            "/sbin/modprobe",
+            "modprobe",
+            "/usr/sbin/rmmod",
+            "./insmod",
+            "/sbin/reboot",
+            "journalctl",
+        ] {
             assert!(is_replaced(path), "{path}");
         }
         for path in ["/sbin/modprobe/x", "modprobes", "", "/", "/sbin/drbdsetup", "./init"] {
@@ -54,6 +70,7 @@ mod tests {
             assert!(is_replaced(command), "{command}");
         }
         assert!(!is_replaced("./init 6"));
+        assert!(is_replaced("dmesg --follow") && !is_replaced("dmesg -T"));
     }
 
     #[test]

@@ -22,6 +22,9 @@ mod progress;
 mod quality;
 mod run;
 mod spaces;
+mod ssh;
+mod ssh_master;
+mod ssh_shim;
 mod status;
 mod sweep;
 mod talk;
@@ -61,6 +64,15 @@ pub fn links(live: &Live) -> Result<Vec<Link>> {
         .into_iter()
         .map(|((a, b), quality)| Link { a: name(a), b: name(b), quality })
         .collect())
+}
+
+/// The driver of the node of a cluster that this process runs on; nothing for one that runs elsewhere.
+pub fn driver_here() -> Option<String> {
+    let root = std::env::var_os(umc_protocol::node::FS_ROOT)?;
+    let dir = std::path::Path::new(&root).parent()?;
+    let plan = Place::at(dir.parent()?.parent()?).ok()?.plan().ok()?;
+    let name = dir.file_name()?.to_str()?;
+    plan.nodes.into_iter().find(|node| node.name == name).map(|node| node.driver)
 }
 
 /// `umc cluster`.
@@ -148,6 +160,18 @@ enum ClusterCommand {
         #[arg(last = true, required = true, value_name = "CMD", add = complete::command())]
         command: Vec<OsString>,
     },
+    /// Write ssh, scp and sftp that reach nodes into a directory, to be the first in PATH of tools that reach machines so
+    SshShim {
+        /// The directory, which is made if it is missing
+        dir: PathBuf,
+    },
+    /// What that ssh is
+    #[command(hide = true)]
+    Ssh {
+        /// As of OpenSSH's ssh
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
     /// List the clusters on this host
     Ls,
     /// Print a file with every setting, to begin with: umc cluster example > my.toml
@@ -185,6 +209,8 @@ impl Cluster {
             ClusterCommand::Run { what, logs, command } => {
                 run::run(&what, name, logs.as_deref(), &command)
             }
+            ClusterCommand::SshShim { dir } => ssh_shim::write(name, &dir),
+            ClusterCommand::Ssh { arguments } => ssh::run(name, &arguments),
             ClusterCommand::Ls => status::list(),
             ClusterCommand::Example => {
                 print!("{}", file::EXAMPLE);

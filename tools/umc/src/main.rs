@@ -3,8 +3,8 @@
 //!
 //! [`start`], [`ls`], [`redirect`], [`module_cmd`] and [`disk_cmd`] talk to nodes through [`client`];
 //! [`cluster`] makes several of them. [`build_cmd`], [`manual`],
-//! [`complete`] and [`doctor`] need none. Called by the name of one of kmod's programs, or of one that ends a machine
-//! ([`power_cmd`]), `umc` acts as that.
+//! [`complete`] and [`doctor`] need none. Called by the name of one of kmod's programs, of one that ends a machine
+//! ([`power_cmd`]), or of [`journal`]ctl, `umc` acts as that.
 
 mod build_cmd;
 mod client;
@@ -14,6 +14,7 @@ mod disk_cmd;
 mod doctor;
 mod drbd_state;
 mod handler_cmd;
+mod journal;
 mod ls;
 mod manual;
 mod metrics;
@@ -223,7 +224,9 @@ fn main() -> ExitCode {
     let called = arguments.next().unwrap_or_default();
     let name = Path::new(&called).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let rest: Vec<_> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let applet = module_cmd::applet(&name, &rest).or_else(|| power_cmd::applet(&name, &rest));
+    let applet = module_cmd::applet(&name, &rest)
+        .or_else(|| power_cmd::applet(&name, &rest))
+        .or_else(|| journal::applet(&name, &rest));
     let result = match applet {
         Some(result) => result,
         None => match Cli::parse().command {

@@ -55,9 +55,12 @@ fn load(client: &Client, path: &PathBuf, params: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Where the modules lie that are loaded: further ones of their sets are beside them.
+/// Where the modules lie that are loaded: further ones of their sets are beside them. Behind them, for a node of a cluster
+/// that has none, where its driver lies.
 fn dirs(loaded: &[Module]) -> Vec<PathBuf> {
-    loaded.iter().filter_map(|module| Some(Path::new(&module.path).parent()?.into())).collect()
+    let driver = crate::cluster::driver_here().and_then(|driver| modules::find(&driver).ok());
+    let paths = loaded.iter().map(|module| Path::new(&module.path)).chain(driver.as_deref());
+    paths.filter_map(|path| Some(path.parent()?.into())).collect()
 }
 
 /// The name a module file has once it is loaded.

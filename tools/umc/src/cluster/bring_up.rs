@@ -30,6 +30,9 @@ pub fn bring_up(live: &Live, is_kept: bool, progress: &Progress) -> Result<()> {
     let all = || 0..live.plan.nodes.len();
     live.each(all(), |node| start_node(live, node))?;
     progress.say("nodes run");
+    if live.plan.resources.is_empty() {
+        return Ok(());
+    }
     if !is_kept {
         live.each(all(), |node| create_metadata(live, node))?;
         progress.say("disks have metadata");
@@ -62,28 +65,26 @@ pub fn start_node(live: &Live, node: usize) -> Result<()> {
     let mut words: Vec<String> =
         ["start", &of.name, "--modprobe", &of.driver].map(str::to_owned).to_vec();
     let mut tables = Vec::new();
-    for resource in live.plan.resources_of(node) {
-        for volume in 0..live.plan.volumes {
-            let Some(disk) = &of.disk else { continue };
-            let lower = resource.lower(volume);
-            let image = image(&live.place, &of.name, &lower);
-            let config = disk.config.replace("{image}", &image.display().to_string());
-            let size = match disk.config.contains("{image}") && disk.handler == "file" {
-                true => String::new(),
-                false => format!(",size={}", disk.size),
-            };
-            words.extend(["--disk".into(), format!("{lower}={}/{config}{size}", disk.handler)]);
-            if let Some(table) = &disk.table {
-                let table = table
-                    .replace("{disk}", &format!("/dev/{lower}"))
-                    .replace("{sectors}", &(disk.size / 512).to_string());
-                tables.push((conf::above(resource, volume), table));
-            }
+    for lower in live.plan.lowers_of(node) {
+        let Some(disk) = &of.disk else { continue };
+        let image = image(&live.place, &of.name, &lower);
+        let config = disk.config.replace("{image}", &image.display().to_string());
+        let size = match disk.config.contains("{image}") && disk.handler == "file" {
+            true => String::new(),
+            false => format!(",size={}", disk.size),
+        };
+        words.extend(["--disk".into(), format!("{lower}={}/{config}{size}", disk.handler)]);
+        if let Some(table) = &disk.table {
+            let table = table
+                .replace("{disk}", &format!("/dev/{lower}"))
+                .replace("{sectors}", &(disk.size / 512).to_string());
+            tables.push((conf::above(&lower), table));
         }
     }
-    if !tables.is_empty() {
-        driver::build("dm-mod")?;
-        words.extend(["--modprobe".into(), "dm-mod".into()]);
+    let table = (!tables.is_empty()).then_some("dm-mod");
+    for module in live.plan.modules.iter().map(String::as_str).chain(table) {
+        driver::build(module)?;
+        words.extend(["--modprobe".into(), module.to_owned()]);
     }
     live.umc(node, &words).with_context(|| format!("Cannot start node {}", of.name))?;
     for (name, table) in &tables {
@@ -214,12 +215,10 @@ pub fn make_images(place: &Place, plan: &Plan) -> Result<()> {
         let Some(disk) = node.disk.as_ref().filter(|disk| disk.config.contains("{image}")) else {
             continue;
         };
-        for resource in plan.resources_of(at) {
-            for volume in 0..plan.volumes {
-                let path = image(place, &node.name, &resource.lower(volume));
-                let make = || File::create(&path)?.set_len(disk.size);
-                make().with_context(|| format!("Cannot make {}", path.display()))?;
-            }
+        for lower in plan.lowers_of(at) {
+            let path = image(place, &node.name, &lower);
+            let make = || File::create(&path)?.set_len(disk.size);
+            make().with_context(|| format!("Cannot make {}", path.display()))?;
         }
     }
     Ok(())

@@ -50,7 +50,7 @@ fn one(text: &mut String, plan: &Plan, resource: &Resource) {
         for volume in 0..plan.volumes {
             let disk = match &plan.nodes[*node].disk {
                 Some(disk) if disk.table.is_some() => {
-                    format!("/dev/mapper/{}", above(resource, volume))
+                    format!("/dev/mapper/{}", above(&resource.lower(volume)))
                 }
                 Some(_) => format!("/dev/{}", resource.lower(volume)),
                 None => "none".into(),
@@ -75,8 +75,8 @@ fn one(text: &mut String, plan: &Plan, resource: &Resource) {
 }
 
 /// The device of device-mapper that stands above a lower disk.
-pub fn above(resource: &Resource, volume: usize) -> String {
-    format!("{}-above", resource.lower(volume))
+pub fn above(lower: &str) -> String {
+    format!("{lower}-above")
 }
 
 /// The `/etc/hosts` of its nodes.

@@ -187,6 +187,10 @@ pub fn start(name: Option<&str>, node: &str) -> Result<()> {
         bail!("Node {node} runs already (process {})", record.pid);
     }
     super::bring_up::start_node(&live, place)?;
+    if live.plan.resources.is_empty() {
+        println!("Node {node} is up");
+        return Ok(());
+    }
     live.adm(place, &["up", "all"])?;
     let links = Talk::to(&live.place)?.ask(&Ask::Links)?;
     if links.iter().any(|((a, b), _)| [*a, *b].contains(&place)) {

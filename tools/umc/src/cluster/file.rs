@@ -2,7 +2,7 @@
 //! The file that describes a cluster: TOML, in which everything has a default.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -27,6 +27,12 @@ pub struct File {
     pub node: BTreeMap<String, Node>,
     /// Links that are not whole once all are in sync.
     pub link: Vec<Link>,
+    /// Whether nodes replicate: else they have disks and the driver, and nothing is configured.
+    pub replicate: Option<bool>,
+    /// Modules that nodes load beside their driver.
+    pub modules: Vec<String>,
+    /// Directories of the host in whose place each node has an empty one of its own.
+    pub private: Vec<PathBuf>,
 }
 
 /// `nodes`.
@@ -145,6 +151,9 @@ pub const EXAMPLE: &str = r#"# A cluster for umc cluster up FILE. Everything her
 nodes = 3                     # or their names: ["alpha", "beta", "gamma"]
 # driver = "drbd"             # a module, or a set that umc build --as made; by default the newest DRBD 9 there is, else 8.4
 volumes = 1                   # /dev/drbd0 …
+# replicate = false           # no drbd.conf and no resource: nodes with the driver, and disks /dev/disk0 …, for tests that do the rest
+modules = []                  # that nodes load too: for example ["dm-mod"], for LVM
+private = []                  # for example ["/tmp"]: directories of which each node has an empty one of its own
 
 [disk]
 handler = "file"              # or ram, or any handler of umc disk; file stands on an image in the cluster's directory

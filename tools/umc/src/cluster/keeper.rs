@@ -118,7 +118,7 @@ impl Keeper {
             .with_context(|| format!("Cannot listen on {}", place.socket().display()))?;
         listen(&listener, Backlog::new(16)?).context("Cannot listen")?;
         let user = spaces::leave_host()?;
-        let nodes = plan.nodes.iter().map(|node| spaces::make(&place, &node.name));
+        let nodes = plan.nodes.iter().map(|node| spaces::make(&place, &plan, &node.name));
         let nodes: Vec<Kept> = nodes.collect::<Result<_>>()?;
         let mut keeper = Keeper {
             nodes,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Where a cluster is on the host, and which cluster a command means.
 //!
-//! `BASE/.clusters/NAME/` holds `plan.json`, `drbd.conf`, `hosts`, `disks/`, `run/` (the runtime directory of its nodes), `log` and
-//! `keeper` (what the keeper says, and its socket), and `cluster.json` while it is up; `BASE/.clusters/NAME.lock` is locked
+//! `BASE/.clusters/NAME/` holds `plan.json`, `drbd.conf`, `hosts`, `disks/`, `run/` (the runtime directory of its nodes), `private/`
+//! (directories that each node has for itself), `tools/`, `log` and `keeper` (what the keeper says, and its socket), and `cluster.json` while it is up; `BASE/.clusters/NAME.lock` is locked
 //! by whoever works on it, and by its keeper. No node's name begins with a point, so none is in the way.
 
 use std::fs::{self, File};
@@ -160,6 +160,16 @@ impl Place {
     /// The configuration.
     pub fn conf(&self) -> PathBuf {
         self.dir.join("drbd.conf")
+    }
+
+    /// A directory of a node's own, the one at this place of the plan's.
+    pub fn private(&self, node: &str, at: usize) -> PathBuf {
+        self.dir.join("private").join(node).join(at.to_string())
+    }
+
+    /// Programs that nodes find at the end of their PATH: what `umc` does in the place of programs that the host may lack.
+    pub fn tools(&self) -> PathBuf {
+        self.dir.join("tools")
     }
 
     /// What a node has as `/etc/hosts`.

@@ -3,6 +3,7 @@
 //! cluster comes up again as it was.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,12 @@ pub struct Plan {
     pub links: Vec<Link>,
     /// Whether all of it is DRBD 9.
     pub is_nine: bool,
+    /// Modules that nodes load beside their driver.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// Directories of the host in whose place each node has one of its own.
+    #[serde(default)]
+    pub private: Vec<PathBuf>,
 }
 
 /// A node of a plan.
@@ -153,8 +160,19 @@ impl Plan {
             let quality = Quality::of(delay, rate, loss, link.cut)?;
             Ok(Link { between: (a.min(b), a.max(b)), quality })
         };
+        if let Some(dir) = file.private.iter().find(|dir| !dir.is_absolute() || !dir.is_dir()) {
+            bail!(
+                "private: {} is no directory of this host, by its whole path. Make it, or leave it out",
+                dir.display()
+            );
+        }
         Ok(Plan {
-            resources: resources(nodes.len(), volumes, is_nine),
+            resources: match file.replicate {
+                Some(false) => Vec::new(),
+                _ => resources(nodes.len(), volumes, is_nine),
+            },
+            modules: file.modules,
+            private: file.private,
             links: file.link.iter().map(link).collect::<Result<_>>()?,
             drbd: Drbd {
                 protocol: protocol(file.drbd.protocol.as_deref())?,
@@ -186,11 +204,21 @@ impl Plan {
         self.resources.iter().filter(move |resource| resource.nodes.contains(&node))
     }
 
+    /// The names of a node's lower disks.
+    pub fn lowers_of(&self, node: usize) -> Vec<String> {
+        if self.resources.is_empty() {
+            return (0..self.volumes).map(|volume| format!("disk{volume}")).collect();
+        }
+        let volumes = |of: &Resource| (0..self.volumes).map(|v| of.lower(v)).collect::<Vec<_>>();
+        self.resources_of(node).flat_map(volumes).collect()
+    }
+
     /// In a few words: `3 nodes, DRBD 9.3.3, a mesh`.
     pub fn shape(&self) -> String {
         let versions: BTreeSet<_> = self.nodes.iter().map(|node| node.version.as_str()).collect();
         let versions: Vec<_> = versions.into_iter().collect();
         let how = match (self.nodes.len(), self.is_nine) {
+            _ if self.resources.is_empty() => "without resources",
             (2, _) => "a pair",
             (_, true) => "a mesh",
             (_, false) => "a ring of pairs, since DRBD 8.4 connects two nodes",

@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,9 +20,12 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::unistd::{getegid, geteuid, sethostname};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{getegid, geteuid, sethostname, setsid};
 
 use super::place::{CLUSTER, Place, Record, Spaces};
+use super::plan::Plan;
 use crate::redirect::{self, CannotRun};
 
 /// The namespaces of one node, as the keeper has them.
@@ -109,12 +112,24 @@ pub fn limits() -> String {
     .collect()
 }
 
-/// Makes the namespaces of a node, in which it finds the cluster's configuration and names of nodes.
+/// Makes the namespaces of a node, in which it finds the cluster's configuration, names of nodes, and directories of its own.
 ///
 /// # Errors
 /// The host does not allow it.
-pub fn make(place: &Place, node: &str) -> Result<Kept> {
-    let files = [(place.hosts(), "/etc/hosts"), (place.conf(), "/etc/drbd.conf")];
+pub fn make(place: &Place, plan: &Plan, node: &str) -> Result<Kept> {
+    let mut files = vec![(place.hosts(), PathBuf::from("/etc/hosts"))];
+    if !plan.resources.is_empty() {
+        files.push((place.conf(), "/etc/drbd.conf".into()));
+    }
+    for (at, dir) in plan.private.iter().enumerate() {
+        let own = place.private(node, at);
+        let cannot = || format!("Cannot make {}", own.display());
+        fs::create_dir_all(&own).with_context(cannot)?;
+        // As whoever uses the host's finds it.
+        let mode = fs::metadata(dir).map_or(0o755, |of| of.mode() & 0o7777);
+        fs::set_permissions(&own, fs::Permissions::from_mode(mode)).with_context(cannot)?;
+        files.push((own, dir.clone()));
+    }
     let name = node.to_owned();
     // A thread may have namespaces of its own, and what it has open stays when it ends.
     let made = std::thread::scope(|scope| {
@@ -123,13 +138,13 @@ pub fn make(place: &Place, node: &str) -> Result<Kept> {
     made?.with_context(|| format!("Cannot make namespaces for node {node}.{}", limits()))
 }
 
-fn enter_new(node: &str, files: &[(PathBuf, &str)]) -> Result<Kept> {
+fn enter_new(node: &str, files: &[(PathBuf, PathBuf)]) -> Result<Kept> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS)?;
     sethostname(node).context("its host name")?;
     let none = None::<&str>;
-    for (from, to) in files.iter().filter(|(_, to)| Path::new(to).exists()) {
-        mount(Some(from), *to, none, MsFlags::MS_BIND, none)
-            .with_context(|| format!("mount {} on {to}", from.display()))?;
+    for (from, to) in files.iter().filter(|(_, to)| to.exists()) {
+        mount(Some(from), to, none, MsFlags::MS_BIND, none)
+            .with_context(|| format!("mount {} on {}", from.display(), to.display()))?;
     }
     let open = |which: &str| {
         let path = format!("/proc/thread-self/ns/{which}");
@@ -250,6 +265,47 @@ impl Way {
         Err(CannotRun { program, cause, next: "" }.into())
     }
 
+    /// A shell on the node for who comes by ssh: with an environment of its own, and with a command in a session of its own.
+    ///
+    /// # Errors
+    /// The redirector is missing.
+    pub fn login(self, shell: &Path, command: Option<&str>) -> Result<Command> {
+        let root = self.place.node(&self.node).join(umc_protocol::node::ROOT);
+        let mut login = Command::new(shell);
+        login.env_clear();
+        redirect::dress(&mut login, &root)?;
+        self.dress(&mut login);
+        // What sshd and login(1) give to root.
+        let path = OsStr::new("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        let mut path = with_umc(path).unwrap_or_else(|| path.to_owned());
+        path.push(":");
+        path.push(self.place.tools());
+        login.env("PATH", path).env("SHELL", shell).env("USER", "root").env("LOGNAME", "root");
+        for kept in ["HOME", "TERM", "LANG", "UMC_CACHE_DIR"] {
+            if let Some(value) = env::var_os(kept) {
+                login.env(kept, value);
+            }
+        }
+        match command {
+            Some(command) => login.arg("-c").arg(command),
+            None => login.arg("-l"),
+        };
+        let in_session = command.is_some();
+        // SAFETY: between fork and exec only sigprocmask(2), setsid(2), prctl(2), setns(2) and chdir(2) are called.
+        unsafe {
+            login.pre_exec(move || {
+                // Who waits for it has signals blocked.
+                SigSet::empty().thread_set_mask()?;
+                if in_session {
+                    setsid()?;
+                }
+                set_pdeathsig(Signal::SIGHUP)?;
+                self.enter()
+            });
+        }
+        Ok(login)
+    }
+
     /// What every program of the cluster finds in its environment.
     fn dress(&self, command: &mut Command) {
         command.env("UMC_RUNTIME_DIR", self.place.run()).env(CLUSTER, &self.place.name);
@@ -262,9 +318,14 @@ impl Way {
 /// PATH, at whose end this `umc` is found.
 pub fn path_with_umc() -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
+    with_umc(&path).unwrap_or(path)
+}
+
+/// A list of directories, and behind them that of this `umc`.
+fn with_umc(path: &OsStr) -> Option<OsString> {
     let me = env::current_exe().ok();
-    let dirs = env::split_paths(&path).chain(me.as_deref().and_then(Path::parent).map(Into::into));
-    env::join_paths(dirs).unwrap_or(path)
+    let dirs = env::split_paths(path).chain(me.as_deref().and_then(Path::parent).map(Into::into));
+    env::join_paths(dirs).ok()
 }
 
 /// Whether a user namespace is that of this process.

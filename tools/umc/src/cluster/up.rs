@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::IsTerminal;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -21,6 +21,9 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::talk::{Ask, Talk};
 use super::{conf, logs, place};
+
+/// Programs that `umc` acts as, also on a host that has none of that name.
+const TOOLS: [&str; 6] = ["modprobe", "insmod", "rmmod", "lsmod", "modinfo", "journalctl"];
 
 /// A cluster that is up as long as this is there, or for good.
 pub struct Up {
@@ -102,7 +105,7 @@ impl Up {
                 format!("resource {}", each.collect::<Vec<_>>().join(", "))
             }
         };
-        let first = &plan.resources[0];
+        let Some(first) = plan.resources.first() else { return self.summary_of_bare() };
         let (name, minor) = (&first.name, first.minor(0));
         let head = format!(
             "Cluster {} is up after {:.1} s: {}; {what}.\n\n",
@@ -110,12 +113,7 @@ impl Up {
             self.began.elapsed().as_secs_f64(),
             plan.shape(),
         );
-        // The only cluster is meant by every command.
-        let is_only = place::all().is_ok_and(|all| all.len() == 1);
-        let umc = match is_only {
-            true => "umc cluster".to_owned(),
-            false => format!("umc cluster --name {}", live.place.name),
-        };
+        let umc = self.umc();
         let next = [
             (format!("{umc} status"), "the whole of it in one table"),
             (format!("{umc} shell {a}"), "a shell on a node"),
@@ -141,6 +139,31 @@ impl Up {
         let line = |(command, what): &(String, &str)| format!("  {command:<48} {what}");
         let lines = next.iter().map(|next| format!("{}\n", line(next).trim_end()));
         head + &lines.collect::<String>()
+    }
+}
+
+impl Up {
+    /// How commands of this cluster begin: the only one is meant by every command.
+    fn umc(&self) -> String {
+        match place::all().is_ok_and(|all| all.len() == 1) {
+            true => "umc cluster".to_owned(),
+            false => format!("umc cluster --name {}", self.live.place.name),
+        }
+    }
+
+    /// What to type next where nothing is configured.
+    fn summary_of_bare(&self) -> String {
+        let (live, umc) = (&self.live, self.umc());
+        let disks: Vec<_> = live.plan.lowers_of(0).iter().map(|d| format!("/dev/{d}")).collect();
+        let a = live.name(0);
+        format!(
+            "Cluster {} is up after {:.1} s: {}; nothing is configured, and each node has {}.\n\n  \
+             {umc} shell {a}\n  {umc} ssh-shim DIR; export PATH=DIR:$PATH; ssh {a} lsmod\n  {umc} down\n",
+            live.place.name,
+            self.began.elapsed().as_secs_f64(),
+            live.plan.shape(),
+            disks.join(", ")
+        )
     }
 }
 
@@ -198,6 +221,13 @@ fn prepare(place: &Place, plan: Option<Plan>, is_kept: bool) -> Result<Plan> {
         fs::remove_dir_all(&place.dir)
             .with_context(|| format!("Cannot remove {}", place.dir.display()))?;
     }
+    if let Some(dir) = plan.private.iter().find(|dir| place.dir.starts_with(dir)) {
+        bail!(
+            "private: nodes need what is in {}, since clusters are kept in {}. Set UMC_RUNTIME_DIR to a directory elsewhere",
+            dir.display(),
+            place.dir.parent().unwrap_or(&place.dir).display()
+        );
+    }
     // What is on its disks is nobody else's to read.
     let mut private = fs::DirBuilder::new();
     private.mode(0o700);
@@ -210,6 +240,10 @@ fn prepare(place: &Place, plan: Option<Plan>, is_kept: bool) -> Result<Plan> {
     write(&place.conf(), conf::text(&plan))?;
     write(&place.hosts(), conf::hosts(&plan))?;
     make_images(place, &plan)?;
+    let me = std::env::current_exe().context("Cannot find out where umc itself is")?;
+    fs::create_dir(place.tools())
+        .and_then(|()| TOOLS.iter().try_for_each(|tool| symlink(&me, place.tools().join(tool))))
+        .with_context(|| format!("Cannot make {}", place.tools().display()))?;
     place.keep_plan(&plan)?;
     Ok(plan)
 }
