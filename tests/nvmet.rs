@@ -88,7 +88,7 @@ impl Model {
     }
 
     fn settle(&mut self, busy: &mut HashMap<u16, (std::ops::Range<usize>, Option<Vec<u8>>)>) {
-        let done: Completion = self.queue.next().unwrap().ok().unwrap();
+        let done: Completion = self.queue.complete().unwrap().ok().unwrap();
         let (range, wanted) = busy.remove(&done.id).expect("it was under way");
         if let Some(wanted) = wanted {
             assert_same(&done.data, &wanted, &format!("blocks {range:?}"));
@@ -201,7 +201,7 @@ fn hosts_discovery_and_groups() {
     let event = controller.admin.submit(Command::event_request()).unwrap();
     let state = host.target.port(1).join("ana_groups/1/ana_state");
     NvmeTarget::set(&state, "inaccessible");
-    let told = controller.admin.next().unwrap().ok().unwrap();
+    let told = controller.admin.complete().unwrap().ok().unwrap();
     assert_eq!((told.id, told.result >> 16 & 0xff), (event, 0x0c), "the log of groups: {told:?}");
     let refused = queue.run(Command::read(1, 0, 1, 512)).unwrap();
     assert_eq!(refused.status & 0x7ff, INACCESSIBLE, "{refused:?}");
@@ -239,7 +239,7 @@ fn ends_with_sessions_open() {
             while queue.depth() < 16 {
                 queue.submit(Command::write(1, 8 * queue.depth() as u64, 8, vec![5; 4096]))?;
             }
-            queue.next()?;
+            queue.complete()?;
         }
     };
     std::thread::scope(|scope| {

@@ -221,22 +221,33 @@ unsafe extern "C" fn op_shutdown(socket: *mut sys::socket, how: c_int) -> c_int 
         if !(0..=2).contains(&how) {
             return Err(Errno::EINVAL);
         }
-        if sock.state() == sys::TCP_LISTEN {
-            // A listener sends nothing; without receiving it is none.
-            if how != sys::SHUT_WR as c_int {
-                crate::errno::from_ret(sock.kernel.ops.shutdown(sock.fd, how))?;
-                sock.stop_listening();
-            }
-            return Ok(());
-        }
-        sock.held.shutdown(sock, how)?;
-        // SAFETY: a plain member.
-        unsafe { (*sock.sk()).sk_shutdown |= (how + 1) as u8 };
-        if how != sys::SHUT_RD as c_int && sock.state() == sys::TCP_ESTABLISHED {
-            sock.set_state(sys::TCP_FIN_WAIT1);
-        }
-        Ok(())
+        let ended = end_directions(sock, how);
+        // Whatever came of it, as in Linux.
+        sock.call(sock::member!(sock, sk_state_change));
+        ended
     }))
+}
+
+fn end_directions(sock: &'static Sock, how: c_int) -> Result<()> {
+    if sock.state() == sys::TCP_LISTEN {
+        // A listener sends nothing; without receiving it is none.
+        if how != sys::SHUT_WR as c_int {
+            crate::errno::from_ret(sock.kernel.ops.shutdown(sock.fd, how))?;
+            sock.stop_listening();
+        }
+        return Ok(());
+    }
+    sock.held.shutdown(sock, how)?;
+    // SAFETY: a plain member.
+    unsafe { (*sock.sk()).sk_shutdown |= (how + 1) as u8 };
+    if how != sys::SHUT_RD as c_int {
+        match sock.state() {
+            sys::TCP_ESTABLISHED => sock.set_state(sys::TCP_FIN_WAIT1),
+            sys::TCP_CLOSE_WAIT => sock.set_state(sys::TCP_LAST_ACK),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 unsafe extern "C" fn op_setsockopt(

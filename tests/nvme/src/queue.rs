@@ -130,7 +130,7 @@ impl Queue {
     ///
     /// # Errors
     /// Those of the connection, and `InvalidData` where the controller breaks the protocol or ends it.
-    pub fn next(&mut self) -> Result<Completion> {
+    pub fn complete(&mut self) -> Result<Completion> {
         loop {
             let unit = Pdu::read(&mut self.stream)?;
             let needed = if unit.kind == Kind::ControllerTermination { 2 } else { 16 };
@@ -159,10 +159,10 @@ impl Queue {
     /// Sends a command and waits for its end. No other is under way.
     ///
     /// # Errors
-    /// As [`Queue::submit`] and [`Queue::next`].
+    /// As [`Queue::submit`] and [`Queue::complete`].
     pub fn run(&mut self, command: Command) -> Result<Completion> {
         let id = self.submit(command)?;
-        let completion = self.next()?;
+        let completion = self.complete()?;
         if completion.id == id { Ok(completion) } else { Err(wrong("the end of another command")) }
     }
 

@@ -275,6 +275,35 @@ fn shutdown_wakes() {
     assert_eq!(a.send(b"x", 0), -libc::EPIPE);
 }
 
+/// Counts its calls, and notes the state that each one sees.
+unsafe extern "C" fn note_state(sk: *mut sys::sock) {
+    // SAFETY: a live socket, whose user data is the test's list.
+    let (seen, state) =
+        unsafe { (&*(*sk).sk_user_data.cast::<std::sync::Mutex<Vec<u8>>>(), (*sk).sk_state) };
+    seen.lock().unwrap().push(state);
+}
+
+/// Who ends a connection himself is called as when the peer does: a driver releases what it has there.
+#[test]
+fn shutdown_calls_back() {
+    boot();
+    for (peer_was_first, state) in [(false, sys::TCP_FIN_WAIT1), (true, sys::TCP_LAST_ACK)] {
+        let (a, b) = pair();
+        let seen = std::sync::Mutex::new(Vec::<u8>::new());
+        if peer_was_first {
+            // SAFETY: a live socket.
+            assert_eq!(unsafe { kernel_sock_shutdown(b.0, sys::SHUT_WR) }, 0);
+            assert_eq!(a.recv(&mut [0; 8], 0), 0);
+        }
+        a.sk().sk_user_data = (&raw const seen).cast_mut().cast();
+        a.sk().sk_state_change = Some(note_state);
+        // SAFETY: a live socket.
+        assert_eq!(unsafe { kernel_sock_shutdown(a.0, sys::SHUT_RDWR) }, 0);
+        assert_eq!(seen.lock().unwrap().first(), Some(&(state as u8)));
+        drop(a);
+    }
+}
+
 #[test]
 fn sender_blocks_until_all_is_taken() {
     let kernel = boot();
