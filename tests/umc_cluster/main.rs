@@ -222,6 +222,13 @@ fn a_cluster_for_one_command() {
         );
     }
     host.is_clean();
+    // What is offered to begin with succeeds.
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci");
+    let [file, test] =
+        ["pair.toml", "failover.sh"].map(|of| example.join(of).display().to_string());
+    let run = host.umc(&["cluster", "run", &file, "--", &test]);
+    assert!(run.status.success(), "{}", text(&run));
+    host.is_clean();
     // Killed, with a command that runs on the host, and one that runs on a node.
     let script = "umc cluster exec n1 -- sleep 1000 & sleep 1001";
     let mut run = host

@@ -71,7 +71,9 @@ pub fn connect(wire: &mut Wire, nodes: &[Kept]) -> Result<()> {
     if wanted.is_empty() {
         wire.unplug(Port::Bridge);
     } else if is.is_empty() {
-        wire.plug(Port::Bridge, UPLINK).context("Cannot open the way to the bridge")?;
+        wire.plug(Port::Bridge, UPLINK).context(
+            "Cannot open the way to the bridge, a packet socket: it takes CAP_NET_RAW, in a container --cap-add NET_RAW",
+        )?;
     }
     for node in wanted.iter().filter(|node| !is.contains(node)) {
         ip(None, &format!("link set {} nomaster\n", port(*node)))?;
@@ -108,10 +110,11 @@ fn ip(inside: Option<&Kept>, script: &str) -> Result<()> {
     let output = child.wait_with_output().context("Cannot wait for ip")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "ip cannot make the network: {}. The kernel of the host has to have bridge and veth",
-            said.trim().replace('\n', "; ")
-        );
+        let next = match said.contains("not permitted") {
+            true => "It takes CAP_NET_ADMIN: in a container --cap-add NET_ADMIN",
+            false => "The kernel of the host has to have bridge and veth",
+        };
+        bail!("ip cannot make the network: {}. {next}", said.trim().replace('\n', "; "));
     }
     Ok(())
 }

@@ -135,7 +135,13 @@ pub fn make(place: &Place, plan: &Plan, node: &str) -> Result<Kept> {
     let made = std::thread::scope(|scope| {
         scope.spawn(move || enter_new(&name, &files)).join().map_err(|_| anyhow::anyhow!("a panic"))
     });
-    made?.with_context(|| format!("Cannot make namespaces for node {node}.{}", limits()))
+    made?.with_context(|| {
+        let limits = limits();
+        let next = if limits.is_empty() { "" } else { ";" };
+        format!(
+            "Cannot make namespaces for node {node}, which takes CAP_SYS_ADMIN and CAP_SYS_CHROOT{next}{limits}"
+        )
+    })
 }
 
 fn enter_new(node: &str, files: &[(PathBuf, PathBuf)]) -> Result<Kept> {
