@@ -131,6 +131,7 @@ pub fn run(args: Args, log: &Log, prepared: std::io::Result<()>) -> Result<()> {
         helper_env: helper_env(&dirs.root)?,
         helper_descriptors,
         host_majors: host_majors(),
+        moved: tools::moved(&dirs.state),
         debug_checks: std::env::var_os("UMC_DEBUG_CHECKS").is_some(),
     });
     sched::attach(kernel, "umcd");

@@ -61,13 +61,17 @@ fn entries(kernel: &'static Kernel, dir: &str) -> Vec<Entry> {
     entries.map_or_else(|_| Vec::new(), |(_, entries)| entries)
 }
 
+/// The directories in one of the node's tree, but those of these names.
+fn dirs(kernel: &'static Kernel, dir: &str, but: &[&str]) -> Vec<String> {
+    let is_one = |it: &Entry| it.kind == Kind::Dir && !but.contains(&it.name.as_str());
+    entries(kernel, dir).into_iter().filter(is_one).map(|entry| entry.name).collect()
+}
+
 /// What is up now.
 fn up(kernel: &'static Kernel, rule: &TakeDown) -> Vec<String> {
     match rule.each {
-        Each::Dir(dir) => {
-            let dirs = entries(kernel, dir).into_iter().filter(|entry| entry.kind == Kind::Dir);
-            dirs.map(|entry| entry.name).collect()
-        }
+        Each::Dir(dir) => dirs(kernel, dir, &[]),
+        Each::DirBut(dir, but) => dirs(kernel, dir, but),
         Each::Disk(driver) => {
             let disks = umc::blkdev::disks(kernel).into_iter();
             disks.filter(|disk| disk.driver == driver).map(|disk| disk.name).collect()
@@ -86,7 +90,7 @@ fn up(kernel: &'static Kernel, rule: &TakeDown) -> Vec<String> {
 
 /// Whether what is up under this name is a disk that another driver has open, so that it cannot go yet.
 fn is_stood_on(kernel: &'static Kernel, rule: &TakeDown, name: &str) -> bool {
-    let is_disk = !matches!(rule.each, Each::Dir(_));
+    let is_disk = !matches!(rule.each, Each::Dir(_) | Each::DirBut(..));
     is_disk && umc::blkdev::disks(kernel).iter().any(|disk| disk.name == *name && disk.openers > 0)
 }
 

@@ -89,6 +89,8 @@ const fn link(variable: &'static str, dir: &'static str, prefix: &'static str) -
 pub enum Each {
     /// A directory of the node's tree with a directory for everything that is up.
     Dir(&'static str),
+    /// The same, but for directories of these names, which nobody made.
+    DirBut(&'static str, &'static [&'static str]),
     /// The disks under this name in `/proc/devices`.
     Disk(&'static str),
     /// Those of them whose directory in sysfs has this entry.
@@ -110,7 +112,7 @@ const fn file(from: &'static str) -> Files {
 use NameOwner::{Node, StateDir, StateIn};
 
 /// All of them.
-pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD, LOOP, BCACHE, NVMET];
+pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD, LOOP, BCACHE, NVMET, LIO];
 
 const DRBD: Driver = Driver {
     name: "drbd",
@@ -417,6 +419,68 @@ const NVMET: Driver = Driver {
         TakeDown {
             each: Each::Dir("/sys/kernel/config/nvmet/hosts"),
             command: &["rmdir", "/sys/kernel/config/nvmet/hosts/{}"],
+        },
+    ],
+    udev: None,
+    named_by_content: &[],
+    names: &[],
+};
+
+/// Disks and files as LUNs for other machines, by iSCSI.
+const LIO: Driver = Driver {
+    name: "target_core_mod",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    on: &[],
+    files: &[
+        file("drivers/scsi/scsi_common.c"),
+        file("drivers/target/"),
+        file("include/scsi/iscsi_proto.h"),
+        file("include/scsi/scsi.h"),
+        file("include/scsi/scsi_common.h"),
+        file("include/scsi/scsi_proto.h"),
+        file("include/scsi/scsi_status.h"),
+        file("include/target/"),
+        file("include/trace/events/target.h"),
+    ],
+    kbuild: &[("Kbuild", include_str!("../lio/Kbuild"))],
+    modules: &[
+        ("scsi_common", "scsi_common"),
+        ("target_core_mod", "drivers/target/target_core_mod"),
+        ("target_core_iblock", "drivers/target/target_core_iblock"),
+        ("target_core_file", "drivers/target/target_core_file"),
+        ("iscsi_target_mod", "drivers/target/iscsi/iscsi_target_mod"),
+    ],
+    // From the initiators' side on: targets, which ends their sessions, the fabric, what the LUNs are.
+    take_down: &[
+        TakeDown {
+            each: Each::DirBut("/sys/kernel/config/target/iscsi", &["discovery_auth"]),
+            command: &[
+                "sh",
+                "-c",
+                "cd /sys/kernel/config/target/iscsi/{} && for t in tpgt_*; do [ -d $t ] || continue; \
+                 echo 0 >$t/enable; find $t/acls $t/lun -type l -delete; \
+                 for d in $t/acls/*/lun_* $t/acls/* $t/lun/* $t/np/*; do [ ! -d $d ] || rmdir $d; done; \
+                 rmdir $t; done; cd / && rmdir /sys/kernel/config/target/iscsi/{}",
+            ],
+        },
+        TakeDown {
+            each: Each::DirBut("/sys/kernel/config/target", &["core"]),
+            command: &["rmdir", "/sys/kernel/config/target/{}"],
+        },
+        TakeDown {
+            each: Each::DirBut("/sys/kernel/config/target/core", &["alua"]),
+            command: &[
+                "sh",
+                "-c",
+                "cd /sys/kernel/config/target/core/{} && for d in *; do [ -d $d ] || continue; \
+                 for g in $d/alua/*; do case $g in */default_tg_pt_gp) ;; *) [ ! -d $g ] || rmdir $g ;; esac; done; \
+                 rmdir $d; done; cd / && rmdir /sys/kernel/config/target/core/{}",
+            ],
+        },
+        TakeDown {
+            each: Each::DirBut("/sys/kernel/config/target/core/alua/lu_gps", &["default_lu_gp"]),
+            command: &["rmdir", "/sys/kernel/config/target/core/alua/lu_gps/{}"],
         },
     ],
     udev: None,

@@ -32,6 +32,7 @@ pub(crate) mod node;
 pub(crate) mod open;
 mod poll;
 pub mod proc_fs;
+pub mod read_write;
 pub mod seq_file;
 pub(crate) mod simple_attr;
 pub(crate) mod sysctl;

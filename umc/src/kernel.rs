@@ -21,6 +21,9 @@ pub struct Config {
     /// Major numbers that a block driver which asks for any does not get: those of the host's drivers, so that programs which
     /// know a file system by the number of its device do not take one of the host for one of the node.
     pub host_majors: Vec<u32>,
+    /// Names of the host, as absolute paths, for which others of it stand: what a driver opens by a path at or below the first of
+    /// a pair is at or below the second. For what drivers keep in files.
+    pub moved: Vec<(String, String)>,
     /// Report what Linux only reports when it was built for debugging: calls in atomic context of what may sleep but does
     /// not have to, unlocks by who does not hold the lock. On by default.
     pub debug_checks: bool,
@@ -29,7 +32,16 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         let (name, fs_root, helper_env, helper_descriptors, host_majors) = Default::default();
-        Config { name, fs_root, helper_env, helper_descriptors, host_majors, debug_checks: true }
+        let moved = Vec::new();
+        Config {
+            name,
+            fs_root,
+            helper_env,
+            helper_descriptors,
+            host_majors,
+            moved,
+            debug_checks: true,
+        }
     }
 }
 

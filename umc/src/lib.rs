@@ -25,6 +25,7 @@ pub mod lib {
     pub mod bitmap;
     pub mod crc32c;
     pub mod crc64;
+    pub mod crc_t10dif;
     pub mod devt;
     pub(crate) mod latency;
     pub(crate) mod list;

@@ -23,12 +23,15 @@ mod frame;
 pub mod idr;
 pub mod mempool;
 pub mod params;
+pub mod parser;
 pub mod radix_tree;
+pub mod sbitmap;
 pub mod scatterlist;
 pub mod slab;
 pub mod uaccess;
 pub mod uio;
 pub mod vmalloc;
+pub mod vmap;
 pub mod xarray;
 
 use std::ffi::{c_uint, c_ulong, c_void};

@@ -2,6 +2,8 @@
 //! What stock tools keep on a host, and two nodes must not share: for tools that belong to no one driver. Those of a driver
 //! are in its entry of the catalogue.
 
+use std::path::Path;
+
 /// Names below a directory of the host that lead into the node's state directory.
 pub struct State {
     /// Their directory.
@@ -49,9 +51,26 @@ pub const STATE: &[State] = &[
     lies_in("/run", &["dnbd3.socket"], "run"),
 ];
 
+/// What targets (LIO) look for there, and make no directory for: reservations, and states of ports.
+const MADE: &[&str] = &["etc-target/alua", "etc-target/pr", "var-target/alua", "var-target/pr"];
+
 /// The directories of a node that these need.
 pub fn state_dirs() -> impl Iterator<Item = &'static str> {
-    STATE.iter().map(|state| state.at)
+    STATE.iter().map(|state| state.at).chain(MADE.iter().copied())
+}
+
+/// The same for what drivers open themselves: absolute names of the host, and those that stand for them in a node whose state is
+/// in the directory `state`. Names with a `*` are not among them.
+pub fn moved(state: &Path) -> Vec<(String, String)> {
+    let each = |it: &'static State| {
+        let names = it.names.iter().filter(|name| !name.ends_with('*'));
+        names.map(move |name| {
+            let at = state.join(it.at);
+            let to = if it.is_it { at } else { at.join(name) };
+            (format!("{}/{name}", it.dir), to.display().to_string())
+        })
+    };
+    STATE.iter().flat_map(each).collect()
 }
 
 /// What programs on a node find in their environment, unless it says otherwise: their libraries look for no udev there, which

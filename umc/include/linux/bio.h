@@ -340,6 +340,7 @@ struct bio_set {
 	unsigned int front_pad;
 	unsigned int back_pad;
 	void *umc_pool;
+	mempool_t bio_integrity_pool; /* never set up: tags have memory of their own */
 };
 
 static inline bool bioset_initialized(struct bio_set *bs)

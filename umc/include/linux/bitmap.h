@@ -200,6 +200,26 @@ static inline void bitmap_clear(unsigned long *map, unsigned int start, unsigned
 		__clear_bit(start, map);
 }
 
+/* Regions of 2^order bits, each at a multiple of its size: the first free one, taken; -ENOMEM where there is none. */
+static inline int bitmap_find_free_region(unsigned long *map, unsigned int bits, int order)
+{
+	unsigned int size = 1U << order;
+	unsigned int at;
+
+	for (at = 0; at + size <= bits; at += size) {
+		if (find_next_bit(map, at + size, at) >= at + size) {
+			bitmap_set(map, at, size);
+			return at;
+		}
+	}
+	return -ENOMEM;
+}
+
+static inline void bitmap_release_region(unsigned long *map, unsigned int pos, int order)
+{
+	bitmap_clear(map, pos, 1U << order);
+}
+
 static inline void bitmap_from_u64(unsigned long *dst, u64 mask)
 {
 	dst[0] = mask;

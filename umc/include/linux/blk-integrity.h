@@ -17,6 +17,11 @@ static inline struct blk_integrity *blk_get_integrity(struct gendisk *disk)
 	return bi->tuple_size ? bi : NULL;
 }
 
+static inline const char *blk_integrity_profile_name(struct blk_integrity *bi)
+{
+	return bi->csum_type == BLK_INTEGRITY_CSUM_NONE ? "nop" : "checksums";
+}
+
 static inline struct blk_integrity *bdev_get_integrity(struct block_device *bdev)
 {
 	return blk_get_integrity(bdev->bd_disk);

@@ -182,6 +182,12 @@ static inline bool cpumask_available(cpumask_var_t mask)
 	return true;
 }
 
+/* 0, or what bitmap_parselist() says. */
+static inline int cpulist_parse(const char *buf, struct cpumask *mask)
+{
+	return bitmap_parselist(buf, cpumask_bits(mask), nr_cpu_ids);
+}
+
 #define cpumask_pr_args(maskp) nr_cpu_ids, cpumask_bits(maskp)
 
 #endif

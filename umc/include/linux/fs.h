@@ -281,6 +281,12 @@ static inline int vfs_fallocate(struct file *file, int mode, loff_t offset, loff
 	return file->f_op->fallocate(file, mode, offset, len);
 }
 
+/* Reads and writes from a position on, which is moved: bytes, or an error. May sleep. */
+extern ssize_t vfs_iter_read(struct file *file, struct iov_iter *iter, loff_t *ppos, int flags);
+extern ssize_t vfs_iter_write(struct file *file, struct iov_iter *iter, loff_t *ppos, int flags);
+extern ssize_t kernel_read(struct file *file, void *buf, size_t count, loff_t *pos);
+extern ssize_t kernel_write(struct file *file, const void *buf, size_t count, loff_t *pos);
+
 /*
  * Opens a file by its path: a device of the node, or a regular file or device of the host. An error pointer else. Both may
  * sleep.

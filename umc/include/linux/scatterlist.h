@@ -40,6 +40,12 @@ struct sg_table {
 #define SG_MITER_FROM_SG	(1 << 2)
 #define SG_MITER_LOCAL		(1 << 3)
 
+/* Where a walk is. */
+/* umc: shared */
+struct sg_page_iter {
+	struct scatterlist *sg;
+};
+
 /* Goes over a list page by page. Who has used less than length says so in consumed. */
 /* umc: shared */
 struct sg_mapping_iter {
@@ -47,7 +53,7 @@ struct sg_mapping_iter {
 	void *addr;
 	size_t length;
 	size_t consumed;
-	struct scatterlist *umc_sg;
+	struct sg_page_iter piter;
 	unsigned int umc_offset;
 	unsigned int __flags;
 };

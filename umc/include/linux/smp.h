@@ -9,6 +9,7 @@
 #define UMC_LINUX_SMP_H
 
 #include <linux/cpumask.h>
+#include <linux/llist.h>
 #include <linux/preempt.h>
 
 extern int umc_processor_id(void);

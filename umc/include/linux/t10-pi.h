@@ -5,6 +5,7 @@
 #ifndef UMC_LINUX_T10_PI_H
 #define UMC_LINUX_T10_PI_H
 
+#include <linux/blk-mq.h>
 #include <linux/types.h>
 
 enum t10_dif_type {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Large allocations (API of Linux 6.12): page aligned allocations of the host.
- * Not provided: vmap() of single pages.
  * Owner: umc/src/mm/vmalloc.rs
  */
 #ifndef UMC_LINUX_VMALLOC_H
@@ -36,7 +35,10 @@ void vfree_atomic(const void *addr);
 #define VMALLOC_END	0xffffe8ffffffffffUL
 #define VMALLOC_TOTAL	(VMALLOC_END - VMALLOC_START)
 
-/* Stub: nothing can be mapped a second time, so vmap() has no room. May sleep. */
+/*
+ * Pages in a row: themselves where they lie so, else a copy, which vunmap() writes back as far as it was changed. So nobody
+ * else may write to the pages meanwhile. May sleep. Owner: umc/src/mm/vmap.rs.
+ */
 #define VM_MAP		0x4
 #define PAGE_KERNEL	0
 void *vmap(struct page **pages, unsigned int count, unsigned long flags, int protection);

@@ -6,6 +6,7 @@
 #ifndef UMC_NET_IPV6_H
 #define UMC_NET_IPV6_H
 
+#include <linux/delay.h>
 #include <linux/in6.h>
 #include <linux/ipv6.h>
 #include <linux/string.h>
@@ -25,6 +26,12 @@ extern int ipv6_addr_type(const struct in6_addr *addr);
 static inline bool ipv6_addr_equal(const struct in6_addr *a1, const struct in6_addr *a2)
 {
 	return !memcmp(a1, a2, sizeof(*a1));
+}
+
+/* An IPv4 address in one of IPv6: ::ffff:a.b.c.d. */
+static inline bool ipv6_addr_v4mapped(const struct in6_addr *a)
+{
+	return !a->s6_addr32[0] && !a->s6_addr32[1] && a->s6_addr32[2] == htonl(0x0000ffff);
 }
 
 static inline bool ipv6_addr_any(const struct in6_addr *a)

@@ -9,6 +9,7 @@
 
 #include <linux/types.h>
 #include <linux/init.h>
+#include <linux/idr.h>
 #include <linux/list.h>
 #include <linux/seq_file.h>
 

@@ -258,6 +258,7 @@ pub unsafe extern "C" fn bioset_init(
             // SAFETY: `bs` is valid memory that nobody uses yet.
             unsafe {
                 bs.write(sys::bio_set {
+                    bio_integrity_pool: Default::default(),
                     bio_slab: pool.cast(),
                     front_pad,
                     back_pad: 0,

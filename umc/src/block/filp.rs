@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Files that drivers open by their paths.
 //!
-//! C header: `include/linux/fs.h` (API of 6.12).
+//! C header: `include/linux/fs.h`, `include/linux/namei.h` (API of 6.12).
 //! Guarantees kept: the names and links are those that a program on the node sees; a file that is open stays so whatever
 //! becomes of its name.
 //! Differs from Linux: below `/dev` there are only the node's block devices, and nothing in `/proc` and `/sys` can be opened
 //! so; elsewhere are the host's files, with the rights of this process. In a simulation there are none.
 //! Used by DRBD for: nothing; targets whose disks are files.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::ptr;
 
 use super::bdev::{Open, by_devt, file_of, look_up, walk};
-use crate::errno::err_ptr;
+use crate::errno::{err_ptr, to_ret};
 use crate::fs::host_file;
 use crate::{Errno, Kernel, Result, context, sched, sys};
 
@@ -83,6 +83,27 @@ pub unsafe extern "C" fn filp_open(
     // SAFETY: the caller's contract.
     let path = unsafe { crate::string::lossy(filename) };
     open(Kernel::current(), &path, flags, mode).unwrap_or_else(err_ptr)
+}
+
+/// What a path leads to, which `path_put` lets go: 0, or the negative error.
+///
+/// # Safety
+/// `name` is a string; `path` is writable.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kern_path(
+    name: *const c_char,
+    flags: c_uint,
+    path: *mut sys::path,
+) -> c_int {
+    let directory = if flags & sys::LOOKUP_DIRECTORY != 0 { libc::O_DIRECTORY } else { 0 };
+    // SAFETY: the caller's contract.
+    let name = unsafe { crate::string::lossy(name) };
+    let opened = open(Kernel::current(), &name, libc::O_RDONLY | directory, 0);
+    // SAFETY: the file was opened just now, and its path keeps it.
+    to_ret(opened.map(|file| unsafe { path.write((*file).f_path) }))
 }
 
 /// Gives up a file that was opened so; always 0.

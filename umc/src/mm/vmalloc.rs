@@ -6,12 +6,12 @@
 //! Guarantees kept: page alignment; memory asked for with `__GFP_ZERO` is zero; a block above 1 MiB is followed by an
 //! inaccessible page; `kvfree` takes whatever kmalloc or vmalloc gave.
 //!
-//! Differs from Linux: the registry of blocks belongs to the process, as addresses do. No mapping of single pages.
+//! Differs from Linux: the registry of blocks belongs to the process, as addresses do.
 //!
 //! Used by DRBD for: the table of bitmap pages, when kmalloc has no block that large.
 
 use std::collections::BTreeMap;
-use std::ffi::{c_int, c_uint, c_ulong, c_void};
+use std::ffi::{c_int, c_ulong, c_void};
 use std::ptr;
 
 use parking_lot::Mutex;
@@ -406,35 +406,6 @@ pub unsafe extern "C" fn kvfree_sensitive(addr: *const c_void, len: usize) {
     // SAFETY: nobody uses the object any more.
     unsafe { kvfree(addr) };
 }
-
-/// Would map pages one after the other.
-///
-/// Stub: no room (NULL); drivers of devices of memory use it, and there are none.
-///
-/// # Safety
-/// None.
-/// # Context
-/// May sleep.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vmap(
-    _pages: *mut *mut sys::page,
-    _count: c_uint,
-    _flags: c_ulong,
-    _protection: c_int,
-) -> *mut c_void {
-    ptr::null_mut()
-}
-
-/// Would undo `vmap`.
-///
-/// Stub: there is nothing that `vmap` mapped.
-///
-/// # Safety
-/// None.
-/// # Context
-/// May sleep.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vunmap(_addr: *const c_void) {}
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //! From a path to the number of a device, walked as a machine's kernel does: `.`, `..` and links are followed.
 //!
 //! `/dev`, `/proc` and `/sys` are the node's, also by their names below its root directory; what is elsewhere is the
-//! host's, where a link may lead back.
+//! host's, where a link may lead back. Names of the host for which others stand lead to those.
 
 use std::path::Path;
 
@@ -60,6 +60,10 @@ pub(in crate::block) fn walk(kernel: &'static Kernel, path: &str) -> Result<Stri
         }
         if !root.is_empty() && at == root {
             at.clear();
+        }
+        if let Some((_, to)) = kernel.config.moved.iter().find(|(from, _)| *from == at) {
+            at.clone_from(to);
+            continue;
         }
         let Some(target) = link(kernel, &at) else { continue };
         links += 1;

@@ -30,7 +30,7 @@ pub unsafe extern "C" fn sg_miter_start(
         addr: ptr::null_mut(),
         length: 0,
         consumed: 0,
-        umc_sg: if nents == 0 { ptr::null_mut() } else { sgl },
+        piter: sys::sg_page_iter { sg: if nents == 0 { ptr::null_mut() } else { sgl } },
         umc_offset: 0,
         __flags: flags,
     };
@@ -52,13 +52,13 @@ fn put_back(miter: &mut sys::sg_mapping_iter) {
 unsafe fn settle(miter: &mut sys::sg_mapping_iter) -> bool {
     loop {
         // SAFETY: the caller's contract.
-        let Some(entry) = (unsafe { miter.umc_sg.as_ref() }) else { return false };
+        let Some(entry) = (unsafe { miter.piter.sg.as_ref() }) else { return false };
         if miter.umc_offset < entry.length {
             return true;
         }
         miter.umc_offset -= entry.length;
         // SAFETY: the caller's contract.
-        miter.umc_sg = unsafe { next(miter.umc_sg) };
+        miter.piter.sg = unsafe { next(miter.piter.sg) };
     }
 }
 
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn sg_miter_next(miter: *mut sys::sg_mapping_iter) -> bool
         return false;
     }
     // SAFETY: `settle` found the entry.
-    let entry = unsafe { &*miter.umc_sg };
+    let entry = unsafe { &*miter.piter.sg };
     let at = entry.offset + miter.umc_offset;
     let (number, within) = (at / PAGE_SIZE as u32, at % PAGE_SIZE as u32);
     miter.page = page(entry).wrapping_add(number as usize);
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn sg_miter_skip(
     // SAFETY: the caller's contract.
     while left > 0 && unsafe { settle(miter) } {
         // SAFETY: `settle` found the entry.
-        let have = u64::from(unsafe { (*miter.umc_sg).length } - miter.umc_offset);
+        let have = u64::from(unsafe { (*miter.piter.sg).length } - miter.umc_offset);
         let part = left.min(have);
         miter.umc_offset += part as u32;
         left -= part;
