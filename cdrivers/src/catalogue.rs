@@ -112,7 +112,7 @@ const fn file(from: &'static str) -> Files {
 use NameOwner::{Node, StateDir, StateIn};
 
 /// All of them.
-pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD, LOOP, BCACHE, NVMET, LIO];
+pub const DRIVERS: &[Driver] = &[DRBD, BRD, NBD, NULL_BLK, DM, MD, LOOP, BCACHE, NVMET, NVME, LIO];
 
 const DRBD: Driver = Driver {
     name: "drbd",
@@ -374,6 +374,38 @@ const BCACHE: Driver = Driver {
     udev: None,
     named_by_content: &["bcache"],
     names: &[names("/dev", &["bcache", "bcache[0-9]*"], Node), names("/sys/fs", &["bcache"], Node)],
+};
+
+/// Namespaces of other machines as disks.
+const NVME: Driver = Driver {
+    name: "nvme-core",
+    package: "linux-source-6.12",
+    archive: "/usr/src/linux-source-6.12.tar.xz",
+    on: &[],
+    files: &[
+        file("drivers/nvme/host/"),
+        file("include/linux/nvme-auth.h"),
+        file("include/linux/nvme-keyring.h"),
+        file("include/linux/nvme-tcp.h"),
+        file("include/linux/nvme.h"),
+        file("include/uapi/linux/nvme_ioctl.h"),
+    ],
+    kbuild: &[("Kbuild", include_str!("../nvme/Kbuild"))],
+    modules: &[
+        ("nvme-core", "drivers/nvme/host/nvme-core"),
+        ("nvme-fabrics", "drivers/nvme/host/nvme-fabrics"),
+        ("nvme-tcp", "drivers/nvme/host/nvme-tcp"),
+    ],
+    take_down: &[TakeDown {
+        each: Each::Dir("/sys/class/nvme"),
+        command: &["sh", "-c", "echo 1 >/sys/class/nvme/{}/delete_controller"],
+    }],
+    udev: None,
+    named_by_content: &["nvme_core"],
+    names: &[
+        names("/dev", &["nvme*", "ng[0-9]*"], Node),
+        names("/sys/class", &["nvme", "nvme-subsystem", "nvme-generic", "nvme-fabrics"], Node),
+    ],
 };
 
 /// Disks as NVMe namespaces for other machines.

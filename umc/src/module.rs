@@ -422,7 +422,7 @@ unsafe fn refcnt<'a>(module: *mut sys::module) -> Option<&'a AtomicI32> {
 
 /// # Safety
 /// `module` is a `struct module` of a mapped image.
-unsafe fn name_of(module: *mut sys::module) -> String {
+pub(crate) unsafe fn name_of(module: *mut sys::module) -> String {
     // SAFETY: the caller's contract; the name is never changed.
     let name = unsafe { (&raw const (*module).name).read() };
     name.iter().take_while(|byte| **byte != 0).map(|byte| *byte as u8 as char).collect()

@@ -48,6 +48,7 @@ static OPERATIONS: Operations = Operations(sys::proto_ops {
     setsockopt: Some(op_setsockopt),
     sendmsg: Some(op_sendmsg),
     recvmsg: Some(op_recvmsg),
+    read_sock: Some(tcp_read::tcp_read_sock),
 });
 
 /// `init_net` of a kernel.

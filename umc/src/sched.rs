@@ -255,6 +255,7 @@ impl Task {
         unsafe {
             (*raw).usage.refs.counter = 1;
             (*raw).group_leader = raw;
+            (*raw).nsproxy = nsproxy();
             (*raw).cpus_ptr = &raw const (*raw).cpus_mask;
         }
         task.set_comm(comm);
@@ -483,6 +484,16 @@ pub(crate) fn try_current() -> Option<&'static Task> {
 pub(crate) fn become_task(task: &Task) {
     task.settle_on_thread();
     CURRENT.set(task);
+}
+
+/// The namespaces of all tasks: functions that take a `struct net` ask the host, whichever it is.
+fn nsproxy() -> *mut sys::nsproxy {
+    struct Shared(std::cell::UnsafeCell<sys::nsproxy>);
+    // SAFETY: nobody writes to it.
+    unsafe impl Sync for Shared {}
+    static ALL: Shared =
+        Shared(std::cell::UnsafeCell::new(sys::nsproxy { net_ns: ptr::null_mut() }));
+    ALL.0.get()
 }
 
 /// `current` of this thread.

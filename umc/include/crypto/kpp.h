@@ -5,6 +5,10 @@
 #ifndef UMC_CRYPTO_KPP_H
 #define UMC_CRYPTO_KPP_H
 
+#include <linux/crypto.h>
+#include <linux/slab.h>
+#include <linux/types.h>
+
 /* umc: handle */
 struct crypto_kpp;
 

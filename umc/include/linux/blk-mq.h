@@ -14,6 +14,7 @@
 #include <linux/rw_hint.h>
 #include <linux/scatterlist.h>
 #include <linux/srcu.h>
+#include <linux/uaccess.h>
 
 struct blk_mq_ctx;
 struct blk_mq_hw_ctx;
@@ -496,5 +497,80 @@ static inline unsigned int blk_rq_count_bios(struct request *rq)
 		count++;
 	return count;
 }
+
+/* Queues for polling are not polled. */
+static inline int blk_rq_poll(struct request *rq, struct io_comp_batch *iob, unsigned int flags)
+{
+	return 0;
+}
+
+/* Data of a caller in a request of a driver: copied, both ways, on behalf of the caller. */
+struct rq_map_data;
+struct umc_user_map {
+	void __user *ubuf;
+	unsigned int len;
+	bool to_user;
+	char data[];
+};
+
+/* A vector of pieces is refused. May sleep. */
+static inline int blk_rq_map_user_io(struct request *rq, struct rq_map_data *map_data, void __user *ubuf,
+				     unsigned long buf_len, gfp_t gfp, bool vec, int iov_count, bool check_iter_count,
+				     int rw)
+{
+	struct umc_user_map *map;
+	int ret;
+
+	if (vec)
+		return -EOPNOTSUPP;
+	if (!buf_len)
+		return 0;
+	if (buf_len > BIO_MAX_VECS * PAGE_SIZE / 2)
+		return -EINVAL;
+	map = kzalloc(sizeof(*map) + buf_len, gfp);
+	if (!map)
+		return -ENOMEM;
+	map->ubuf = ubuf;
+	map->len = buf_len;
+	map->to_user = rw == READ;
+	ret = !map->to_user && copy_from_user(map->data, ubuf, buf_len) ? -EFAULT : 0;
+	ret = ret ? ret : blk_rq_map_kern(rq->q, rq, map->data, buf_len, gfp);
+	if (ret) {
+		kfree(map);
+		return ret;
+	}
+	/* It lives until it is unmapped. */
+	rq->bio->bi_end_io = NULL;
+	rq->bio->bi_private = map;
+	return 0;
+}
+
+static inline int blk_rq_map_user_iov(struct request_queue *q, struct request *rq, struct rq_map_data *map_data,
+				      const struct iov_iter *iter, gfp_t gfp)
+{
+	return -EOPNOTSUPP;
+}
+
+/* On behalf of the caller who mapped it, after the request has ended. May sleep. */
+static inline int blk_rq_unmap_user(struct bio *bio)
+{
+	struct umc_user_map *map = bio->bi_private;
+	int ret = 0;
+
+	if (map->to_user && !bio->bi_status && copy_to_user(map->ubuf, map->data, map->len))
+		ret = -EFAULT;
+	kfree(map);
+	bio_uninit(bio);
+	kfree(bio);
+	return ret;
+}
+
+static inline int blk_rq_integrity_map_user(struct request *rq, void __user *ubuf, ssize_t bytes)
+{
+	return -EOPNOTSUPP;
+}
+
+/* Any context; a queue of requests exists. */
+bool kblockd_schedule_work(struct work_struct *work);
 
 #endif

@@ -491,6 +491,13 @@ void blk_set_queue_depth(struct request_queue *q, unsigned int depth);
 #define blk_queue_registered(q) umc_queue_flag(q, QUEUE_FLAG_REGISTERED)
 #define blk_queue_nonrot(q) (!((q)->limits.features & BLK_FEAT_ROTATIONAL))
 #define blk_queue_io_stat(q) ((q)->limits.features & BLK_FEAT_IO_STAT)
+/* Declared for drivers that call it for disks with zones: nobody provides it. */
+extern int blk_revalidate_disk_zones(struct gendisk *disk);
+
+#define queue_atomic_write_unit_max_bytes(q) ((q)->limits.atomic_write_unit_max)
+#define queue_atomic_write_unit_min_bytes(q) ((q)->limits.atomic_write_unit_min)
+#define queue_atomic_write_boundary_bytes(q) ((q)->limits.atomic_write_boundary_sectors << 9)
+#define blk_noretry_request(rq) ((rq)->cmd_flags & REQ_FAILFAST_MASK)
 #define blk_queue_pci_p2pdma(q) ((q)->limits.features & BLK_FEAT_PCI_P2PDMA)
 #define blk_queue_dax(q) ((q)->limits.features & BLK_FEAT_DAX)
 

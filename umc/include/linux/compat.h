@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+typedef u32 compat_uptr_t;
+
 static inline bool in_compat_syscall(void)
 {
 	return false;

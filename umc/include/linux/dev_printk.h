@@ -37,6 +37,17 @@ extern void _dev_printk(const char *level, const struct device *dev, const char 
 	} while (0)
 #define dev_err_ratelimited(dev, fmt, ...)	dev_level_ratelimited(dev_err, dev, fmt, ##__VA_ARGS__)
 #define dev_warn_ratelimited(dev, fmt, ...)	dev_level_ratelimited(dev_warn, dev, fmt, ##__VA_ARGS__)
+#define dev_dbg_ratelimited(dev, fmt, ...)	dev_dbg(dev, fmt, ##__VA_ARGS__)
+#define dev_level_once(dev_level, dev, fmt, ...)			\
+	do {								\
+		static bool __umc_said;					\
+		if (!__umc_said) {					\
+			__umc_said = true;				\
+			dev_level(dev, fmt, ##__VA_ARGS__);		\
+		}							\
+	} while (0)
+#define dev_warn_once(dev, fmt, ...)	dev_level_once(dev_warn, dev, fmt, ##__VA_ARGS__)
+#define dev_err_once(dev, fmt, ...)	dev_level_once(dev_err, dev, fmt, ##__VA_ARGS__)
 #define dev_info_ratelimited(dev, fmt, ...)	dev_level_ratelimited(dev_info, dev, fmt, ##__VA_ARGS__)
 
 #endif

@@ -24,6 +24,12 @@ struct device_type {
 	void (*release)(struct device *dev);
 };
 
+/* No device saves power: what a driver puts here is never called. */
+/* umc: shared */
+struct dev_pm_info {
+	void (*set_latency_tolerance)(struct device *dev, s32 val);
+};
+
 /* umc: shared */
 struct device {
 	struct kobject kobj;
@@ -40,6 +46,7 @@ struct device {
 	const struct class *class;
 	const struct attribute_group **groups;
 	void (*release)(struct device *dev);
+	struct dev_pm_info power;
 };
 
 /* umc: shared */
@@ -99,6 +106,13 @@ extern int device_register(struct device *dev);
 extern void device_unregister(struct device *dev);
 extern int device_create_file(struct device *dev, const struct device_attribute *attr);
 extern void device_remove_file(struct device *dev, const struct device_attribute *attr);
+
+/* By a store of the attribute: whether it was this one that removed it. May sleep. */
+static inline bool device_remove_file_self(struct device *dev, const struct device_attribute *attr)
+{
+	return sysfs_remove_file_self(&dev->kobj, &attr->attr);
+}
+
 
 /* A device that is freed with its last reference. All may sleep. */
 extern struct device *device_create(const struct class *class, struct device *parent, dev_t devt, void *drvdata,

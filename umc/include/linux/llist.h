@@ -36,6 +36,17 @@ struct llist_node {
 	     ((n) = llist_entry((pos)->member.next, typeof(*(n)), member), true);    \
 	     (pos) = (n))
 
+/* Marks a node that is on no list. */
+static inline void init_llist_node(struct llist_node *node)
+{
+	node->next = node;
+}
+
+static inline bool llist_on_list(const struct llist_node *node)
+{
+	return node->next != node;
+}
+
 static inline void init_llist_head(struct llist_head *list)
 {
 	list->first = NULL;

@@ -110,6 +110,8 @@ struct proto_ops {
 	int (*setsockopt)(struct socket *sock, int level, int optname, sockptr_t optval, unsigned int optlen);
 	int (*sendmsg)(struct socket *sock, struct msghdr *m, size_t total_len);
 	int (*recvmsg)(struct socket *sock, struct msghdr *m, size_t total_len, int flags);
+	/* For TCP; it is tcp_read_sock. */
+	int (*read_sock)(struct sock *sk, read_descriptor_t *desc, sk_read_actor_t recv_actor);
 };
 
 extern int __sock_create(struct net *net, int family, int type, int proto, struct socket **res, int kern);

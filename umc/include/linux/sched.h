@@ -97,6 +97,7 @@ struct task_struct {
 	struct blk_plug *plug;
 	struct io_context *io_context;
 	void *journal_info;
+	struct nsproxy *nsproxy;
 	u64 start_time;
 	unsigned int in_iowait;
 	/* bcache's, of what the task does in a row: bytes. */

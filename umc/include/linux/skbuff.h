@@ -15,6 +15,8 @@
 #include <linux/mm.h>
 #include <linux/page_frag_cache.h>
 #include <linux/prefetch.h>
+#include <linux/uio.h>
+#include <crypto/hash.h>
 
 struct sock;
 
@@ -137,6 +139,47 @@ static inline void *skb_put_zero(struct sk_buff *skb, unsigned int len)
 static inline void *skb_put_data(struct sk_buff *skb, const void *data, unsigned int len)
 {
 	return memcpy(skb_put(skb, len), data, len);
+}
+
+/* umc: shared */
+struct sk_buff_head {
+	struct sk_buff *next;
+	struct sk_buff *prev;
+};
+
+static inline bool skb_queue_empty_lockless(const struct sk_buff_head *list)
+{
+	return !list->next || list->next == (const struct sk_buff *)list;
+}
+
+/* Out of a buffer, which is one piece; -EFAULT where it is shorter. */
+static inline int skb_copy_bits(const struct sk_buff *skb, int offset, void *to, int len)
+{
+	if (offset < 0 || len < 0 || (unsigned int)offset + len > skb->len)
+		return -EFAULT;
+	memcpy(to, skb->data + offset, len);
+	return 0;
+}
+
+static inline int skb_copy_datagram_iter(const struct sk_buff *skb, int offset, struct iov_iter *to, int len)
+{
+	if (offset < 0 || len < 0 || (unsigned int)offset + len > skb->len)
+		return -EFAULT;
+	return copy_to_iter(skb->data + offset, len, to) == (size_t)len ? 0 : -EFAULT;
+}
+
+/* The same, and adds what was copied to a hash that was begun. */
+static inline int skb_copy_and_hash_datagram_iter(const struct sk_buff *skb, int offset, struct iov_iter *to, int len,
+						  struct ahash_request *hash)
+{
+	struct scatterlist sg;
+	int ret = skb_copy_datagram_iter(skb, offset, to, len);
+
+	if (ret)
+		return ret;
+	sg_init_one(&sg, skb->data + offset, len);
+	ahash_request_set_crypt(hash, &sg, NULL, len);
+	return crypto_ahash_update(hash);
 }
 
 #endif

@@ -79,6 +79,7 @@ extern void sysfs_notify(struct kobject *kobj, const char *dir, const char *attr
 /* In a store: from here on its own attribute may be removed, until the other call. */
 extern struct kernfs_node *sysfs_break_active_protection(struct kobject *kobj, const struct attribute *attr);
 extern void sysfs_unbreak_active_protection(struct kernfs_node *node);
+extern bool sysfs_remove_file_self(struct kobject *kobj, const struct attribute *attr); /* may sleep */
 
 /* All may sleep. */
 extern int sysfs_create_file_ns(struct kobject *kobj, const struct attribute *attr, const void *ns);

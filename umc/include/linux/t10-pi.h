@@ -32,4 +32,17 @@ struct crc64_pi_tuple {
 	__u8 ref_tag[6];
 };
 
+struct request;
+
+/* No request of a node's driver has protected sectors: nobody asks for the tag of one. */
+static inline u32 t10_pi_ref_tag(struct request *rq)
+{
+	return 0xffffffff;
+}
+
+static inline u64 ext_pi_ref_tag(struct request *rq)
+{
+	return 0xffffffffffffull;
+}
+
 #endif

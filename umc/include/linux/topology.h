@@ -16,6 +16,8 @@
 #define cpumask_of_node(node)	((void)(node), cpu_online_mask)
 #define nr_cpus_node(node)	cpumask_weight(cpumask_of_node(node))
 #define set_numa_node(node)	((void)(node))
-#define node_distance(from, to)	((from) == (to) ? 10 : 20)
+#define LOCAL_DISTANCE		10
+#define REMOTE_DISTANCE		20
+#define node_distance(from, to)	((from) == (to) ? LOCAL_DISTANCE : REMOTE_DISTANCE)
 
 #endif

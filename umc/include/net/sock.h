@@ -69,6 +69,7 @@ struct sock {
 	rwlock_t sk_callback_lock;
 	struct mutex umc_lock;
 	void *sk_user_data;
+	struct sk_buff_head sk_receive_queue; /* always empty: packets are the host's */
 	struct socket_wq *sk_wq;
 	void (*sk_state_change)(struct sock *sk);
 	void (*sk_data_ready)(struct sock *sk);
@@ -116,6 +117,17 @@ static inline int sk_stream_min_wspace(const struct sock *sk)
 static inline int sk_stream_wspace(const struct sock *sk)
 {
 	return sk->sk_sndbuf - sk->sk_wmem_queued;
+}
+
+/* What was sent is copied: nothing of the sender's is in use. */
+static inline int sk_wmem_alloc_get(const struct sock *sk)
+{
+	return 0;
+}
+
+static inline int sock_setsockopt(struct socket *sock, int level, int op, sockptr_t optval, unsigned int optlen)
+{
+	return sock->ops->setsockopt(sock, level, op, optval, optlen);
 }
 
 static inline bool sk_stream_is_writeable(const struct sock *sk)

@@ -43,11 +43,6 @@ unsafe impl Send for Open {}
 // SAFETY: as above.
 unsafe impl Sync for Open {}
 
-fn owner(record: &DiskRecord) -> *mut sys::module {
-    // SAFETY: a disk has operations from before it is added on.
-    unsafe { (*(*record.gendisk()).fops).owner }
-}
-
 impl Open {
     /// Opens a live disk, for `holder` alone unless that is NULL.
     pub(crate) fn new(
@@ -135,7 +130,7 @@ impl Open {
                 }
             }
         });
-        let owner = owner(&record);
+        let owner = record.owner();
         drop(record);
         // SAFETY: taken by `open_locked`.
         unsafe { module::module_put(owner) };
@@ -152,7 +147,7 @@ fn open_locked(record: &DiskRecord, mode: u32) -> Result<()> {
     if !record.is_live() {
         return Err(Errno::ENXIO);
     }
-    let owner = owner(record);
+    let owner = record.owner();
     // SAFETY: a live disk's module is loaded; NULL is the kernel itself.
     if !unsafe { module::try_module_get(owner) } {
         return Err(Errno::ENXIO);

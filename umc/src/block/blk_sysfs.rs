@@ -47,17 +47,44 @@ fn add_all(record: &DiskRecord) -> Result<()> {
             value(&record.limits())
         })?;
     }
+    link_to_parent(record)?;
     tree.add_symlink(&format!("{dir}/subsystem"), "../../../../class/block")?;
     tree.add_symlink(&format!("/sys/block/{name}"), &format!("../devices/virtual/block/{name}"))?;
     let target = format!("../../devices/virtual/block/{name}");
     tree.add_symlink(&format!("/sys/class/block/{name}"), &target)?;
+    // A hidden disk cannot be opened by its number.
+    if record.is_hidden() {
+        return Ok(());
+    }
     tree.add_symlink(&format!("/sys/dev/block/{}", devt), &target)?;
     tree.add_block(&format!("/dev/{}", record.name()), devt, 0o660)
+}
+
+/// The directory of what a driver says the disk is a part of leads to it, and back. In Linux the disk's own directory is there.
+fn link_to_parent(record: &DiskRecord) -> Result<()> {
+    // SAFETY: the disk was initialized; its parent, if it has one, is live as long as it is.
+    unsafe {
+        let device = &raw mut (*record.bdev()).bd_device;
+        let parent = (*device).parent;
+        if parent.is_null() || sysfs::dir_of(parent.cast()).is_none() {
+            return Ok(());
+        }
+        from_ret(sysfs::sysfs_create_link(parent.cast(), device.cast(), (*device).kobj.name))?;
+        from_ret(sysfs::sysfs_create_link(device.cast(), parent.cast(), c"device".as_ptr()))?;
+    }
+    Ok(())
 }
 
 /// Hides a disk; what is not there is skipped.
 pub(crate) fn hide(record: &DiskRecord) {
     let (tree, name) = (&record.kernel.tree, record.sysfs_name());
+    // SAFETY: as in `link_to_parent`.
+    unsafe {
+        let device = &raw mut (*record.bdev()).bd_device;
+        if !(*device).parent.is_null() {
+            sysfs::sysfs_remove_link((*device).parent.cast(), (*device).kobj.name);
+        }
+    }
     // SAFETY: as in `add_all`. Waits for attributes that are being read.
     unsafe { kobject::kobject_del((&raw mut (*record.bdev()).bd_device).cast()) };
     let node = format!("/dev/{}", record.name());
@@ -116,7 +143,7 @@ const FILES: &[(&str, Value)] = &[
     // SAFETY: as above.
     ("inflight", |record| unsafe { part_stat::in_flight_line(record.bdev()) }),
     ("removable", |record| bit(record.flags() & sys::GENHD_FL_REMOVABLE != 0)),
-    ("hidden", |_| bit(false)),
+    ("hidden", |record| bit(record.is_hidden())),
     ("range", |_| "1".to_owned()),
     ("ext_range", |_| "1".to_owned()),
     ("capability", |_| "0".to_owned()),
@@ -170,7 +197,7 @@ fn partitions(kernel: &'static Kernel) -> String {
     let mut text = "major minor  #blocks  name\n\n".to_owned();
     for record in kernel.block.all() {
         let (sectors, devt) = (record.sectors(), record.devt());
-        if sectors > 0 && record.flags() & sys::GENHD_FL_HIDDEN == 0 {
+        if sectors > 0 && !record.is_hidden() {
             let (major, minor) = (devt.major(), devt.minor());
             text += &format!("{major:4}  {minor:7} {:10} {}\n", sectors >> 1, record.name());
         }

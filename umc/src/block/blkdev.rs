@@ -317,8 +317,9 @@ fn driver_of(record: &DiskRecord) -> String {
     match record.disk() {
         Some(_) => String::new(),
         None => {
-            let major = record.devt().major();
-            record.kernel.block.major_name(major).unwrap_or_else(|| format!("major {major}"))
+            // One that has no major number of its own is known by its module.
+            let name = record.kernel.block.major_name(record.devt().major());
+            name.unwrap_or_else(|| record.owner_name())
         }
     }
 }

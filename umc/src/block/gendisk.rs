@@ -22,7 +22,7 @@ use crate::mutex::abi::{mutex_lock, mutex_unlock};
 use crate::part_stat::{SHARDS, Shard};
 use crate::queue_gate::{self, QueueGate};
 use crate::{Devt, Errno, Kernel, Result};
-use crate::{bio_alloc, blk_sysfs, device, kobject, mq, queue_limits, sched, string, sys};
+use crate::{bio_alloc, blk_sysfs, device, kobject, module, mq, queue_limits, sched, string, sys};
 
 pub(crate) mod calls;
 
@@ -313,15 +313,14 @@ impl DiskRecord {
             (*bdev).bd_device.kobj.name = name.as_ptr();
             apply_bdi(self.bdi.get(), &self.limits());
         }
-        let hidden = self.flags() & sys::GENHD_FL_HIDDEN != 0;
         blkdev::register(self.get())?;
         self.live.store(true, Ordering::Release);
-        if !hidden && let Err(error) = blk_sysfs::show(self) {
+        if let Err(error) = blk_sysfs::show(self) {
             self.live.store(false, Ordering::Release);
             blkdev::unregister(self);
             return Err(error);
         }
-        if !hidden {
+        if !self.is_hidden() {
             // Who is told so that the disk has its directories links its lower disks in them.
             // SAFETY: fields of the record; the object lives as long as it does.
             unsafe { (*disk).slave_dir = &raw mut (*bdev).bd_device.kobj };
@@ -363,8 +362,26 @@ impl DiskRecord {
         unsafe { (*self.gendisk()).flags as u32 }
     }
 
+    /// The module whose disk it is; NULL for none. It has been added.
+    pub(crate) fn owner(&self) -> *mut sys::module {
+        // SAFETY: a disk has operations from before it is added on.
+        unsafe { (*(*self.gendisk()).fops).owner }
+    }
+
+    /// That module's name; empty for none.
+    pub(crate) fn owner_name(&self) -> String {
+        let owner = self.owner();
+        // SAFETY: a disk that was added keeps its module.
+        if owner.is_null() { String::new() } else { unsafe { module::name_of(owner) } }
+    }
+
+    /// Whether only its driver uses it: it has no node.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.flags() & sys::GENHD_FL_HIDDEN != 0
+    }
+
     pub(crate) fn uevent(&self, action: u32) {
-        if self.flags() & sys::GENHD_FL_HIDDEN == 0 {
+        if !self.is_hidden() {
             // SAFETY: the object was initialized by `add`.
             unsafe { kobject::kobject_uevent(&raw mut (*self.bdev()).bd_device.kobj, action) };
         }

@@ -37,7 +37,7 @@ pub(crate) use dispatch::flush_plug;
 pub(crate) use queue::{Queue, end};
 pub(crate) use submit::submit_bio;
 
-use crate::workqueue::abi::{destroy_workqueue, umc_alloc_workqueue};
+use crate::workqueue::abi::{destroy_workqueue, queue_work_on, umc_alloc_workqueue};
 use crate::{Errno, Kernel, Result, sys};
 
 /// State of this subsystem in one kernel.
@@ -75,6 +75,18 @@ impl State {
     fn kblockd(&self) -> *mut sys::workqueue_struct {
         self.kblockd.load(Ordering::Acquire)
     }
+}
+
+/// Has the block layer's own workers do something: whether it was not waiting already.
+///
+/// # Safety
+/// As for `queue_work`; a queue of requests exists.
+/// # Context
+/// Any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kblockd_schedule_work(work: *mut sys::work_struct) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe { queue_work_on(0, Kernel::current().mq.kblockd(), work.cast()) }
 }
 
 /// Ends `kblockd`. No queue of requests is left. May sleep.

@@ -627,6 +627,31 @@ pub unsafe extern "C" fn sysfs_unbreak_active_protection(node: *mut sys::kernfs_
     unsafe { Arc::from_raw(node.cast::<RemovalGate>()) }.enter_again();
 }
 
+/// Removes the attribute that the caller is stored to; whether it was the caller who did. Waits for others inside.
+///
+/// # Safety
+/// Called by a store of the attribute; both are live.
+///
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysfs_remove_file_self(
+    kobj: *mut sys::kobject,
+    attr: *const sys::attribute,
+) -> bool {
+    // SAFETY: the object of an attribute that is stored to is live.
+    let Some(dir) = (unsafe { dir_of(kobj) }) else { return false };
+    // SAFETY: the attribute has a name.
+    let name = unsafe { path_in(attr, None) };
+    let Some(kept) = dir.files.lock().remove(&name) else { return false };
+    let _ = dir.kernel.tree.remove(&format!("{}/{name}", dir.path));
+    // The caller is inside, and is not waited for.
+    kept.gate.leave();
+    kept.close();
+    kept.gate.enter_again();
+    true
+}
+
 /// Whether two texts are the same, but for one newline at the end of either.
 ///
 /// # Safety

@@ -461,6 +461,24 @@ fn scope_of(name: &str) -> Option<u32> {
     nix::net::if_::if_nametoindex(name).ok().or_else(|| name.parse().ok())
 }
 
+/// Not NULL where the host has an interface of this name.
+///
+/// # Safety
+/// `name` is a string.
+/// # Context
+/// May sleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __dev_get_by_name(
+    _net: *mut sys::net,
+    name: *const c_char,
+) -> *mut sys::net_device {
+    // SAFETY: the caller's contract.
+    let name = unsafe { crate::string::lossy(name) };
+    let index = nix::net::if_::if_nametoindex(&*name).unwrap_or(0);
+    // Only whether it is NULL can be asked.
+    ptr::without_provenance_mut(index as usize)
+}
+
 /// Reads an address and a port: 0, or `-EINVAL`.
 ///
 /// # Safety

@@ -173,7 +173,7 @@ pub unsafe extern "C" fn set_capacity_and_notify(
     let record = DiskRecord::of(disk);
     let before = record.sectors();
     record.set_capacity(size);
-    if size == before || !record.is_live() || record.flags() & sys::GENHD_FL_HIDDEN != 0 {
+    if size == before || !record.is_live() || record.is_hidden() {
         return false;
     }
     if record.may_log() {
