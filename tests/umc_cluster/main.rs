@@ -2,8 +2,10 @@
 //! `umc cluster`: clusters in one command, what is done to them, and that nothing of them stays behind. [`ssh`]: tools that reach
 //! machines by ssh reach its nodes.
 
+mod browser;
 mod host;
 mod ssh;
+mod web;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -6,7 +6,9 @@
 //! keeper. When that is gone, the [sweep]er leaves nothing behind.
 
 mod bring_up;
+mod capture;
 mod conf;
+mod dissect;
 mod down;
 mod driver;
 mod file;
@@ -38,6 +40,8 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::complete;
+pub use capture::Arrived;
+pub use conf::address;
 pub use live::{Live, check, run as run_to_end};
 pub use place::{Place, all};
 pub use run::Failed;
@@ -185,6 +189,9 @@ enum ClusterCommand {
     /// The process that clears up behind it
     #[command(hide = true)]
     Sweep { dir: PathBuf },
+    /// What arrives at the node that this runs on, for umc web
+    #[command(hide = true)]
+    Capture,
 }
 
 impl Cluster {
@@ -219,6 +226,7 @@ impl Cluster {
             ClusterCommand::Probe => keeper::probe(),
             ClusterCommand::Keep { dir } => keeper::run(&dir),
             ClusterCommand::Sweep { dir } => sweep::run(&dir),
+            ClusterCommand::Capture => capture::run(),
         }
     }
 }

@@ -26,6 +26,7 @@ mod power_cmd;
 mod redirect;
 mod start;
 mod top;
+mod web;
 mod welcome;
 
 use std::env;
@@ -120,6 +121,8 @@ enum Command {
     Top(top::Top),
     /// Serve what nodes count to Prometheus, under the names of drbd-reactor
     Metrics(metrics::MetricsCommand),
+    /// Show clusters as a graph in the browser, with the last packets of a link and the log of a node
+    Web(web::WebCommand),
     /// Look at this machine, and say of each thing that would fail how to mend it
     Doctor,
     /// Play a scenario in the deterministic simulator: umc sim FILE --seed N; umc sim --help
@@ -192,6 +195,7 @@ impl Command {
             Command::Disk { on, command } => command.run(on.node.as_deref()),
             Command::Top(top) => top.run(),
             Command::Metrics(metrics) => metrics.run(),
+            Command::Web(web) => web.run(),
             Command::Doctor => doctor::run(),
             Command::Cluster(cluster) => cluster.run(),
             Command::Sim { arguments } => sim(&arguments),

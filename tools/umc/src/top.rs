@@ -5,6 +5,7 @@
 //! measured, latencies by stage. Two looks make a [view]: tables, which [screen] shows live, and `--once` as text. [json] is
 //! the same for programs, and [`crate::metrics`] for Prometheus.
 
+pub mod follow;
 pub mod json;
 pub mod look;
 mod screen;
@@ -94,7 +95,7 @@ impl Top {
 }
 
 /// Waits.
-fn pause(how_long: Duration) {
+pub fn pause(how_long: Duration) {
     let ms = how_long.as_millis().clamp(1, i32::MAX as u128) as i32;
     let _ = poll(&mut [], PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX));
 }

@@ -12,10 +12,13 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
+use super::follow::Follow;
 use super::look::{Look, Measured};
 use super::target::Chosen;
 use super::view::{self, Mood, Section, is_number, widths};
 
+/// How often a change is looked for.
+const GLANCE: Duration = Duration::from_millis(100);
 const HELP: &str = "q quit   space pause   l latencies   up/down scroll";
 
 struct Screen {
@@ -61,9 +64,10 @@ fn show(
     };
     let mut measured: Option<Measured> = None;
     let mut next = now() + interval;
+    let mut follow = Follow::begin(chosen);
     loop {
         terminal.draw(|frame| draw(frame, &screen)).context("Cannot draw")?;
-        let left = next.saturating_duration_since(now());
+        let left = next.saturating_duration_since(now()).min(GLANCE);
         if event::poll(left).context("Cannot wait for a key")? {
             let Event::Key(key) = event::read().context("Cannot read a key")? else { continue };
             if key.kind != KeyEventKind::Press {
@@ -89,6 +93,11 @@ fn show(
             }
             continue;
         }
+        // A change is shown at once, and counters once in an interval.
+        if !follow.has_changed() && now() < next {
+            continue;
+        }
+        follow.renew();
         next = now() + interval;
         if screen.is_paused {
             continue;
