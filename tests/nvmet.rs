@@ -1,105 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The NVMe target of a node: its namespaces, used over TCP by a host in this program.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{FileExt, symlink};
 
-use cluster::{Cluster, Layout, NvmeTarget, Random, Volumes, assert_same, eventually};
-use nvme::{Command, Completion, Controller, DISCOVERY, Digests, Host, Pdu, Queue};
+use cluster::{Cluster, Layout, Namespaced, NvmeTarget, Random, Volumes, assert_same, eventually};
+use nvme::{Command, Controller, DISCOVERY, Digests, Host, Pdu, Queue};
 
 const SUBSYSTEM: &str = "nqn.2026-11.test:one";
 /// The status of what comes for a group of namespaces that is off.
 const INACCESSIBLE: u16 = 0x302;
-
-/// A namespace through one of its queues, and what it has to hold.
-struct Model {
-    queue: Queue,
-    nsid: u32,
-    block: usize,
-    content: Vec<u8>,
-}
-
-impl Model {
-    fn open(controller: &mut Controller, nsid: u32) -> Model {
-        let (blocks, block) = controller.size(nsid).unwrap();
-        let queue = controller.io_queue(64).unwrap();
-        let content = vec![0; blocks as usize * block];
-        let mut model = Model { queue, nsid, block, content };
-        model.content = model.read_all();
-        model
-    }
-
-    /// All of it, 128 KiB at a time.
-    fn read_all(&mut self) -> Vec<u8> {
-        let mut all = Vec::with_capacity(self.content.len());
-        while all.len() < self.content.len() {
-            let len = (128 << 10).min(self.content.len() - all.len());
-            let (at, blocks) = ((all.len() / self.block) as u64, (len / self.block) as u32);
-            let read = self.queue.run(Command::read(self.nsid, at, blocks, len)).unwrap();
-            all.extend(read.ok().unwrap().data);
-        }
-        all
-    }
-
-    /// Writes, zeroes and reads of random places, several under way at once as long as they do not meet.
-    fn play(&mut self, random: &mut Random, count: usize, depth: usize) {
-        // What is under way: its blocks, and what has to be read.
-        let mut busy: HashMap<u16, (std::ops::Range<usize>, Option<Vec<u8>>)> = HashMap::new();
-        for _ in 0..count {
-            while busy.len() >= depth {
-                self.settle(&mut busy);
-            }
-            let blocks = self.content.len() / self.block;
-            let longest = 1 << random.below(8);
-            let len = (1 + random.below(longest) as usize).min(blocks);
-            let start = random.below((blocks - len + 1) as u64) as usize;
-            let range = start..start + len;
-            while busy.values().any(|(other, _)| other.start < range.end && range.start < other.end)
-            {
-                self.settle(&mut busy);
-            }
-            let bytes = start * self.block..(start + len) * self.block;
-            let (at, number) = (start as u64, len as u32);
-            let (command, wanted) = match random.below(8) {
-                0 => {
-                    self.content[bytes].fill(0);
-                    (Command::write_zeroes(self.nsid, at, number), None)
-                }
-                1..5 => {
-                    random.fill(&mut self.content[bytes.clone()]);
-                    let data = self.content[bytes].to_vec();
-                    (Command::write(self.nsid, at, number, data), None)
-                }
-                _ => {
-                    let wanted = self.content[bytes.clone()].to_vec();
-                    (Command::read(self.nsid, at, number, wanted.len()), Some(wanted))
-                }
-            };
-            let id = self.queue.submit(command).unwrap();
-            busy.insert(id, (range, wanted));
-        }
-        while !busy.is_empty() {
-            self.settle(&mut busy);
-        }
-        self.queue.run(Command::flush(self.nsid)).unwrap().ok().unwrap();
-    }
-
-    fn settle(&mut self, busy: &mut HashMap<u16, (std::ops::Range<usize>, Option<Vec<u8>>)>) {
-        let done: Completion = self.queue.complete().unwrap().ok().unwrap();
-        let (range, wanted) = busy.remove(&done.id).expect("it was under way");
-        if let Some(wanted) = wanted {
-            assert_same(&done.data, &wanted, &format!("blocks {range:?}"));
-        }
-    }
-
-    fn check(&mut self) {
-        let found = self.read_all();
-        assert_same(&found, &self.content, "the namespace");
-    }
-}
 
 fn connect(address: SocketAddr) -> Controller {
     Controller::connect(address, SUBSYSTEM, Host::default()).unwrap()
@@ -139,13 +51,13 @@ fn namespaces_of_devices_and_files() {
         let as_host = Host { digests, ..Host::default() };
         let mut controller = Controller::connect(host.address, SUBSYSTEM, as_host).unwrap();
         assert_eq!(controller.admin.digests(), digests);
-        let mut model = Model::open(&mut controller, 1);
-        assert_eq!(model.block, 512);
+        let mut model = Namespaced::open(&mut controller, 1);
+        assert_eq!(model.block(), 512);
         model.play(&mut random, 300, 32);
         model.check();
         let below = fs::read(host.volumes.path("dev/ram0")).unwrap();
-        assert_same(&below, &model.content, "the device");
-        let end = model.content.len() as u64 / 512;
+        assert_same(&below, model.content(), "the device");
+        let end = model.content().len() as u64 / 512;
         let behind = model.queue.run(Command::read(1, end - 1, 2, 1024)).unwrap();
         assert_ne!(behind.status, 0, "a place behind the end");
         model.queue.run(Command::deallocate(1, 0, 64)).unwrap().ok().unwrap();
@@ -161,10 +73,10 @@ fn namespaces_of_devices_and_files() {
         host.target.add_namespace(SUBSYSTEM, nsid, &path, &[("buffered_io", buffered)]);
         let mut controller = connect(host.address);
         assert!(controller.namespaces().unwrap().contains(&nsid));
-        let mut model = Model::open(&mut controller, nsid);
+        let mut model = Namespaced::open(&mut controller, nsid);
         model.play(&mut random, 100, 8);
         model.check();
-        assert_same(&fs::read(&image).unwrap(), &model.content, "the file");
+        assert_same(&fs::read(&image).unwrap(), model.content(), "the file");
     }
     host.volumes.stop();
 }
@@ -279,10 +191,10 @@ fn a_replicated_namespace() {
     let target = NvmeTarget::new(&cluster, node);
     let address = target.export(SUBSYSTEM, "/dev/drbd0");
     let mut controller = connect(address);
-    let mut model = Model::open(&mut controller, 1);
+    let mut model = Namespaced::open(&mut controller, 1);
     model.play(&mut Random::new("nvmet-drbd"), 300, 32);
     model.check();
-    let content = model.content;
+    let content = model.content().to_vec();
     // The namespace has the device open: it is taken down before DRBD.
     cluster.stop(node);
     cluster.adm(cluster.b(), &["primary", "r0"]);
@@ -308,7 +220,7 @@ fn hostile_bytes() {
     let after = host.memory();
     assert!(after < before + (24 << 10), "{before} KiB, then {after}");
     let mut controller = connect(host.address);
-    let mut model = Model::open(&mut controller, 1);
+    let mut model = Namespaced::open(&mut controller, 1);
     model.play(&mut Random::new("after"), 50, 8);
     model.check();
     host.volumes.stop();

@@ -17,10 +17,16 @@ impl Volumes {
     /// Loads the disks, and the module `driver`.
     pub fn new(name: &str, driver: &str) -> Volumes {
         let cluster = Cluster::new(name, Layout { disk_mib: 16, ..Layout::default() });
-        let node = cluster.a();
+        let volumes = Volumes(cluster);
+        volumes.load(driver);
+        volumes
+    }
+
+    /// Loads both on the node, which was started anew.
+    pub fn load(&self, driver: &str) {
+        let (cluster, node) = (&self.0, self.0.a());
         cluster.umc_ok(&["insmod", "--node", node, "brd", "rd_nr=4", "rd_size=32768"]);
         cluster.umc_ok(&["insmod", "--node", node, driver]);
-        Volumes(cluster)
     }
 
     /// What a command says on the node, which must succeed.
