@@ -181,7 +181,39 @@ fn of_drbd(metrics: &mut Metrics, node: &NodeLook, common: &str) {
     }
 }
 
-/// The state that is: a line with the value 1. drbd-reactor has lines with the value 0 for all others too.
+/// All states that something may be in, where drbd-reactor has a line for each.
+fn states_of(name: &str) -> &'static [&'static str] {
+    match name {
+        "drbd_resource_role" => &["Unknown", "Primary", "Secondary"],
+        "drbd_connection_state" => &[
+            "StandAlone",
+            "Disconnecting",
+            "Unconnected",
+            "Timeout",
+            "BrokenPipe",
+            "NetworkFailure",
+            "ProtocolError",
+            "TearDown",
+            "Connecting",
+            "Connected",
+        ],
+        "drbd_device_state" => &[
+            "Diskless",
+            "Attaching",
+            "Detaching",
+            "Failed",
+            "Negotiating",
+            "Inconsistent",
+            "Outdated",
+            "DUnknown",
+            "Consistent",
+            "UpToDate",
+        ],
+        _ => &[],
+    }
+}
+
+/// A line with the value 1 for the state that is, and one with 0 for each other.
 fn of_state(
     metrics: &mut Metrics,
     name: &'static str,
@@ -189,7 +221,11 @@ fn of_state(
     labels: &str,
     state: &str,
 ) {
-    metrics.gauge(name, help, &format!("{labels},{name}={}", quoted(state)), 1.0);
+    let mut one = |state: &str, value| {
+        metrics.gauge(name, help, &format!("{labels},{name}={}", quoted(state)), value);
+    };
+    one(state, 1.0);
+    states_of(name).iter().filter(|other| **other != state).for_each(|other| one(other, 0.0));
 }
 
 fn of_device(metrics: &mut Metrics, fields: &Fields, labels: &str) {
