@@ -6,7 +6,9 @@ use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{FileExt, symlink};
 
-use cluster::{Cluster, Layout, Namespaced, NvmeTarget, Random, Volumes, assert_same, eventually};
+use cluster::{
+    Cluster, Layout, Namespaced, NvmeTarget, Random, Volumes, assert_same, eventually, text,
+};
 use nvme::{Command, Controller, DISCOVERY, Digests, Host, Pdu, Queue};
 
 const SUBSYSTEM: &str = "nqn.2026-11.test:one";
@@ -137,7 +139,32 @@ fn hosts_discovery_and_groups() {
     host.target.add_port(3, v6);
     host.target.link(3, SUBSYSTEM);
     assert_eq!(connect(v6).namespaces().unwrap(), [1]);
+    saved_and_restored(&host);
     host.volumes.stop();
+}
+
+/// The whole configuration, in the form of nvmetcli: away, and back.
+fn saved_and_restored(host: &Exported) {
+    let (cluster, node) = (&host.volumes.0, host.volumes.0.a());
+    let umc = |words: &[&str]| cluster.umc(&[&["nvmet", "-n", node], words].concat());
+    // What cannot be enabled is not part of it.
+    fs::remove_dir(host.target.port(2)).unwrap();
+    let saved = umc(&["save"]);
+    assert!(saved.status.success(), "{}", text(&saved));
+    let file = cluster.dir.join("nvmet.json");
+    fs::write(&file, &saved.stdout).unwrap();
+    let file = file.display().to_string();
+    let twice = umc(&["restore", &file]);
+    assert!(text(&twice).contains("umc nvmet clear"), "{}", text(&twice));
+    assert!(umc(&["clear"]).status.success());
+    assert!(Controller::connect(host.address, SUBSYSTEM, Host::default()).is_err());
+    assert!(!host.target.subsystem(SUBSYSTEM).exists());
+    let restored = umc(&["restore", &file]);
+    assert!(restored.status.success(), "{}", text(&restored));
+    assert_eq!(connect(host.address).namespaces().unwrap(), [1]);
+    let other = Host { nqn: "nqn.2026-11.test:other".to_owned(), ..Host::default() };
+    assert!(Controller::connect(host.address, SUBSYSTEM, other).is_err(), "as before");
+    assert_eq!(String::from_utf8(umc(&["save"]).stdout), String::from_utf8(saved.stdout));
 }
 
 /// An export ends with its port, its device, its node, whatever is under way.

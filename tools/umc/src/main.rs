@@ -21,6 +21,7 @@ mod metrics;
 mod module_cmd;
 mod netns;
 mod nodes;
+mod nvmet_cmd;
 mod on_node;
 mod power_cmd;
 mod redirect;
@@ -115,6 +116,13 @@ enum Command {
         #[command(subcommand)]
         command: handler_cmd::HandlerCommand,
     },
+    /// The NVMe target of a node, in the form of nvmetcli
+    Nvmet {
+        #[command(flatten)]
+        on: OnNode,
+        #[command(subcommand)]
+        command: nvmet_cmd::NvmetCommand,
+    },
     /// Several nodes with networks, disks and a configuration: umc cluster up
     Cluster(cluster::Cluster),
     /// A live picture of nodes: states, resyncs, disks, latencies; --once and --json for scripts
@@ -193,6 +201,7 @@ impl Command {
             Command::Rmmod { on, module } => module_cmd::rmmod(on.node.as_deref(), &module),
             Command::Lsmod(on) => module_cmd::lsmod(on.name()),
             Command::Disk { on, command } => command.run(on.node.as_deref()),
+            Command::Nvmet { on, command } => command.run(&on),
             Command::Top(top) => top.run(),
             Command::Metrics(metrics) => metrics.run(),
             Command::Web(web) => web.run(),
