@@ -118,10 +118,12 @@ pub fn frame(bytes: &[u8]) -> Option<(Ipv4Addr, String)> {
 fn ipv4(packet: &[u8]) -> Option<(Ipv4Addr, String)> {
     let head = usize::from(packet.first()? & 15) * 4;
     let (protocol, from) = (*packet.get(9)?, address(packet, 12)?);
-    // What stands behind the packet is padding.
-    let len = usize::from(word(packet, 2)?);
-    let inside = packet.get(head..len.clamp(head, packet.len()).max(head))?;
-    let inside = if len == 0 { packet.get(head..)? } else { inside };
+    // What stands behind the packet is padding. Of a large one that the sender leaves to be cut the length may be 0.
+    let end = match usize::from(word(packet, 2)?) {
+        0 => packet.len(),
+        len => len.min(packet.len()),
+    };
+    let inside = packet.get(head..end)?;
     let what = match protocol {
         TCP => tcp(inside)?,
         ICMP => format!("ICMP type {}", inside.first()?),
