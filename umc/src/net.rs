@@ -4,7 +4,8 @@
 //! C header: `include/linux/net.h` (API of 6.12).
 //! Guarantees kept: the blocking rules of the Internet sockets (`sk_rcvtimeo`, `sk_sndtimeo`, signals, MSG_DONTWAIT);
 //! `shutdown` wakes whoever is blocked. Connecting and accepting: `connect.rs`, `accept.rs`.
-//! Differs from Linux: the namespace is the host's; a socket has no file. Not provided: socketpair, poll, ioctl.
+//! Differs from Linux: the namespace is the host's; a socket has no file; who ends a connection that its peer has ended finds it
+//! closed at once, without the last acknowledgement. Not provided: socketpair, poll, ioctl.
 //! Used by DRBD for: connecting and listening (`drbd_try_connect`, `prepare_listen_socket`), all traffic.
 
 mod accept;
@@ -225,6 +226,11 @@ unsafe extern "C" fn op_shutdown(socket: *mut sys::socket, how: c_int) -> c_int 
         let ended = end_directions(sock, how);
         // Whatever came of it, as in Linux.
         sock.call(sock::member!(sock, sk_state_change));
+        if sock.state() == sys::TCP_LAST_ACK {
+            // The last acknowledgement is not heard of here.
+            sock.set_state(sys::TCP_CLOSE);
+            sock.call(sock::member!(sock, sk_state_change));
+        }
         ended
     }))
 }
