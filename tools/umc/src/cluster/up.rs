@@ -221,12 +221,19 @@ fn prepare(place: &Place, plan: Option<Plan>, is_kept: bool) -> Result<Plan> {
         fs::remove_dir_all(&place.dir)
             .with_context(|| format!("Cannot remove {}", place.dir.display()))?;
     }
-    if let Some(dir) = plan.private.iter().find(|dir| place.dir.starts_with(dir)) {
-        bail!(
-            "private: nodes need what is in {}, since clusters are kept in {}. Set UMC_RUNTIME_DIR to a directory elsewhere",
-            dir.display(),
-            place.dir.parent().unwrap_or(&place.dir).display()
-        );
+    let me = std::env::current_exe().context("Cannot find out where umc itself is")?;
+    for (needed, what, next) in [
+        (&place.dir, "clusters are kept", "Set UMC_RUNTIME_DIR to a directory elsewhere"),
+        (&me, "umc itself is", "Install it elsewhere"),
+        (&cdrivers::cache_dir(), "drivers are kept", "Set UMC_CACHE_DIR to a directory elsewhere"),
+    ] {
+        if let Some(dir) = plan.private.iter().find(|dir| needed.starts_with(dir)) {
+            bail!(
+                "private: nodes need what is in {}, since {what} there: {}. {next}",
+                dir.display(),
+                needed.display()
+            );
+        }
     }
     // What is on its disks is nobody else's to read.
     let mut private = fs::DirBuilder::new();
@@ -240,7 +247,6 @@ fn prepare(place: &Place, plan: Option<Plan>, is_kept: bool) -> Result<Plan> {
     write(&place.conf(), conf::text(&plan))?;
     write(&place.hosts(), conf::hosts(&plan))?;
     make_images(place, &plan)?;
-    let me = std::env::current_exe().context("Cannot find out where umc itself is")?;
     fs::create_dir(place.tools())
         .and_then(|()| TOOLS.iter().try_for_each(|tool| symlink(&me, place.tools().join(tool))))
         .with_context(|| format!("Cannot make {}", place.tools().display()))?;
