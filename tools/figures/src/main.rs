@@ -3,7 +3,7 @@
 //!
 //! Three repetitions of each, the median counts. The load is fio against the DRBD device as FUSE shows it, without a
 //! file system between. Both nodes, and fio, share the processors of this machine. With the word `handlers`, only the
-//! disks without DRBD are measured; with `costs`, `nodes`, `events`, `resync` or `load`, only those. With `--kernel` they are
+//! disks without DRBD are measured; with `costs`, `nodes`, `events`, `resync`, `load` or `exports`, only those. With `--kernel` they are
 //! compared with DRBD in a kernel that is a process. With `--driver SET` first, what is measured of DRBD 8.4 is measured of
 //! that release of DRBD 9 too, each repetition in turn.
 
@@ -11,6 +11,7 @@
 
 mod costs;
 mod events;
+mod exports;
 mod flat;
 mod handlers;
 mod kernel;
@@ -61,7 +62,9 @@ fn fio_with(by: &[&str], device: &Path, args: &[&str]) -> serde_json::Value {
         .run()
         .expect("fio runs");
     assert!(output.status.success(), "fio: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("fio's JSON")
+    // Some of its engines say something first.
+    let start = output.stdout.iter().position(|byte| *byte == b'{').unwrap_or_default();
+    serde_json::from_slice(&output.stdout[start..]).expect("fio's JSON")
 }
 
 fn iops(result: &serde_json::Value, side: &str) -> f64 {
@@ -200,6 +203,7 @@ fn main() {
         Some("nodes") => all(&mut |driver| nodes::measure(&mut figures, driver)),
         Some("ratios") => ratios::measure(&mut figures),
         Some("flat") => flat::measure(&mut figures),
+        Some("exports") => exports::measure(&mut figures),
         Some("events") => events::measure(&mut figures),
         Some("resync") => resync(&mut figures, &drivers),
         Some("load") => load(&mut figures, &drivers),
