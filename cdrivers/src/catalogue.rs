@@ -404,7 +404,7 @@ const NVME: Driver = Driver {
     named_by_content: &["nvme_core"],
     names: &[
         names("/dev", &["nvme*", "ng[0-9]*"], Node),
-        names("/sys/class", &["nvme", "nvme-subsystem", "nvme-generic", "nvme-fabrics"], Node),
+        names("/sys/class", &["nvme", "nvme-*"], Node),
     ],
 };
 

@@ -104,8 +104,7 @@ static OTHERS: &[Row] = &[
     // Drivers with devices of their own kind.
     row("/dev", &["zram*"], Node),
     row("/dev", &["dnbd*", "etherd", "rbd*", "rnbd*", "ublk*"], Node),
-    row("/dev", &["nvme*", "ng[0-9]*"], Node),
-    row("/sys/class", &["nvme", "nvme-*", "zram-control"], Node),
+    row("/sys/class", &["zram-control"], Node),
     // configfs: targets (LIO, nvmet) and null_blk.
     row("/sys/kernel", &["config"], Node),
     // What every kernel has: its disks, its modules, its log, its magic keys.

@@ -293,7 +293,8 @@ fn the_block_layers_ioctls_are_answered() {
     assert_eq!(node.said("blockdev", &args), want);
     node.log();
     node.said("blockdev", &["--flushbufs", "/dev/drbd3"]);
-    assert_eq!(node.log(), ["flush"]);
+    // Nothing is held back that would have to be written.
+    assert_eq!(node.log(), [""; 0]);
     node.said("blkdiscard", &["-o", "8192", "-l", "4096", "/dev/drbd3"]);
     node.said("blkdiscard", &["-f", "-z", "-o", "0", "-l", "8192", "/dev/drbd3"]);
     let log = node.log();
