@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::{Model, NvmeTarget, Random, Volumes, assert_same, eventually};
+use cluster::{Model, NvmeTarget, Over, Random, Volumes, assert_same, eventually};
 
 const SUBSYSTEM: &str = "nqn.2026-11.test:host";
 /// What tells that two namespaces are one.
@@ -159,6 +159,7 @@ fn two_paths() {
             model.sync();
             model.check();
         });
+        let over = Over(&is_over);
         for (off, on) in [(0, 1), (1, 0)] {
             paths[off].set_state("inaccessible");
             paths[on].set_state("optimized");
@@ -173,7 +174,7 @@ fn two_paths() {
         cluster.start(cluster.a());
         paths[0].export();
         eventually("the path is back", || host.states() == ["live", "live"]);
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         writer.join().unwrap();
     });
     let content = model.close();

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::{Namespaced, NvmeTarget, Random, Volumes, assert_same, eventually};
+use cluster::{Namespaced, NvmeTarget, Over, Random, Volumes, assert_same, eventually};
 use nvme::Host;
 
 /// Sectors of a volume.
@@ -87,7 +87,7 @@ impl Head {
         head.volumes.line(&format!(
             "mdadm --create /dev/md0 --run --level=1 --raid-devices=2 --bitmap=internal {one} {two}"
         ));
-        head.volumes.line("mdadm --wait /dev/md0");
+        eventually("the disks are the same", || head.is_whole());
         // A device in between that can be told to hold everything back.
         let sectors = head.volumes.line("blockdev --getsz /dev/md0");
         let table = format!("0 {} linear /dev/md0 0", sectors.trim());
@@ -110,6 +110,12 @@ impl Head {
         let disk = format!("/dev/nvme{number}n1");
         eventually("the volume is a disk", || self.volumes.path(&disk[1..]).exists());
         disk
+    }
+
+    /// Whether both disks are there, and nothing is copied any more.
+    fn is_whole(&self) -> bool {
+        let state = self.state();
+        state.contains("[UU]") && !state.contains("resync") && !state.contains("recovery")
     }
 
     /// What the array says of its disks: `UU` where both are there.
@@ -151,17 +157,23 @@ fn a_replicated_volume_with_snapshots() {
                 model.play(&mut random, 20, 8);
             }
         });
+        let over = Over(&is_over);
         let lost = &stores[1].volumes;
         lost.0.kill(lost.0.a());
         eventually("the array knows", || head.state().contains("[U_]"));
         lost.0.start(lost.0.a());
         lost.load("dm-mod");
         stores[1].fill();
-        head.volumes.line("mdadm /dev/md0 --remove detached");
+        // The array lets go of a disk once nothing is under way there any more.
+        eventually("the lost disk is taken out", || {
+            head.volumes.line("mdadm /dev/md0 --remove detached");
+            !head.state().contains("nvme1n1")
+        });
+        eventually("its name is free", || !head.volumes.path("dev/nvme1n1").exists());
         let disk = head.attach(&stores[1], 1);
         head.volumes.line(&format!("mdadm /dev/md0 --add {disk}"));
-        eventually("it is whole again", || head.state().contains("[UU]"));
-        is_over.store(true, Ordering::Relaxed);
+        eventually("it is whole again", || head.is_whole());
+        drop(over);
         writer.join().unwrap();
     });
     model.check();

@@ -500,6 +500,15 @@ pub fn may_resize() -> bool {
     u64::from_str_radix(caps.trim(), 16).expect("a number") & 1 << 24 != 0
 }
 
+/// Says that a load is over when it is dropped, also by a panic: else its thread would go on, and who waits for it too.
+pub struct Over<'a>(pub &'a std::sync::atomic::AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Waits for a condition that no event announces; bounded.
 pub fn eventually(what: &str, mut test: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
