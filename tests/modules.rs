@@ -38,6 +38,16 @@ fn every_symbol_has_a_provider() {
         "dm-mirror",
         "raid1",
         "raid456",
+        "bcache",
+        "nvmet",
+        "nvmet-tcp",
+        "nvme-core",
+        "nvme-fabrics",
+        "nvme-tcp",
+        "target_core_mod",
+        "target_core_iblock",
+        "target_core_file",
+        "iscsi_target_mod",
     ] {
         let output = Command::new(bin_dir().join("umc")).args(["symbols", module]).run().unwrap();
         assert!(output.status.success(), "{}", text(&output));

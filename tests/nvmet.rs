@@ -7,7 +7,7 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{FileExt, symlink};
 
 use cluster::{
-    Cluster, Layout, Namespaced, NvmeTarget, Random, Volumes, assert_same, eventually, text,
+    Cluster, Layout, NvmeNamespace, NvmeTarget, Random, Volumes, assert_same, eventually, text,
 };
 use nvme::{Command, Controller, DISCOVERY, Digests, Host, Pdu, Queue};
 
@@ -36,10 +36,7 @@ impl Exported {
 
     /// Memory of the node's process, in KiB.
     fn memory(&self) -> u64 {
-        let pid = self.volumes.0.pid(self.volumes.0.a()).unwrap();
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        self.volumes.0.memory(self.volumes.0.a())
     }
 }
 
@@ -53,17 +50,18 @@ fn namespaces_of_devices_and_files() {
         let as_host = Host { digests, ..Host::default() };
         let mut controller = Controller::connect(host.address, SUBSYSTEM, as_host).unwrap();
         assert_eq!(controller.admin.digests(), digests);
-        let mut model = Namespaced::open(&mut controller, 1);
+        let mut model = NvmeNamespace::open(&mut controller, 1);
         assert_eq!(model.block(), 512);
         model.play(&mut random, 300, 32);
         model.check();
         let below = fs::read(host.volumes.path("dev/ram0")).unwrap();
-        assert_same(&below, model.content(), "the device");
-        let end = model.content().len() as u64 / 512;
-        let behind = model.queue.run(Command::read(1, end - 1, 2, 1024)).unwrap();
+        assert_same(&below, &model.content, "the device");
+        let end = model.content.len() as u64 / 512;
+        let behind = model.remote.queue.run(Command::read(1, end - 1, 2, 1024)).unwrap();
         assert_ne!(behind.status, 0, "a place behind the end");
-        model.queue.run(Command::deallocate(1, 0, 64)).unwrap().ok().unwrap();
-        let start = model.queue.run(Command::read(1, 0, 64, 64 * 512)).unwrap().ok().unwrap();
+        model.remote.queue.run(Command::deallocate(1, 0, 64)).unwrap().ok().unwrap();
+        let start =
+            model.remote.queue.run(Command::read(1, 0, 64, 64 * 512)).unwrap().ok().unwrap();
         assert!(start.data.iter().all(|byte| *byte == 0), "a RAM disk reads as zero there");
     }
 
@@ -75,10 +73,10 @@ fn namespaces_of_devices_and_files() {
         host.target.add_namespace(SUBSYSTEM, nsid, &path, &[("buffered_io", buffered)]);
         let mut controller = connect(host.address);
         assert!(controller.namespaces().unwrap().contains(&nsid));
-        let mut model = Namespaced::open(&mut controller, nsid);
+        let mut model = NvmeNamespace::open(&mut controller, nsid);
         model.play(&mut random, 100, 8);
         model.check();
-        assert_same(&fs::read(&image).unwrap(), model.content(), "the file");
+        assert_same(&fs::read(&image).unwrap(), &model.content, "the file");
     }
     host.volumes.stop();
 }
@@ -202,6 +200,9 @@ fn ends_with_sessions_open() {
     assert!(controller.namespaces().unwrap().is_empty());
     NvmeTarget::set(&enable, "1");
     queue.run(Command::read(1, 0, 1, 512)).unwrap().ok().unwrap();
+    // What is taken down with the rest: more groups, and names that a shell would take for something else.
+    fs::create_dir(host.target.port(1).join("ana_groups/2")).unwrap();
+    host.target.add_subsystem("a name; with 'quotes' $(and more)");
     // In use: its module stays.
     let refused = host.volumes.0.umc(&["rmmod", "--node", host.volumes.0.a(), "nvmet"]);
     assert!(!refused.status.success());
@@ -218,10 +219,10 @@ fn a_replicated_namespace() {
     let target = NvmeTarget::new(&cluster, node);
     let address = target.export(SUBSYSTEM, "/dev/drbd0");
     let mut controller = connect(address);
-    let mut model = Namespaced::open(&mut controller, 1);
+    let mut model = NvmeNamespace::open(&mut controller, 1);
     model.play(&mut Random::new("nvmet-drbd"), 300, 32);
     model.check();
-    let content = model.content().to_vec();
+    let content = model.content;
     // The namespace has the device open: it is taken down before DRBD.
     cluster.stop(node);
     cluster.adm(cluster.b(), &["primary", "r0"]);
@@ -247,7 +248,7 @@ fn hostile_bytes() {
     let after = host.memory();
     assert!(after < before + (24 << 10), "{before} KiB, then {after}");
     let mut controller = connect(host.address);
-    let mut model = Namespaced::open(&mut controller, 1);
+    let mut model = NvmeNamespace::open(&mut controller, 1);
     model.play(&mut Random::new("after"), 50, 8);
     model.check();
     host.volumes.stop();

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::{Namespaced, NvmeTarget, Over, Random, Volumes, assert_same, eventually};
+use cluster::{NvmeNamespace, NvmeTarget, Over, Random, Volumes, assert_same, eventually};
 use nvme::Host;
 
 /// Sectors of a volume.
@@ -129,7 +129,7 @@ fn a_replicated_volume_with_snapshots() {
     let stores = ["engine-one", "engine-two"].map(Store::new);
     let head = Head::new(&stores);
     let mut random = Random::new("engine");
-    let mut model = Namespaced::connect(head.address, VOLUME_NAME, Host::default());
+    let mut model = NvmeNamespace::connect(head.address, VOLUME_NAME, Host::default());
     model.play(&mut random, 200, 16);
     model.check();
 
@@ -137,7 +137,7 @@ fn a_replicated_volume_with_snapshots() {
     head.volumes.line("dmsetup suspend volume");
     stores.iter().for_each(|store| store.snapshot(0, 1));
     head.volumes.line("dmsetup resume volume");
-    let at_snapshot = model.content().to_vec();
+    let at_snapshot = model.content.clone();
     model.play(&mut random, 200, 16);
     model.check();
     let shown = head.volumes.line("mdadm --examine /dev/nvme0n1");
@@ -146,7 +146,7 @@ fn a_replicated_volume_with_snapshots() {
         offset.and_then(|text| text.split(' ').next()).unwrap().parse::<usize>().unwrap() << 9;
     for store in &stores {
         assert_same(&store.content(1)[offset..], &at_snapshot, "a snapshot");
-        assert_same(&store.content(0)[offset..], model.content(), "a replica");
+        assert_same(&store.content(0)[offset..], &model.content, "a replica");
     }
 
     // A replica is lost with its node and everything in it, and is built anew while the volume is written to.
@@ -178,7 +178,7 @@ fn a_replicated_volume_with_snapshots() {
     });
     model.check();
     for store in &stores {
-        assert_same(&store.content(0)[offset..], model.content(), "a replica");
+        assert_same(&store.content(0)[offset..], &model.content, "a replica");
     }
 
     // A clone of the snapshot, used by itself; the snapshot stays as it is.

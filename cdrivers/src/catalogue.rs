@@ -105,6 +105,24 @@ pub struct TakeDown {
     pub command: &'static [&'static str],
 }
 
+/// Takes a tree of configfs away, `$1`: what is on is switched off, then links go, then what was made by mkdir, from below. What
+/// belongs to its directory cannot be removed by itself and goes with it. Says why when the tree is still there.
+const CLEAR_CONFIGFS: &str = "find \"$1\" -type f -name enable | while IFS= read -r f; do echo 0 >\"$f\"; done 2>/dev/null; \
+     find \"$1\" -type l -delete; \
+     find \"$1\" -mindepth 1 -depth -type d | while IFS= read -r d; do rmdir \"$d\"; done 2>/dev/null; \
+     rmdir \"$1\"";
+
+/// [`CLEAR_CONFIGFS`] for each directory in one. Names are the user's: they are an argument, not part of the script.
+macro_rules! clear {
+    ($dir:literal, $($but:literal),*) => {
+        TakeDown {
+            each: Each::DirBut($dir, &[$($but),*]),
+            command: &["sh", "-c", CLEAR_CONFIGFS, "sh", concat!($dir, "/{}")],
+        }
+    };
+    ($dir:literal) => { clear!($dir,) };
+}
+
 const fn file(from: &'static str) -> Files {
     Files { from }
 }
@@ -364,11 +382,11 @@ const BCACHE: Driver = Driver {
     take_down: &[
         TakeDown {
             each: Each::Disk("bcache"),
-            command: &["sh", "-c", "echo 1 >/sys/block/{}/bcache/stop"],
+            command: &["sh", "-c", "echo 1 >\"/sys/block/$1/bcache/stop\"", "sh", "{}"],
         },
         TakeDown {
             each: Each::Dir("/sys/fs/bcache"),
-            command: &["sh", "-c", "echo 1 >/sys/fs/bcache/{}/stop"],
+            command: &["sh", "-c", "echo 1 >\"/sys/fs/bcache/$1/stop\"", "sh", "{}"],
         },
     ],
     udev: None,
@@ -398,7 +416,7 @@ const NVME: Driver = Driver {
     ],
     take_down: &[TakeDown {
         each: Each::Dir("/sys/class/nvme"),
-        command: &["sh", "-c", "echo 1 >/sys/class/nvme/{}/delete_controller"],
+        command: &["sh", "-c", "echo 1 >\"/sys/class/nvme/$1/delete_controller\"", "sh", "{}"],
     }],
     udev: None,
     named_by_content: &["nvme_core"],
@@ -429,29 +447,9 @@ const NVMET: Driver = Driver {
     ],
     // A port first: what it exports is in use as long as it does.
     take_down: &[
-        TakeDown {
-            each: Each::Dir("/sys/kernel/config/nvmet/ports"),
-            command: &[
-                "sh",
-                "-c",
-                "cd /sys/kernel/config/nvmet/ports/{} && rm -f subsystems/* && rmdir referrals/* 2>/dev/null; \
-                 cd / && rmdir /sys/kernel/config/nvmet/ports/{}",
-            ],
-        },
-        TakeDown {
-            each: Each::Dir("/sys/kernel/config/nvmet/subsystems"),
-            command: &[
-                "sh",
-                "-c",
-                "cd /sys/kernel/config/nvmet/subsystems/{} && rm -f allowed_hosts/* && \
-                 for n in namespaces/*; do [ ! -d $n ] || rmdir $n; done && cd / && \
-                 rmdir /sys/kernel/config/nvmet/subsystems/{}",
-            ],
-        },
-        TakeDown {
-            each: Each::Dir("/sys/kernel/config/nvmet/hosts"),
-            command: &["rmdir", "/sys/kernel/config/nvmet/hosts/{}"],
-        },
+        clear!("/sys/kernel/config/nvmet/ports"),
+        clear!("/sys/kernel/config/nvmet/subsystems"),
+        clear!("/sys/kernel/config/nvmet/hosts"),
     ],
     udev: None,
     named_by_content: &[],
@@ -483,37 +481,11 @@ const LIO: Driver = Driver {
         ("target_core_file", "drivers/target/target_core_file"),
         ("iscsi_target_mod", "drivers/target/iscsi/iscsi_target_mod"),
     ],
-    // From the initiators' side on: targets, which ends their sessions, the fabric, what the LUNs are.
+    // The fabrics with their targets, which ends the sessions, then what the LUNs are.
     take_down: &[
-        TakeDown {
-            each: Each::DirBut("/sys/kernel/config/target/iscsi", &["discovery_auth"]),
-            command: &[
-                "sh",
-                "-c",
-                "cd /sys/kernel/config/target/iscsi/{} && for t in tpgt_*; do [ -d $t ] || continue; \
-                 echo 0 >$t/enable; find $t/acls $t/lun -type l -delete; \
-                 for d in $t/acls/*/lun_* $t/acls/* $t/lun/* $t/np/*; do [ ! -d $d ] || rmdir $d; done; \
-                 rmdir $t; done; cd / && rmdir /sys/kernel/config/target/iscsi/{}",
-            ],
-        },
-        TakeDown {
-            each: Each::DirBut("/sys/kernel/config/target", &["core"]),
-            command: &["rmdir", "/sys/kernel/config/target/{}"],
-        },
-        TakeDown {
-            each: Each::DirBut("/sys/kernel/config/target/core", &["alua"]),
-            command: &[
-                "sh",
-                "-c",
-                "cd /sys/kernel/config/target/core/{} && for d in *; do [ -d $d ] || continue; \
-                 for g in $d/alua/*; do case $g in */default_tg_pt_gp) ;; *) [ ! -d $g ] || rmdir $g ;; esac; done; \
-                 rmdir $d; done; cd / && rmdir /sys/kernel/config/target/core/{}",
-            ],
-        },
-        TakeDown {
-            each: Each::DirBut("/sys/kernel/config/target/core/alua/lu_gps", &["default_lu_gp"]),
-            command: &["rmdir", "/sys/kernel/config/target/core/alua/lu_gps/{}"],
-        },
+        clear!("/sys/kernel/config/target", "core"),
+        clear!("/sys/kernel/config/target/core", "alua"),
+        clear!("/sys/kernel/config/target/core/alua/lu_gps", "default_lu_gp"),
     ],
     udev: None,
     named_by_content: &[],

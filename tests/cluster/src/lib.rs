@@ -25,9 +25,9 @@ mod loop_device;
 pub mod mesh;
 mod model;
 mod namespace;
-mod namespaced;
 pub mod netlink;
 mod nvme_target;
+mod remote;
 mod start;
 pub mod versions;
 mod volumes;
@@ -41,8 +41,8 @@ pub use loop_device::LoopDevice;
 pub use mesh::{Mesh, MeshLayout};
 pub use model::{Model, Random, assert_same};
 pub use namespace::Namespace;
-pub use namespaced::Namespaced;
 pub use nvme_target::NvmeTarget;
+pub use remote::{Namespace as NvmeNamespace, RemoteModel, Unit};
 pub use start::Start;
 pub use volumes::Volumes;
 pub use watch::Watch;
@@ -338,6 +338,15 @@ impl Cluster {
         let record = fs::read_to_string(self.dir.join("run").join(node).join("node.json")).ok()?;
         let record: serde_json::Value = serde_json::from_str(&record).ok()?;
         record["pid"].as_u64().map(|pid| pid as u32)
+    }
+
+    /// Memory that a node's process has, in KiB.
+    pub fn memory(&self, node: &str) -> u64 {
+        let pid = self.pid(node).expect("the node lives");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()).expect("its memory");
+        number.parse().expect("a number")
     }
 
     /// SIGKILL, and wait until the process is gone.
