@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::{Cluster, Layout, LoopDevice, Volumes, text};
+use cluster::{Cluster, Layout, LoopDevice, Over, Volumes, text};
 
 /// Opens each `PATH FLAGS` on a node, and says how each went: `ok`, or the name of the error.
 fn opens(cluster: &Cluster, node: &str, what: &[(&str, &str)]) -> Vec<String> {
@@ -89,6 +89,7 @@ fn a_close_after_an_ioctl_is_the_last_one() {
     let host = Volumes::new("x-ioctl", "md-mod");
     let is_over = AtomicBool::new(false);
     let output = std::thread::scope(|scope| {
+        let _over = Over(&is_over);
         // Nobody is to come to the processor as soon as he could.
         for _ in 0..3 {
             scope.spawn(|| {
@@ -98,9 +99,7 @@ fn a_close_after_an_ioctl_is_the_last_one() {
             });
         }
         let script = include_str!("fixtures/exclusive/ioctl_and_close.py");
-        let output = host.0.on(host.0.a(), &["python3", "-c", script]);
-        is_over.store(true, Ordering::Relaxed);
-        output
+        host.0.on(host.0.a(), &["python3", "-c", script])
     });
     assert!(output.status.success(), "{}", text(&output));
     host.stop();

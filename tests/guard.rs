@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A test program that is killed leaves no node, no mount and no file.
+//! A test program that is killed leaves no node, no mount and no file; a test that fails ends.
 
 #![allow(clippy::disallowed_methods)] // a test program, not part of a node
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 
 use cluster::{Cluster, Layout, Watch, eventually};
@@ -42,4 +43,19 @@ fn a_killed_test_leaves_nothing() {
         let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         assert!(!command.contains(&dir), "node process {pid} is left");
     }
+}
+
+/// A test that fails while another of its threads works on: the work fails too, and nobody waits for ever.
+#[test]
+fn a_failure_ends_what_the_test_has_under_way() {
+    let failed = std::panic::catch_unwind(|| {
+        let cluster = Cluster::up("guard-fails", Layout::default());
+        let disk = cluster.root(cluster.a()).join("dev/low0");
+        std::thread::scope(|scope| {
+            let disk = File::open(disk).unwrap();
+            scope.spawn(move || while disk.read_exact_at(&mut [0; 512], 0).is_ok() {});
+            panic!("this test fails, on purpose");
+        });
+    });
+    assert!(failed.is_err());
 }

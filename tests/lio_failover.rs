@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, IscsiTarget, Layout, PATIENCE, Random, assert_same, eventually};
+use cluster::{Cluster, IscsiTarget, Layout, Over, PATIENCE, Random, assert_same, eventually};
 use iscsi::{Command, Initiator, Session};
 
 const TARGET: &str = "iqn.2026-11.org.test:moves";
@@ -86,9 +86,9 @@ impl Writer {
             let port = 1 + (self.first / BLOCKS) as u32;
             let initiator = Initiator { port, ..Initiator::default() };
             if let Ok(mut session) = Session::open(address, Some(TARGET), &initiator) {
-                let before = self.version;
+                let before = self.acknowledged.clone();
                 let _ = self.write(&mut session, is_over, done);
-                if self.version > before {
+                if self.acknowledged != before {
                     end = Instant::now() + PATIENCE;
                 }
             }
@@ -129,6 +129,7 @@ fn no_acknowledged_write_is_lost() {
     for _ in 0..2 {
         let (is_over, done) = (AtomicBool::new(false), AtomicU64::new(0));
         std::thread::scope(|scope| {
+            let _over = Over(&is_over);
             for writer in &mut writers {
                 let (is_over, done) = (&is_over, &done);
                 scope.spawn(move || writer.run(address, is_over, done));
@@ -143,7 +144,6 @@ fn no_acknowledged_write_is_lost() {
             cluster.await_events(&there, is_alone, "WFConnection");
             serve(&cluster, &there, address);
             written(200);
-            is_over.store(true, Ordering::Relaxed);
         });
         let disk = fs::read(cluster.device(&there, 0)).expect("the device can be read");
         writers.iter_mut().for_each(|writer| writer.check(&disk));

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+mod failing;
 mod fleet;
 mod foreground;
 mod guard;
@@ -148,6 +149,7 @@ fn fresh_dir() -> (PathBuf, u32) {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let dir = std::env::temp_dir().join(format!("umc-test-{}-{number}", std::process::id()));
     fs::create_dir_all(&dir).expect("a directory for the cluster");
+    failing::begin(&dir);
     (dir, number)
 }
 
@@ -499,6 +501,7 @@ impl Drop for Cluster {
                 .run_shown();
         }
         let _ = fs::remove_dir_all(&self.dir);
+        failing::end(&self.dir);
     }
 }
 
