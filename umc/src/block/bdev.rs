@@ -196,8 +196,9 @@ impl BlockFile {
     }
 }
 
-/// A file of an open device, whose name is found in the file system with this number; 0 where nobody asks.
-pub(crate) fn file_of(open: Open, found_in: Devt) -> *mut sys::file {
+/// A file of an open device, whose name is found in the file system with this number; 0 where nobody asks. Of the flags of
+/// open(2), those that say how it is read and written are kept.
+pub(crate) fn file_of(open: Open, found_in: Devt, flags: c_int) -> *mut sys::file {
     let (inode, mode, holder) = (open.record().inode(), open.mode, open.holder);
     let mut block_file = Box::new(BlockFile {
         file: Default::default(),
@@ -228,6 +229,8 @@ pub(crate) fn file_of(open: Open, found_in: Devt) -> *mut sys::file {
         sys::BLK_OPEN_READ => libc::O_RDONLY as u32,
         _ => libc::O_RDWR as u32,
     };
+    file.f_flags |= (flags & (libc::O_DIRECT | libc::O_SYNC)).cast_unsigned();
+    file.f_iocb_flags = fs::file::iocb_flags(flags);
     file.f_count.counter = 1;
     file.umc_release = Some(release_file);
     file.umc_path = Some(path_of_file);
@@ -300,7 +303,7 @@ pub unsafe extern "C" fn bdev_file_open_by_dev(
     match opened {
         Ok(open) => {
             open.is_a_drivers();
-            file_of(open, Devt::default())
+            file_of(open, Devt::default(), 0)
         }
         Err(error) => err_ptr(error),
     }

@@ -30,7 +30,7 @@ fn look_up(fd: c_uint) -> Result<*mut sys::file> {
             let name = sched::current_task().comm();
             let open = Open::new(record, mode, ptr::null_mut(), ptr::null(), &name)?;
             open.is_a_drivers();
-            Ok(file_of(open, Devt::of_host(found_in)))
+            Ok(file_of(open, Devt::of_host(found_in), flags))
         }
     }
 }

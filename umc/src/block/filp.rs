@@ -5,7 +5,8 @@
 //! Guarantees kept: the names and links are those that a program on the node sees; a file that is open stays so whatever
 //! becomes of its name.
 //! Differs from Linux: below `/dev` there are only the node's block devices, and nothing in `/proc` and `/sys` can be opened
-//! so; elsewhere are the host's files, with the rights of this process. In a simulation there are none.
+//! so; elsewhere are the host's files, with the rights of this process. In a simulation there are none. O_APPEND is refused
+//! with `EINVAL`; O_NOFOLLOW says nothing.
 //! Used by DRBD for: nothing; targets whose disks are files.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
@@ -22,18 +23,19 @@ use crate::{Errno, Kernel, Result, context, sched, sys};
 const HOST_FLAGS: c_int = libc::O_CREAT
     | libc::O_EXCL
     | libc::O_TRUNC
-    | libc::O_APPEND
     | libc::O_DIRECT
     | libc::O_DSYNC
     | libc::O_SYNC
     | libc::O_DIRECTORY
-    | libc::O_NOFOLLOW
     | libc::O_NOATIME;
 
 fn open(kernel: &'static Kernel, path: &str, flags: c_int, mode: u16) -> Result<*mut sys::file> {
     context::might_sleep();
     if !path.starts_with('/') {
         return Err(Errno::ENOENT);
+    }
+    if flags & libc::O_APPEND != 0 {
+        return Err(Errno::EINVAL);
     }
     let inside = walk(kernel, path)?;
     match inside.split('/').nth(1) {
@@ -55,7 +57,7 @@ fn open_device(kernel: &'static Kernel, path: &str, flags: c_int) -> Result<*mut
     let name = sched::current_task().comm();
     let open = Open::new(record, mode, ptr::null_mut(), ptr::null(), &name)?;
     open.is_a_drivers();
-    Ok(file_of(open, devt))
+    Ok(file_of(open, devt, flags))
 }
 
 fn open_host(path: &str, flags: c_int, mode: u16) -> Result<File> {

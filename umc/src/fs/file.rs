@@ -39,6 +39,15 @@ pub(crate) unsafe fn get_file(file: *mut sys::file) {
         count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.max(1) + 1));
 }
 
+/// How each operation on a file is done that was opened with these flags. O_APPEND is none of them: who opens a file for a
+/// driver does not take it.
+pub(crate) fn iocb_flags(flags: c_int) -> u32 {
+    let of = |flag: c_int, iocb| if flags & flag == flag { iocb } else { 0 };
+    of(libc::O_DIRECT, sys::IOCB_DIRECT)
+        | of(libc::O_DSYNC, sys::IOCB_DSYNC)
+        | of(libc::O_SYNC, sys::IOCB_SYNC)
+}
+
 /// Drops a reference of an open file; the last one closes it.
 ///
 /// # Safety

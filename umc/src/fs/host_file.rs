@@ -123,7 +123,7 @@ pub(crate) fn open(host: File) -> Result<*mut sys::file> {
     let open = file.file.get_mut();
     open.f_count.counter = 1;
     open.f_flags = flags.cast_unsigned();
-    open.f_iocb_flags = iocb_flags(flags);
+    open.f_iocb_flags = crate::fs::file::iocb_flags(flags);
     open.f_mode = mode(access, has_direct);
     open.f_op = if has_data { &raw const OPS.0 } else { &raw const NO_OPS.0 };
     open.umc_release = Some(RELEASE);
@@ -145,15 +145,6 @@ pub(crate) fn open(host: File) -> Result<*mut sys::file> {
         (*open).umc_open = file.cast();
         Ok(open)
     }
-}
-
-/// How each operation on a file is done that was opened with these flags.
-fn iocb_flags(flags: c_int) -> u32 {
-    let of = |flag: c_int, iocb| if flags & flag == flag { iocb } else { 0 };
-    of(libc::O_DIRECT, sys::IOCB_DIRECT)
-        | of(libc::O_APPEND, sys::IOCB_APPEND)
-        | of(libc::O_DSYNC, sys::IOCB_DSYNC)
-        | of(libc::O_SYNC, sys::IOCB_SYNC)
 }
 
 /// What is neither read nor written: a socket, a terminal.

@@ -81,6 +81,11 @@ pub(in crate::block) fn walk(kernel: &'static Kernel, path: &str) -> Result<Stri
 fn link(kernel: &'static Kernel, path: &str) -> Option<String> {
     let top = path.split('/').nth(1)?;
     if matches!(top, "dev" | "proc" | "sys") {
+        let dir = path.rsplit_once('/').and_then(|(dir, _)| kernel.tree.resolve(dir).ok());
+        // Names that are made when somebody looks for them.
+        if let Some(look) = dir.and_then(|dir| kernel.tree.look_of(dir.ino)) {
+            look();
+        }
         let attr = kernel.tree.resolve(path).ok()?;
         return kernel.tree.read_link(attr.ino).ok();
     }

@@ -5,8 +5,9 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::bio::{self, Op};
-use crate::blkdev::tests::{RamDisk, able, kernel};
+use crate::blkdev::tests::{Asked, RamDisk, able, kernel};
 use crate::blkdev::{self, DiskLimits};
+use crate::block::filp;
 use crate::mm::PageBuf;
 
 const RW: u32 = sys::BLK_OPEN_READ | sys::BLK_OPEN_WRITE;
@@ -100,6 +101,35 @@ fn paths_and_files() {
     }
     std::fs::remove_file(host).unwrap();
     assert!(blkdev::disks(kernel).iter().all(|info| info.openers == 0));
+}
+
+/// A driver that opens a device so that each write is durable, as its users do a file, gets that.
+#[test]
+fn a_durable_file_of_a_device() {
+    let kernel = kernel();
+    let disk = RamDisk::new(64);
+    blkdev::add_disk(kernel, "durable", disk.clone(), able(64)).unwrap();
+    for (flags, flushes) in [(0, 0), (libc::O_DSYNC, 1), (libc::O_SYNC, 1)] {
+        let flags = libc::O_RDWR | flags;
+        // SAFETY: a string.
+        let file = unsafe { filp::filp_open(c"/dev/durable".as_ptr(), flags, 0) };
+        assert!(!is_err_or_null(file));
+        disk.take_asked();
+        let (data, mut pos) = ([7_u8; 512], 0);
+        let from = data.as_ptr().cast();
+        // SAFETY: an open file, bytes and a position.
+        let written = unsafe { fs::read_write::kernel_write(file, from, 512, &raw mut pos) };
+        assert_eq!((written, pos), (512, 512));
+        let asked = disk.take_asked();
+        let durable = |it: &&Asked| it.flags & (sys::REQ_PREFLUSH | sys::REQ_FUA) != 0;
+        assert_eq!(asked.iter().filter(durable).count(), flushes, "{flags:#o}");
+        // SAFETY: the reference of the open.
+        unsafe { filp::filp_close(file, ptr::null_mut()) };
+    }
+    // SAFETY: a string.
+    let refused =
+        unsafe { filp::filp_open(c"/dev/durable".as_ptr(), libc::O_WRONLY | libc::O_APPEND, 0) };
+    assert_eq!(refused as isize, -(libc::EINVAL as isize));
 }
 
 #[test]
