@@ -226,10 +226,8 @@ unsafe extern "C" fn op_shutdown(socket: *mut sys::socket, how: c_int) -> c_int 
         let ended = end_directions(sock, how);
         // Whatever came of it, as in Linux.
         sock.call(sock::member!(sock, sk_state_change));
-        if sock.state() == sys::TCP_LAST_ACK {
-            // The last acknowledgement is not heard of here.
-            sock.set_state(sys::TCP_CLOSE);
-            sock.call(sock::member!(sock, sk_state_change));
+        if !sock.held.ends_later() {
+            sock.end_last_ack();
         }
         ended
     }))

@@ -161,10 +161,15 @@ impl Held {
         if bytes.left() > 0 {
             self.is_stuck.store(true, Ordering::Release);
             sock.watch_stream(&mut sock.watches.state.lock());
-        } else if let Some(how) = bytes.shut.take() {
+        }
+        let shut = if bytes.left() == 0 { bytes.shut.take() } else { None };
+        if let Some(how) = shut {
             sock.kernel.ops.shutdown(sock.fd, how);
         }
         drop(bytes);
+        if shut.is_some() {
+            sock.end_last_ack();
+        }
         if let Err(error) = result {
             // Nobody waits for these bytes: the next call on the socket says it, as the host does by itself for EPIPE.
             if error != Errno::EPIPE {
@@ -191,6 +196,11 @@ impl Held {
             self.count(&bytes);
         }
         crate::errno::from_ret(sock.kernel.ops.shutdown(sock.fd, how)).map(drop)
+    }
+
+    /// Whether an end of sending waits for what is held.
+    pub(crate) fn ends_later(&self) -> bool {
+        self.bytes.lock().shut.is_some()
     }
 
     /// The socket is released: nothing is held any more.

@@ -104,6 +104,14 @@ impl Sock {
         }
     }
 
+    /// Both sides have ended the stream, and nothing is held back: it is closed. The last acknowledgement is not heard of here.
+    pub(crate) fn end_last_ack(&self) {
+        if self.state() == sys::TCP_LAST_ACK {
+            self.set_state(sys::TCP_CLOSE);
+            self.call(member!(self, sk_state_change));
+        }
+    }
+
     /// Makes the state what the host says of a connected stream: what the peer did.
     pub(crate) fn follow_host(&self) {
         match self.host_state() {
@@ -320,8 +328,8 @@ unsafe extern "C" fn on_ready(arg: *mut c_void, seen: FdEvents) {
             // The release waits for us.
             _ if ended => return,
             sys::TCP_SYN_SENT => sock.end_connect(),
-            // A listener that was shut down just now, or nothing yet.
-            sys::TCP_CLOSE if sock.is_stream() => return,
+            // A listener that was shut down just now, nothing yet, or a connection that has ended: nothing to wait for.
+            sys::TCP_CLOSE if sock.is_stream() => {}
             _ => sock.on_stream(seen),
         }
         // Last of all. A watch is level triggered and what it saw may stay unread for long, so it waits from now on for
