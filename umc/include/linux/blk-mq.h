@@ -510,10 +510,10 @@ struct umc_user_map {
 	void __user *ubuf;
 	unsigned int len;
 	bool to_user;
-	char data[];
+	char data[] __attribute__((aligned(8)));
 };
 
-/* A vector of pieces is refused. May sleep. */
+/* A vector of pieces is refused, and so are more than half of BIO_MAX_VECS pages. May sleep. */
 static inline int blk_rq_map_user_io(struct request *rq, struct rq_map_data *map_data, void __user *ubuf,
 				     unsigned long buf_len, gfp_t gfp, bool vec, int iov_count, bool check_iter_count,
 				     int rw)

@@ -643,8 +643,10 @@ pub unsafe extern "C" fn sysfs_remove_file_self(
     let Some(dir) = (unsafe { dir_of(kobj) }) else { return false };
     // SAFETY: the attribute has a name.
     let name = unsafe { path_in(attr, None) };
+    // Nobody waits for this file once it is taken out: the directory may go then.
+    let (kernel, path) = (dir.kernel, format!("{}/{name}", dir.path));
     let Some(kept) = dir.files.lock().remove(&name) else { return false };
-    let _ = dir.kernel.tree.remove(&format!("{}/{name}", dir.path));
+    let _ = kernel.tree.remove(&path);
     // The caller is inside, and is not waited for.
     kept.gate.leave();
     kept.close();
