@@ -13,12 +13,18 @@ use mte::Wake;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use parking_lot::Mutex;
 use umc::Kernel;
 
 /// What the search path of a command is, besides that of umcd.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// A command that takes longer is killed.
 const NS_MAX: u64 = 20_000_000_000;
+/// One that was killed is waited for no longer.
+const KILLED_NS_MAX: u64 = 1_000_000_000;
+
+/// Killed, but in a wait that nothing ends. Their statuses are nobody's business any more.
+static UNREAPED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
 /// What came of a command.
 pub struct Said {
@@ -46,6 +52,20 @@ enum End {
 /// # Errors
 /// It cannot be run, or was killed.
 pub fn run(kernel: &'static Kernel, words: &[String], cancel: &AtomicU32) -> Result<Said> {
+    run_within(NS_MAX, kernel, words, cancel)
+}
+
+/// [`run`] with a bound of its own.
+///
+/// # Errors
+/// As there.
+pub fn run_within(
+    ns_max: u64,
+    kernel: &'static Kernel,
+    words: &[String],
+    cancel: &AtomicU32,
+) -> Result<Said> {
+    UNREAPED.lock().retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     let mut output = memory_file()?;
     let own = std::env::var("PATH").unwrap_or_default();
     let mut child = Command::new(&words[0])
@@ -59,10 +79,16 @@ pub fn run(kernel: &'static Kernel, words: &[String], cancel: &AtomicU32) -> Res
         .stderr(output.try_clone()?)
         .spawn()?;
     umc::umh::limit_descriptors(kernel, &child);
-    let end = wait(&child, cancel);
+    let end = wait(&child, cancel, ns_max);
     if !matches!(end, End::Ended) {
         // The child is not reaped yet, so the group is its own.
         let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+        if !matches!(wait(&child, &AtomicU32::new(0), KILLED_NS_MAX), End::Ended) {
+            // It waits for a device of this very node.
+            let id = child.id();
+            UNREAPED.lock().push(child);
+            bail!("it did not end, not even killed: process {id} waits for a device");
+        }
     }
     let status = child.wait()?;
     let mut text = Vec::new();
@@ -72,7 +98,7 @@ pub fn run(kernel: &'static Kernel, words: &[String], cancel: &AtomicU32) -> Res
         End::Ended => Ok(said),
         End::TookTooLong => bail!(
             "it did not end within {} s, and was killed. {}",
-            NS_MAX / 1_000_000_000,
+            ns_max / 1_000_000_000,
             said.on_one_line()
         ),
         End::NotWanted => bail!("it was killed, since the node ends"),
@@ -86,7 +112,7 @@ fn memory_file() -> Result<File> {
 }
 
 /// Waits for the end of a child, within bounds. Without a pidfd it is waited for as long as it takes.
-fn wait(child: &Child, cancel: &AtomicU32) -> End {
+fn wait(child: &Child, cancel: &AtomicU32, ns_max: u64) -> End {
     // SAFETY: plain values.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id() as libc::pid_t, 0) };
     if fd < 0 {
@@ -95,7 +121,7 @@ fn wait(child: &Child, cancel: &AtomicU32) -> End {
     // SAFETY: the descriptor is fresh and ours.
     let pidfd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
     let ops = mte::current();
-    let deadline_ns = ops.now_ns() + NS_MAX;
+    let deadline_ns = ops.now_ns() + ns_max;
     loop {
         match ops.fd_wait(pidfd.as_raw_fd(), libc::POLLIN as u32, cancel, 0, deadline_ns) {
             Wake::Ready => return End::Ended,

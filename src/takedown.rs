@@ -61,9 +61,11 @@ fn entries(kernel: &'static Kernel, dir: &str) -> Vec<Entry> {
     entries.map_or_else(|_| Vec::new(), |(_, entries)| entries)
 }
 
-/// The directories in one of the node's tree, but those of these names.
+/// The directories in one of the node's tree, and links to such, but those of these names.
 fn dirs(kernel: &'static Kernel, dir: &str, but: &[&str]) -> Vec<String> {
-    let is_one = |it: &Entry| it.kind == Kind::Dir && !but.contains(&it.name.as_str());
+    // Of a class there are links.
+    let is_dir = |it: &Entry| matches!(it.kind, Kind::Dir | Kind::Symlink(_));
+    let is_one = |it: &Entry| is_dir(it) && !but.contains(&it.name.as_str());
     entries(kernel, dir).into_iter().filter(is_one).map(|entry| entry.name).collect()
 }
 

@@ -21,7 +21,7 @@ use crate::command;
 
 mod content;
 
-use content::Contents;
+use content::Content;
 
 /// Names that a device has by what a file in its directory says, whoever made it: the file, and what stands before its
 /// text.
@@ -41,6 +41,7 @@ const TOOLS_NS: u64 = 1_000_000_000;
 /// The thread that gives names.
 pub struct Udev {
     shared: Arc<Shared>,
+    content: Content,
     thread: umc::kthread::Thread,
 }
 
@@ -49,17 +50,7 @@ struct Shared {
     /// Devices, by their names in sysfs, of which something was heard. How they are is looked at when it is their turn.
     heard: Mutex<VecDeque<String>>,
     changed: WaitQueue,
-    /// Who looks for names by content.
-    looks: Mutex<Looks>,
-    looked: WaitQueue,
     closing: AtomicU32,
-}
-
-/// How many looks were begun, and how many of them are answered.
-#[derive(Clone, Copy, Default)]
-struct Looks {
-    wanted: u64,
-    done: u64,
 }
 
 impl Udev {
@@ -69,28 +60,23 @@ impl Udev {
             kernel,
             heard: Mutex::default(),
             changed: WaitQueue::new(),
-            looks: Mutex::default(),
-            looked: WaitQueue::new(),
             closing: AtomicU32::new(0),
         });
-        for (dir, _) in content::DIRS {
-            let look = {
-                let shared = Arc::downgrade(&shared);
-                move || shared.upgrade().into_iter().for_each(|shared| shared.look())
-            };
-            let added = kernel.tree.add_dir_with_look(&format!("/dev/{dir}"), Arc::new(look));
-            added.map_err(|errno| anyhow::anyhow!("Cannot make /dev/{dir}: {errno}"))?;
-        }
+        let content = Content::start(kernel)?;
         let thread = umc::kthread::spawn(kernel, "udevd", {
             let shared = Arc::clone(&shared);
             Box::new(move || shared.run())
         })
         .map_err(|errno| anyhow::anyhow!("Cannot start the thread that names devices: {errno}"))?;
         kernel.set_uevent_listener(Some(Arc::new({
-            let shared = Arc::clone(&shared);
-            move |event: &Uevent| shared.hear(event)
+            let (shared, to_content) = (Arc::clone(&shared), content.ear());
+            move |event: &Uevent| {
+                let Some(name) = event.path.strip_prefix("/devices/virtual/block/") else { return };
+                shared.hear(name);
+                to_content(name);
+            }
         })));
-        Ok(Udev { shared, thread })
+        Ok(Udev { shared, content, thread })
     }
 
     /// Ends it; a command that runs is killed. May sleep.
@@ -99,15 +85,14 @@ impl Udev {
         self.shared.closing.store(1, Ordering::SeqCst);
         mte::current().unpark(&self.shared.closing, 1);
         self.shared.changed.wake_up_all();
-        self.shared.looked.wake_up_all();
         self.thread.join();
+        self.content.close();
     }
 }
 
 impl Shared {
     /// Of whoever causes the event; does not sleep.
-    fn hear(&self, event: &Uevent) {
-        let Some(name) = event.path.strip_prefix("/devices/virtual/block/") else { return };
+    fn hear(&self, name: &str) {
         let mut heard = self.heard.lock();
         if !heard.iter().any(|waiting| waiting == name) {
             heard.push_back(name.to_owned());
@@ -116,35 +101,17 @@ impl Shared {
         }
     }
 
-    /// Has names by content made for what there is now. Waits for that, as long as the node has somebody who makes them.
-    fn look(&self) {
-        let wanted = {
-            let mut looks = self.looks.lock();
-            looks.wanted += 1;
-            looks.wanted
-        };
-        self.changed.wake_up_all();
-        let is_done = || self.is_closing() || self.looks.lock().done >= wanted;
-        self.looked.wait_event_idle(is_done);
-    }
-
     fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst) != 0
     }
 
     fn run(&self) {
-        let mut links = Links { kernel: self.kernel, owners: BTreeMap::new() };
-        let mut contents = Contents::default();
+        let mut links = Links::new(self.kernel);
         // Devices whose tools are given time, the first one first.
         let mut later: VecDeque<(u64, String)> = VecDeque::new();
         let ops = mte::current();
-        let is_looked_for = || {
-            let looks = *self.looks.lock();
-            (looks.wanted > looks.done).then_some(looks.wanted)
-        };
         loop {
-            let is_wanted =
-                || self.is_closing() || is_looked_for().is_some() || !self.heard.lock().is_empty();
+            let is_wanted = || self.is_closing() || !self.heard.lock().is_empty();
             match later.front() {
                 Some((at_ns, _)) => {
                     self.changed.wait_event_timeout(at_ns.saturating_sub(ops.now_ns()), is_wanted);
@@ -153,11 +120,6 @@ impl Shared {
             }
             if self.is_closing() {
                 return;
-            }
-            if let Some(wanted) = is_looked_for() {
-                self.name_by_content(&mut links, &mut contents);
-                self.looks.lock().done = wanted;
-                self.looked.wake_up_all();
             }
             let heard = self.heard.lock().pop_front();
             let is_due = later.front().is_some_and(|(at_ns, _)| *at_ns <= ops.now_ns());
@@ -168,13 +130,7 @@ impl Shared {
             };
             let disks = umc::blkdev::disks(self.kernel);
             let disk = disks.iter().find(|disk| disk.name.replace('/', "!") == name);
-            let wanted = match disk {
-                Some(disk) => self.names(disk, &contents),
-                None => {
-                    contents.forget(&name);
-                    BTreeSet::new()
-                }
-            };
+            let wanted = disk.map(|disk| self.names(disk)).unwrap_or_default();
             if links.set(&name, disk, &wanted, waits) {
                 later.push_back((ops.now_ns() + TOOLS_NS, name));
             }
@@ -182,23 +138,10 @@ impl Shared {
     }
 
     /// The names that a device is to have.
-    fn names(&self, disk: &DiskInfo, contents: &Contents) -> BTreeSet<String> {
-        let name = disk.name.replace('/', "!");
-        let mut names = by_attribute(self.kernel, &name);
+    fn names(&self, disk: &DiskInfo) -> BTreeSet<String> {
+        let mut names = by_attribute(self.kernel, &disk.name.replace('/', "!"));
         names.append(&mut self.by_command(disk));
-        names.append(&mut contents.names(&name));
         names
-    }
-
-    /// Looks at what was written to since it was looked at.
-    fn name_by_content(&self, links: &mut Links, contents: &mut Contents) {
-        let disks = umc::blkdev::disks(self.kernel);
-        for disk in disks.iter().filter(|disk| content::is_looked_at(disk)) {
-            if contents.look(self.kernel, disk, &self.closing) {
-                let wanted = self.names(disk, contents);
-                links.set(&disk.name.replace('/', "!"), Some(disk), &wanted, true);
-            }
-        }
     }
 
     /// Those that its driver's tools know.
@@ -266,9 +209,26 @@ fn plain(path: &str) -> Option<String> {
 struct Links {
     kernel: &'static Kernel,
     owners: BTreeMap<String, String>,
+    /// Links that a device was refused for another one's sake: said once.
+    refused: BTreeSet<(String, String)>,
 }
 
 impl Links {
+    fn new(kernel: &'static Kernel) -> Links {
+        Links { kernel, owners: BTreeMap::new(), refused: BTreeSet::new() }
+    }
+
+    /// The devices that have links.
+    fn owners(&self) -> impl Iterator<Item = String> {
+        self.owners.values().cloned().collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// The links of a device.
+    fn of(&self, owner: &str) -> BTreeSet<String> {
+        let its = self.owners.iter().filter(|(_, its)| *its == owner);
+        its.map(|(link, _)| link.clone()).collect()
+    }
+
     /// Has a device bear these names and no others. With `waits`, names that tools change themselves are left for now where
     /// there is another one already; whether that was so.
     fn set(
@@ -300,9 +260,10 @@ impl Links {
         for link in wanted.filter(|link| !(waits && is_left(link))) {
             match self.owners.get(link) {
                 Some(its) if its == owner => {}
-                Some(its) => {
+                Some(its) if self.refused.insert((link.clone(), owner.to_owned())) => {
                     tracing::warn!("/dev/{link} is {its} already, and is not made for {owner}");
                 }
+                Some(_) => {}
                 None => self.add(link, owner, &disk.name),
             }
         }
@@ -398,7 +359,7 @@ mod tests {
     #[test]
     fn what_tools_name_themselves_is_left_to_them_for_a_while() {
         let kernel = kernel();
-        let mut links = Links { kernel, owners: BTreeMap::new() };
+        let mut links = Links::new(kernel);
         let disk = disk("dm-0");
         let set = |links: &mut Links, names: &[&str], waits| {
             let wanted = names.iter().map(|name| (*name).to_owned()).collect();

@@ -256,3 +256,42 @@ fn in_stacks() {
     host.check(&inner, 60);
     host.stop();
 }
+
+/// A name by content leads to what is there now: not to what was attached before, however much it looks the same.
+#[test]
+fn names_by_content_follow_the_files() {
+    let host = Host::new("lobc");
+    let uuid = |number: u32| format!("0000000{number}-2222-4333-8444-555566667777");
+    let images = [1, 2].map(|number| {
+        let path = host.image(&format!("image{number}"), IMAGE).display().to_string();
+        host.line(&format!("mkfs.ext4 -q -U {} {path}", uuid(number)));
+        path
+    });
+    let dir = host.path("dev/disk/by-uuid");
+    let names = || {
+        let names = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let device = host.attach(&[], &images[0]);
+    assert_eq!(names(), [uuid(1)]);
+    host.detach(&device);
+    assert_eq!(names(), [""; 0]);
+    // The same size, nothing written, and nobody looked in between.
+    assert_eq!(host.attach(&[], &images[0]), device);
+    assert_eq!(names(), [uuid(1)]);
+    host.detach(&device);
+    assert_eq!(host.attach(&[], &images[1]), device);
+    assert_eq!(names(), [uuid(2)]);
+    // Two of the same name: the second has it once the first is gone.
+    let copy = host.0.0.dir.join("copy").display().to_string();
+    fs::copy(&images[1], &copy).unwrap();
+    let second = host.attach(&[], &copy);
+    let leads_to = || fs::read_link(dir.join(uuid(2))).unwrap();
+    assert!(names() == [uuid(2)] && leads_to().ends_with(&device));
+    host.detach(&device);
+    assert!(names() == [uuid(2)] && leads_to().ends_with(&second));
+    host.detach(&second);
+    host.stop();
+}

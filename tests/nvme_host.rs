@@ -88,7 +88,11 @@ fn a_namespace_of_another_node() {
     // With a controller attached: it is taken down first.
     host.connect(address, "");
     host.disk();
+    let log = host.0.0.dir.join("run").join(host.0.0.a()).join("log");
+    let log = File::open(log).unwrap();
     host.0.stop();
+    let said = std::io::read_to_string(log).unwrap();
+    assert!(said.contains("takes down nvme0"), "{said}");
     server.stop();
 }
 

@@ -2,24 +2,163 @@
 //! Names of devices by what lies on them: those of a file system, of swap, of an encrypted volume.
 //!
 //! On a machine udev looks when a device comes and each time that somebody who wrote to it closes it. A node looks when
-//! somebody asks for such a name, at the devices that were written to since: nobody finds a device open who does not look
-//! for these names himself.
+//! somebody asks for such a name, at the devices that something was heard of, or written to, since: nobody finds a device open
+//! who does not look for these names himself. A device that does not answer has no names by that, and holds nobody up for long.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::AtomicU32;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use anyhow::Result;
 use cdrivers::catalogue;
+use parking_lot::Mutex;
 use umc::Kernel;
 use umc::blkdev::DiskInfo;
+use umc::wait::WaitQueue;
 
+use super::Links;
 use crate::command;
 
 /// The directories below `/dev`, with what `blkid` calls the names in them.
-pub(super) const DIRS: [(&str, &str); 2] =
+const DIRS: [(&str, &str); 2] =
     [("disk/by-label", "ID_FS_LABEL_ENC"), ("disk/by-uuid", "ID_FS_UUID_ENC")];
 
 /// What has names by its content, of `ID_FS_USAGE`; parts of arrays and of volume groups have none.
 const USAGES: [&str; 3] = ["filesystem", "other", "crypto"];
+
+/// How long a device may take to show what is on it, and how long somebody who looks for a name waits.
+const PROBE_NS: u64 = 3_000_000_000;
+const LOOK_NS: u64 = 5_000_000_000;
+
+/// Who gives these names.
+pub(super) struct Content {
+    shared: Arc<Shared>,
+    thread: umc::kthread::Thread,
+}
+
+struct Shared {
+    kernel: &'static Kernel,
+    /// How many looks were begun, and how many of them are answered.
+    looks: Mutex<(u64, u64)>,
+    /// Devices, by their names in sysfs, that may be others than they were.
+    heard: Mutex<HashSet<String>>,
+    begun: WaitQueue,
+    answered: WaitQueue,
+    closing: AtomicU32,
+}
+
+impl Content {
+    /// Makes the directories, and a thread that fills them when somebody looks. May sleep.
+    pub(super) fn start(kernel: &'static Kernel) -> Result<Content> {
+        let shared = Arc::new(Shared {
+            kernel,
+            looks: Mutex::default(),
+            heard: Mutex::default(),
+            begun: WaitQueue::new(),
+            answered: WaitQueue::new(),
+            closing: AtomicU32::new(0),
+        });
+        for (dir, _) in DIRS {
+            let look = {
+                let shared = Arc::downgrade(&shared);
+                move || shared.upgrade().into_iter().for_each(|shared| shared.look())
+            };
+            let added = kernel.tree.add_dir_with_look(&format!("/dev/{dir}"), Arc::new(look));
+            added.map_err(|errno| anyhow::anyhow!("Cannot make /dev/{dir}: {errno}"))?;
+        }
+        let thread = umc::kthread::spawn(kernel, "udevd/content", {
+            let shared = Arc::clone(&shared);
+            Box::new(move || shared.run())
+        })
+        .map_err(|errno| anyhow::anyhow!("Cannot start the thread that looks at disks: {errno}"))?;
+        Ok(Content { shared, thread })
+    }
+
+    /// What is called with the name of a device of which something was heard. Does not sleep.
+    pub(super) fn ear(&self) -> impl Fn(&str) + Send + Sync + use<> {
+        let shared = Arc::clone(&self.shared);
+        move |name| {
+            shared.heard.lock().insert(name.to_owned());
+        }
+    }
+
+    /// Ends it; a command that runs is killed. May sleep.
+    pub(super) fn close(self) {
+        self.shared.closing.store(1, Ordering::SeqCst);
+        mte::current().unpark(&self.shared.closing, 1);
+        self.shared.begun.wake_up_all();
+        self.shared.answered.wake_up_all();
+        self.thread.join();
+    }
+}
+
+impl Shared {
+    /// Has names made for what there is now, and waits for that, within bounds.
+    fn look(&self) {
+        let wanted = {
+            let mut looks = self.looks.lock();
+            looks.0 += 1;
+            looks.0
+        };
+        self.begun.wake_up_all();
+        let is_done = || self.is_closing() || self.looks.lock().1 >= wanted;
+        self.answered.wait_event_timeout(LOOK_NS, is_done);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst) != 0
+    }
+
+    fn run(&self) {
+        let (mut seen, mut links) = (Seen::default(), Links::new(self.kernel));
+        loop {
+            let is_wanted = || {
+                let (begun, answered) = *self.looks.lock();
+                self.is_closing() || begun > answered
+            };
+            self.begun.wait_event_idle(is_wanted);
+            if self.is_closing() {
+                return;
+            }
+            let begun = self.looks.lock().0;
+            self.name_all(&mut seen, &mut links);
+            self.looks.lock().1 = begun;
+            self.answered.wake_up_all();
+        }
+    }
+
+    fn name_all(&self, seen: &mut Seen, links: &mut Links) {
+        let disks = umc::blkdev::disks(self.kernel);
+        let is_looked_at = |disk: &&DiskInfo| {
+            let mut names = catalogue::DRIVERS.iter().flat_map(|driver| driver.named_by_content);
+            names.any(|name| *name == disk.driver)
+        };
+        let disks: Vec<(String, &DiskInfo)> = disks
+            .iter()
+            .filter(is_looked_at)
+            .map(|disk| (disk.name.replace('/', "!"), disk))
+            .collect();
+        for name in self.heard.lock().drain() {
+            seen.forget(&name);
+        }
+        for (name, disk) in &disks {
+            seen.look(self.kernel, name, disk, &self.closing);
+        }
+        let here = |name: &String| disks.iter().any(|(other, _)| other == name);
+        let gone: Vec<String> = links.owners().filter(|name| !here(name)).collect();
+        for name in &gone {
+            links.set(name, None, &BTreeSet::new(), false);
+        }
+        // Names that go first: another one may have them now.
+        for (name, disk) in &disks {
+            let kept = &seen.names(name) & &links.of(name);
+            links.set(name, Some(disk), &kept, false);
+        }
+        for (name, disk) in &disks {
+            links.set(name, Some(disk), &seen.names(name), false);
+        }
+    }
+}
 
 /// Of what a device was when it was looked at: its number and size, and what had been written.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,31 +168,25 @@ struct State {
     written: String,
 }
 
-/// What was seen, by the names of devices in sysfs.
+/// What was seen, by the names of devices in sysfs. One without a state is looked at again.
 #[derive(Default)]
-pub(super) struct Contents {
-    seen: HashMap<String, (State, BTreeSet<String>)>,
-}
+struct Seen(HashMap<String, (Option<State>, BTreeSet<String>)>);
 
-impl Contents {
+impl Seen {
     /// The names that a device had when it was looked at.
-    pub(super) fn names(&self, name: &str) -> BTreeSet<String> {
-        self.seen.get(name).map(|(_, names)| names.clone()).unwrap_or_default()
+    fn names(&self, name: &str) -> BTreeSet<String> {
+        self.0.get(name).map(|(_, names)| names.clone()).unwrap_or_default()
     }
 
-    /// Forgets a device that is gone.
-    pub(super) fn forget(&mut self, name: &str) {
-        self.seen.remove(name);
+    /// It may be another one.
+    fn forget(&mut self, name: &str) {
+        if let Some((state, _)) = self.0.get_mut(name) {
+            *state = None;
+        }
     }
 
-    /// Looks at a device, where that is needed; whether its names are others now. May sleep.
-    pub(super) fn look(
-        &mut self,
-        kernel: &'static Kernel,
-        disk: &DiskInfo,
-        cancel: &AtomicU32,
-    ) -> bool {
-        let name = disk.name.replace('/', "!");
+    /// Looks at a device, where that is needed. May sleep.
+    fn look(&mut self, kernel: &'static Kernel, name: &str, disk: &DiskInfo, cancel: &AtomicU32) {
         let read = |file: &str| {
             let path = format!("/sys/devices/virtual/block/{name}/{file}");
             kernel.tree.read_to_string(&path).unwrap_or_default()
@@ -63,37 +196,27 @@ impl Contents {
         let numbers: Vec<&str> = stat.split_whitespace().collect();
         let written = [4, 6, 11, 13].map(|at| numbers.get(at).copied().unwrap_or_default());
         let state = State { devt: disk.devt, sectors: disk.sectors, written: written.join(" ") };
-        if self.seen.get(&name).is_some_and(|(seen, _)| *seen == state) {
-            return false;
+        if self.0.get(name).is_some_and(|(seen, _)| seen.as_ref() == Some(&state)) {
+            return;
         }
-        // What something else stands on has the names that its content has; a suspended device would not answer.
-        let is_passed_over =
-            disk.sectors == 0 || !disk.holder.is_empty() || read("dm/suspended").trim_end() == "1";
-        if is_passed_over {
-            return false;
+        // It does not answer before it is resumed, and is what it was.
+        if read("dm/suspended").trim_end() == "1" {
+            return;
         }
-        let names = ask(kernel, disk, cancel);
-        let before = self.names(&name);
-        let is_other = before != names;
-        self.seen.insert(name, (state, names));
-        is_other
+        let names =
+            if disk.sectors == 0 { BTreeSet::new() } else { ask(kernel, &disk.name, cancel) };
+        self.0.insert(name.to_owned(), (Some(state), names));
     }
 }
 
-/// Whether a device is one of those that are looked at.
-pub(super) fn is_looked_at(disk: &DiskInfo) -> bool {
-    let mut names = catalogue::DRIVERS.iter().flat_map(|driver| driver.named_by_content);
-    names.any(|name| *name == disk.driver)
-}
-
-fn ask(kernel: &'static Kernel, disk: &DiskInfo, cancel: &AtomicU32) -> BTreeSet<String> {
-    let path = format!("/dev/{}", disk.name);
+fn ask(kernel: &'static Kernel, name: &str, cancel: &AtomicU32) -> BTreeSet<String> {
+    let path = format!("/dev/{name}");
     let words = ["blkid", "-p", "-o", "udev", &path].map(str::to_owned);
-    match command::run(kernel, &words, cancel) {
+    match command::run_within(PROBE_NS, kernel, &words, cancel) {
         // It says with its status that it knows nothing of what is there.
         Ok(said) => names_in(&said.text),
         Err(error) => {
-            tracing::debug!("{}: {error:#}", words.join(" "));
+            tracing::warn!("{path} has no name by its content: {}: {error:#}", words.join(" "));
             BTreeSet::new()
         }
     }
