@@ -7,7 +7,11 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use cluster::{PATIENCE, Start};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
+
+use crate::host::children;
 
 /// Names under which distributions have it.
 const NAMES: [&str; 3] = ["chromium", "chromium-headless-shell", "chromium-browser"];
@@ -22,20 +26,24 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens a page of this size; nothing where no such browser is installed.
-    pub fn open(url: &str, width: u32, height: u32, profile: &Path) -> Option<Browser> {
+    /// Opens a page of this size; nothing where no such browser is installed. All that it writes is in `dir`.
+    pub fn open(url: &str, width: u32, height: u32, dir: &Path) -> Option<Browser> {
         let path = std::env::var_os("PATH")?;
         let mut dirs = std::env::split_paths(&path);
         let program = dirs
             .find_map(|dir| NAMES.map(|name| dir.join(name)).into_iter().find(|f| f.is_file()))?;
         // The pipes that a test has are those of its input and output; the browser wants them elsewhere.
         let script = "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
-        let mut command = Command::new("sh");
-        command.args(["-c", script, "sh"]).arg(program);
+        // The browser is the first process of a namespace, and what it starts ends with it.
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "sh", "-c", script, "sh"]).arg(program);
         command.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]);
         command.args(["--remote-debugging-pipe", &format!("--window-size={width},{height}")]);
-        command.arg(format!("--user-data-dir={}", profile.display()));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(format!("--user-data-dir={}", dir.join("profile").display()));
+        // The socket there has a name that may not be long.
+        command.env("TMPDIR", dir);
+        // unshare says that it was no end by itself.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         #[allow(clippy::zombie_processes, reason = "waited for when it is dropped")]
         let mut child = command.start().expect("the browser starts");
         let (to, records) = (
@@ -106,12 +114,11 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // What it started ends with it.
-        if !std::thread::panicking() {
-            self.session = None;
-            self.call("Browser.close", json!({}));
+        // The namespace is empty before the one who waits for its first process ends.
+        match children(self.child.id()).first() {
+            Some((first, _)) => _ = kill(Pid::from_raw(*first as i32), Signal::SIGKILL),
+            None => _ = self.child.kill(),
         }
-        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }

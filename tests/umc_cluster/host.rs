@@ -146,3 +146,25 @@ pub fn kill(pid: &str) {
     let killed = Command::new("kill").args(["-9", pid]).run_shown();
     assert!(killed.expect("kill runs").success());
 }
+
+/// What a process started, and still runs: process numbers and command lines.
+pub fn children(of: u32) -> Vec<(u32, String)> {
+    let all = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |pid: &u32| {
+        parent_and_state(*pid).is_some_and(|(parent, state)| parent == of && state != "Z")
+    };
+    let line = |pid: u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        (pid, String::from_utf8_lossy(&words).replace('\0', " "))
+    };
+    pids.filter(is_child).map(line).collect()
+}
+
+/// Who started a process, and what it does (`Z`: it has ended).
+pub fn parent_and_state(pid: u32) -> Option<(u32, String)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.to_owned();
+    Some((fields.next()?.parse().ok()?, state))
+}

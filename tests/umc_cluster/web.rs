@@ -131,8 +131,7 @@ fn a_cluster_in_the_browser() {
 fn in_chromium(host: &Host, site: &Site) {
     let url = format!("http://{}/?token={}", site.address, site.token);
     for (width, height) in [(1280, 760), (390, 844)] {
-        let profile = host.dir.join(format!("profile-{width}"));
-        let Some(mut browser) = Browser::open(&url, width, height, &profile) else {
+        let Some(mut browser) = Browser::open(&url, width, height, &host.dir) else {
             return mesh::left_out_because(
                 "there is no chromium to look at umc web (apt-get install chromium)",
             );
