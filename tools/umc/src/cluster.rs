@@ -42,7 +42,7 @@ use clap::{Args, Subcommand};
 use crate::complete;
 pub use capture::Arrived;
 pub use conf::address;
-pub use live::{Live, check, run as run_to_end};
+pub use live::{Live, check, run as run_to_end, run_within};
 pub use place::{Place, all};
 pub use run::Failed;
 pub use status::peer_name;

@@ -14,6 +14,7 @@ mod disk_cmd;
 mod doctor;
 mod drbd_state;
 mod handler_cmd;
+mod http;
 mod journal;
 mod ls;
 mod manual;

@@ -6,21 +6,15 @@
 
 mod text;
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::http::{Request, Status};
 use crate::top::look::Look;
 use crate::top::target::Chosen;
 use text::text;
-
-/// A scraper that sends nothing for so long is sent away.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Lines of a request that are read.
-const LINES_MAX: usize = 100;
 
 /// `umc metrics`.
 #[derive(Args)]
@@ -60,29 +54,16 @@ impl MetricsCommand {
         Ok(())
     }
 
-    fn answer(&self, mut to: TcpStream) -> std::io::Result<()> {
-        to.set_read_timeout(Some(PATIENCE))?;
-        to.set_write_timeout(Some(PATIENCE))?;
-        let lines = BufReader::new(to.try_clone()?).lines();
-        let head: Vec<String> = lines
-            .take(LINES_MAX)
-            .map_while(Result::ok)
-            .take_while(|line| !line.is_empty())
-            .collect();
-        let path = head.first().and_then(|line| line.strip_prefix("GET "));
-        let path = path.and_then(|line| line.split(' ').next()).unwrap_or_default();
-        let (status, body) = match path.split('?').next() {
-            Some("/metrics") => match Look::at(&self.chosen) {
-                Ok(look) => ("200 OK", text(&look)),
-                Err(error) => ("500 Internal Server Error", format!("{error:#}\n")),
+    fn answer(&self, connection: TcpStream) -> std::io::Result<()> {
+        let request = Request::read(connection)?;
+        let (status, body) = match (&*request.method, request.path()) {
+            ("GET", "/metrics") => match Look::at(&self.chosen) {
+                Ok(look) => (Status::OK, text(&look)),
+                Err(error) => (Status::INTERNAL_SERVER_ERROR, format!("{error:#}\n")),
             },
-            _ => ("404 Not Found", "It is at /metrics\n".to_owned()),
+            _ => (Status::NOT_FOUND, "It is at /metrics\n".to_owned()),
         };
-        write!(
-            to,
-            "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        request.answer(status, &[("Content-Type", kind)], &body)
     }
 }

@@ -5,23 +5,25 @@
 //! who know the token of the address that is printed: other users of the host may reach the port. What it shows comes as
 //! Server-Sent Events, after each change that a node's events2 tells and at least once a second; [`packets`] are asked for.
 
+mod door;
 mod packets;
 
 use std::io::{Read as _, Write};
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use serde_json::json;
-use tiny_http::{Header, Method, Request, Response, Server};
 
+use crate::http::{Request, Status};
 use crate::top::follow::Follow;
 use crate::top::json;
 use crate::top::look::Look;
 use crate::top::target::{Chosen, Target};
-use packets::Captures;
+use packets::{Between, Captures};
 
 const PAGE: &str = include_str!("web/page.html");
 const SCRIPT: &str = include_str!("web/page.js");
@@ -31,8 +33,12 @@ const STYLE: &str = include_str!("web/page.css");
 const TOKEN_BYTES: usize = 16;
 /// At least so often a page hears something.
 const TICK: Duration = Duration::from_secs(1);
+/// Variable that sets another number of seconds, for tests of what comes without it.
+const TICK_S: &str = "UMC_WEB_TICK_S";
 /// Changes so close together are one.
 const TOGETHER: Duration = Duration::from_millis(80);
+/// A node shows its log at once.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
 /// Of a kernel log its last lines are shown.
 const LOG_LINES_MAX: usize = 400;
 
@@ -51,6 +57,23 @@ struct Site {
     chosen: Chosen,
     token: String,
     captures: Mutex<Captures>,
+    tick: Duration,
+}
+
+/// As long as it is there, a page is open.
+struct Page<'a>(&'a Site);
+
+impl Page<'_> {
+    fn open(site: &Site) -> Page<'_> {
+        site.captures().page_opens();
+        Page(site)
+    }
+}
+
+impl Drop for Page<'_> {
+    fn drop(&mut self) {
+        self.0.captures().page_closes();
+    }
 }
 
 impl WebCommand {
@@ -65,28 +88,36 @@ impl WebCommand {
              ssh -L PORT:127.0.0.1:PORT",
             self.listen.ip()
         );
-        let server = Server::http(self.listen).map_err(|error| {
-            anyhow!(
-                "Cannot listen on {}: {error}. Choose another address: --listen 127.0.0.1:0",
+        let listener = TcpListener::bind(self.listen).with_context(|| {
+            format!(
+                "Cannot listen on {}. Choose another address: --listen 127.0.0.1:0",
                 self.listen
             )
         })?;
+        let at = listener.local_addr().context("Cannot say where this listens")?;
         let site = Site {
             chosen: self.chosen.clone(),
             token: token()?,
             captures: Mutex::new(Captures::default()),
+            tick: tick()?,
         };
-        let site = Arc::new(site);
-        println!("http://{}/?token={}", server.server_addr(), site.token);
+        // What a helper no longer hears, and what a browser no longer reads, is an error there and no end here.
+        // SAFETY: to be ignored takes no handler.
+        unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) }.context("Cannot ignore SIGPIPE")?;
+        println!("http://{at}/?token={}", site.token);
         std::io::stdout().flush()?;
-        for request in server.incoming_requests() {
-            let site = site.clone();
-            // Whoever asks may stay: each has a thread.
-            #[allow(clippy::disallowed_methods, reason = "no node's thread")]
-            std::thread::spawn(move || site.answer(request));
-        }
-        Ok(())
+        door::serve(&listener, move |request| site.answer(request))
     }
+}
+
+/// How long nothing need change until a page hears something.
+fn tick() -> Result<Duration> {
+    let Some(set) = std::env::var_os(TICK_S) else { return Ok(TICK) };
+    let seconds = set.to_str().and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+    let seconds = seconds.with_context(|| {
+        format!("{TICK_S} is a number of seconds, not {}", set.to_string_lossy())
+    })?;
+    Ok(Duration::from_secs(seconds))
 }
 
 /// Nobody guesses it.
@@ -98,64 +129,59 @@ fn token() -> Result<String> {
 
 impl Site {
     fn answer(&self, request: Request) {
-        let url = request.url().to_owned();
-        let (path, query) = url.split_once('?').unwrap_or((&url, ""));
-        let value = |key: &str| {
-            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
-        };
         // A guess tells nothing by how long the answer takes: no byte is left out.
-        let given = value("token").unwrap_or_default();
+        let given = request.value("token").unwrap_or_default();
+        let value = |key| request.value(key);
         let is_known = given.len() == self.token.len()
             && given.bytes().zip(self.token.bytes()).fold(0, |all, (a, b)| all | (a ^ b)) == 0;
-        let (status, kind, body) = match (request.method(), path) {
-            (Method::Get, _) if !is_known => (
-                403,
+        let (status, kind, body) = match (&*request.method, request.path()) {
+            ("GET", _) if !is_known => (
+                Status::FORBIDDEN,
                 "text/plain",
                 "This wants the token: open the address that umc web printed\n".to_owned(),
             ),
-            (Method::Get, "/") => (200, "text/html", PAGE.replace("@TOKEN@", &self.token)),
-            (Method::Get, "/page.js") => (200, "text/javascript", SCRIPT.to_owned()),
-            (Method::Get, "/page.css") => (200, "text/css", STYLE.to_owned()),
-            (Method::Get, "/events") => {
+            ("GET", "/") => (Status::OK, "text/html", PAGE.replace("@TOKEN@", &self.token)),
+            ("GET", "/page.js") => (Status::OK, "text/javascript", SCRIPT.to_owned()),
+            ("GET", "/page.css") => (Status::OK, "text/css", STYLE.to_owned()),
+            ("GET", "/events") => {
                 // It ends when nobody listens any more.
                 let _ = self.feed(request);
                 return;
             }
-            (Method::Get, "/log") => self.text(self.log(value("cluster"), value("node"))),
-            (Method::Get, "/packets") => {
+            ("GET", "/log") => self.text(self.log(value("cluster"), value("node"))),
+            ("GET", "/packets") => {
                 self.text(self.packets(value("cluster"), value("a"), value("b")))
             }
-            (Method::Get, _) => (404, "text/plain", format!("There is no {path}\n")),
-            _ => (405, "text/plain", "This page changes nothing: GET only\n".to_owned()),
+            ("GET", path) => (Status::NOT_FOUND, "text/plain", format!("There is no {path}\n")),
+            _ => (
+                Status::METHOD_NOT_ALLOWED,
+                "text/plain",
+                "This page changes nothing: GET only\n".to_owned(),
+            ),
         };
-        let mut response = Response::from_string(body).with_status_code(status);
-        for (name, value) in [
-            ("Content-Type", format!("{kind}; charset=utf-8")),
-            ("Cache-Control", "no-store".into()),
-            ("Referrer-Policy", "no-referrer".into()),
-            ("X-Content-Type-Options", "nosniff".into()),
-            ("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'".into()),
-        ] {
-            response.add_header(header(name, &value));
-        }
-        let _ = request.respond(response);
+        let kind = format!("{kind}; charset=utf-8");
+        let headers = [
+            ("Content-Type", &*kind),
+            ("Cache-Control", "no-store"),
+            ("Referrer-Policy", "no-referrer"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'"),
+        ];
+        let _ = request.answer(status, &headers, &body);
     }
 
-    fn text(&self, result: Result<String>) -> (u16, &'static str, String) {
+    fn text(&self, result: Result<String>) -> (Status, &'static str, String) {
         match result {
-            Ok(body) => (200, "text/plain", body),
-            Err(error) => (404, "text/plain", format!("{error:#}\n")),
+            Ok(body) => (Status::OK, "text/plain", body),
+            Err(error) => (Status::NOT_FOUND, "text/plain", format!("{error:#}\n")),
         }
     }
 
     /// Looks, until the connection breaks.
     fn feed(&self, request: Request) -> Result<()> {
-        let mut to = request.into_writer();
-        write!(
-            to,
-            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
-        )?;
+        let headers = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")];
+        let mut to = request.begin(Status::OK, &headers)?;
+        let _page = Page::open(self);
         let mut follow = Follow::begin(&self.chosen);
         let mut before = Look::at(&self.chosen)?;
         loop {
@@ -164,7 +190,7 @@ impl Site {
             to.flush()?;
             self.captures().renew(&self.chosen);
             // What comes close behind a change is shown with it.
-            if follow.wait(TICK) {
+            if follow.wait(self.tick) {
                 crate::top::pause(TOGETHER);
                 let _ = follow.has_changed();
             }
@@ -193,9 +219,8 @@ impl Site {
         let name = target.name.as_str();
         ensure!(target.record.is_some(), "Node {name} is dead. Start it: umc cluster start {name}");
         let mut command = target.stock(&["dmesg", "--time-format", "iso"])?;
-        let text = crate::cluster::check(crate::cluster::run_to_end(&mut command)?, || {
-            format!("node {name}")
-        })?;
+        let output = crate::cluster::run_within(&mut command, LOG_PATIENCE)?;
+        let text = crate::cluster::check(output, || format!("node {name}"))?;
         let lines: Vec<&str> = text.lines().collect();
         let from = lines.len().saturating_sub(LOG_LINES_MAX);
         Ok(lines[from..].join("\n") + "\n")
@@ -211,12 +236,8 @@ impl Site {
         let (a, b) = (self.target(cluster.clone(), a)?, self.target(cluster, b)?);
         let mut captures = self.captures();
         captures.renew(&self.chosen);
-        let frames = captures.between(&a, &b)?;
-        Ok(json!({ "a": a.name, "b": b.name, "packets": frames }).to_string())
+        let Between { packets, failed } = captures.between(&a, &b)?;
+        let shown = json!({ "a": a.name, "b": b.name, "packets": packets, "failed": failed });
+        Ok(shown.to_string())
     }
-}
-
-fn header(name: &str, value: &str) -> Header {
-    // Both are written above, without what a header may not have.
-    Header::from_bytes(name, value).unwrap_or_else(|()| unreachable!("{name}: {value}"))
 }

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -213,12 +214,53 @@ fn follow(
 
 /// Runs a program to its end, without input.
 pub fn run(command: &mut Command) -> Result<Output> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::null()).output().with_context(|| match program.as_str() {
+    let cannot = cannot_run(command);
+    command.stdin(Stdio::null()).output().context(cannot)
+}
+
+fn cannot_run(command: &Command) -> String {
+    let program = command.get_program().to_string_lossy();
+    match &*program {
         "drbdadm" | "drbdsetup" => format!("Cannot run {program}: install drbd-utils"),
         "dmsetup" => format!("Cannot run {program}: install dmsetup"),
         _ => format!("Cannot run {program}"),
-    })
+    }
+}
+
+/// Runs a program to its end, without input, for at most so long: then it is killed.
+///
+/// # Errors
+/// It cannot be run, or takes longer.
+pub fn run_within(command: &mut Command, patience: Duration) -> Result<Output> {
+    let cannot = cannot_run(command);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| cannot.clone())?;
+    let [stdout, stderr] =
+        [child.stdout.take().map(read_aside), child.stderr.take().map(read_aside)];
+    #[allow(clippy::disallowed_methods, reason = "no node's time")]
+    let now = Instant::now;
+    let end = now() + patience;
+    let all = [stdout, stderr].map(|from| {
+        from.and_then(|from| from.recv_timeout(end.saturating_duration_since(now())).ok())
+    });
+    let [Some(stdout), Some(stderr)] = all else {
+        let _ = child.kill();
+        let _ = child.wait();
+        bail!("{cannot}: it did not end within {} seconds", patience.as_secs_f32());
+    };
+    Ok(Output { status: child.wait().context(cannot)?, stdout, stderr })
+}
+
+/// All that comes, when it has ended.
+fn read_aside(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (to, all) = sync_channel(1);
+    #[allow(clippy::disallowed_methods, reason = "no node's thread")]
+    std::thread::spawn(move || {
+        let mut read = Vec::new();
+        let _ = from.read_to_end(&mut read);
+        let _ = to.send(read);
+    });
+    all
 }
 
 /// What a program wrote, if it succeeded.
@@ -232,4 +274,23 @@ pub fn check(output: Output, what: impl FnOnce() -> String) -> Result<String> {
     // Behind a wrong option some print all that they know.
     let said: Vec<&str> = said.lines().take(SAID_LINES_MAX).collect();
     bail!("{}: {}: {}", what(), output.status, said.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, patience: Duration) -> Result<Output> {
+        run_within(Command::new("sh").args(["-c", script]), patience)
+    }
+
+    #[test]
+    fn a_program_has_so_long_and_no_longer() {
+        let minute = Duration::from_secs(60);
+        let output = sh("echo out; echo err >&2; exit 3", minute).unwrap();
+        assert_eq!((&*output.stdout, &*output.stderr), (&b"out\n"[..], &b"err\n"[..]));
+        assert_eq!(output.status.code(), Some(3));
+        let error = sh("exec sleep 60", Duration::from_millis(50)).unwrap_err();
+        assert!(error.to_string().contains("did not end"), "{error}");
+    }
 }

@@ -2,9 +2,15 @@
 //! `drbdsetup events2` of every node: who shows nodes is woken when something changes, and need not wait for the next look.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{getpid, getppid};
 
 use super::target::{Chosen, Target};
 
@@ -71,6 +77,16 @@ fn begin(target: &Target, to: SyncSender<()>) -> Option<Child> {
     }
     let mut command = target.stock(&["drbdsetup", "events2"]).ok()?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let me = getpid();
+    let ends_with_us = move || {
+        set_pdeathsig(Signal::SIGKILL)?;
+        // Gone meanwhile: nobody would say so any more.
+        if getppid() == me { Ok(()) } else { Err(Errno::ESRCH.into()) }
+    };
+    // A Follow is dropped by the thread that made it, so its death is that of who reads this. The way into a node changes
+    // credentials, which would undo it; that comes first, since it is told first.
+    // SAFETY: between fork and exec only prctl(2) and getppid(2) are called.
+    unsafe { command.pre_exec(ends_with_us) };
     let mut child = command.spawn().ok()?;
     let lines = BufReader::new(child.stdout.take()?).lines();
     #[allow(clippy::disallowed_methods, reason = "no node's thread")]

@@ -7,10 +7,17 @@ const SVG = "http://www.w3.org/2000/svg";
 const NODE = { width: 108, narrow: 88, height: 58 };
 // A picture that is narrower has narrow nodes.
 const NARROW = 500;
+// So many pixels above its end the panel is at its end.
+const AT_END = 4;
+// As long as nothing else is chosen the panel asks no sooner again.
+const AGAIN_MS = 1000;
 // Worst last.
 const STATES = ["ok", "slow", "sync", "off", "cut"];
 let latest = null;
 let chosen = null;
+// What the panel waits for, and when it asked last, in milliseconds.
+let pending = null;
+let asked_ms = 0;
 let drawn = "";
 
 const url = (path, values = {}) => path + "?" + new URLSearchParams({ token, ...values });
@@ -172,22 +179,32 @@ function draw() {
 async function show(isNew) {
   if (!chosen) return;
   const asked = chosen;
+  // What is under way is shown before more is asked for.
+  if (pending === asked || (!isNew && performance.now() - asked_ms < AGAIN_MS)) return;
+  pending = asked;
+  asked_ms = performance.now();
   const [title, text] = ["panel-title", "panel-text"].map((id) => document.getElementById(id));
   const [a, b] = asked.names;
   const isLink = asked.kind === "link";
   const from = isLink ? url("/packets", { cluster: asked.cluster, a, b }) : url("/log", { cluster: asked.cluster, node: a });
   const answer = await fetch(from).catch(() => null);
-  if (!answer || chosen !== asked) return;
+  const body = await answer?.text().catch(() => null);
+  if (pending === asked) pending = null;
+  if (!answer || typeof body !== "string" || chosen !== asked) return;
+  // Who reads further up is left there.
+  const isAtEnd = isNew || text.scrollTop + text.clientHeight >= text.scrollHeight - AT_END;
   title.textContent = isLink ? `${a} — ${b}: what arrived last` : `${a}: kernel log`;
   if (!answer.ok || !isLink) {
-    text.textContent = await answer.text();
+    text.textContent = body;
   } else {
-    const packets = (await answer.json()).packets;
+    const { packets, failed } = JSON.parse(body);
     const time = (us) => new Date(us / 1000).toISOString().slice(11, 23);
     const line = (one) => `${time(one.at_us)}  ${one.from} → ${one.to}  ${one.what}`;
-    text.textContent = packets.length ? packets.map(line).join("\n") : "Nothing arrived since this page was opened.";
+    const lines = packets.map(line);
+    if (!lines.length && !failed.length) lines.push("Nothing arrived since this page was opened.");
+    text.textContent = [...lines, ...failed].join("\n");
   }
-  text.scrollTop = text.scrollHeight;
+  if (isAtEnd) text.scrollTop = text.scrollHeight;
   if (isNew && window.innerWidth <= 800) document.getElementById("panel").scrollIntoView({ behavior: "smooth" });
 }
 
