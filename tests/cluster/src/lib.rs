@@ -22,6 +22,7 @@ mod fleet;
 mod foreground;
 mod guard;
 mod iscsi_target;
+mod lan;
 mod loop_device;
 pub mod mesh;
 mod model;
@@ -38,6 +39,7 @@ pub use fleet::Fleet;
 pub use foreground::Foreground;
 pub use guard::Guard;
 pub use iscsi_target::IscsiTarget;
+pub use lan::Lan;
 pub use loop_device::LoopDevice;
 pub use mesh::{Mesh, MeshLayout};
 pub use model::{Model, Random, assert_same};
@@ -66,6 +68,8 @@ pub struct Layout {
     pub protocol: char,
     pub volumes: usize,
     pub ipv6: bool,
+    /// The nodes are in this network, not in the host's.
+    pub lan: Option<Arc<Lan>>,
     /// `meta-disk` of each volume: internal, external (`/dev/md[0]`), flexible.
     pub meta_disk: MetaDisk,
     pub net: String,
@@ -122,6 +126,7 @@ impl Default for Layout {
             protocol: 'C',
             volumes: 1,
             ipv6: false,
+            lan: None,
             meta_disk: MetaDisk::Internal,
             net: String::new(),
             disk: "c-plan-ahead 0; resync-rate 1G; c-min-rate 0;".into(),
@@ -246,6 +251,7 @@ impl Cluster {
         );
         for (index, node) in self.nodes.iter().enumerate() {
             let address = match layout.ipv6 {
+                _ if layout.lan.is_some() => format!("{}:{port}", Lan::address(index)),
                 true => format!("ipv6 [::1]:{}", port + index as u32),
                 false => format!("127.0.0.{}:{port}", index + 1),
             };
@@ -324,6 +330,10 @@ impl Cluster {
         }
         if self.layout.meta_disk != MetaDisk::Internal {
             args.extend(["--disk".into(), format!("md=file/{}", self.meta_image(node).display())]);
+        }
+        if let Some(lan) = &self.layout.lan {
+            let index = self.nodes.iter().position(|its| its == node).expect("a node of this");
+            args.extend(["--netns".into(), lan.space(index).file()]);
         }
         args.extend(self.layout.start_args.iter().cloned());
         let mut umc = self.command(&bin_dir().join("umc").display().to_string());
