@@ -118,4 +118,18 @@ impl Command {
         list.extend([0, 0, 0, 0, u8::from(kept), 0, 0, 0]);
         Command::new(lun, 0x5f).byte(1, action).byte(2, kind).byte(8, 24).out(list)
     }
+
+    /// Which groups the ports to a unit are in, and the groups' states.
+    pub fn port_groups(lun: u8) -> Command {
+        let it = Command::new(lun, 0xa3).byte(1, 0x0a);
+        it.bytes(6, &512_u32.to_be_bytes()).room(512)
+    }
+
+    /// Sets the state of such a group.
+    pub fn set_port_group(lun: u8, group: u16, state: u8) -> Command {
+        let mut list = vec![0, 0, 0, 0, state, 0];
+        list.extend(group.to_be_bytes());
+        let it = Command::new(lun, 0xa4).byte(1, 0x0a);
+        it.bytes(6, &(list.len() as u32).to_be_bytes()).out(list)
+    }
 }

@@ -41,6 +41,8 @@ pub struct Initiator {
     pub digests: Digests,
     /// Whether data may come along with a command.
     pub immediate: bool,
+    /// The most connections of a session.
+    pub connections: u16,
     /// How it proves itself.
     pub chap: Option<Chap>,
 }
@@ -52,13 +54,26 @@ impl Default for Initiator {
             port: 1,
             digests: Digests::default(),
             immediate: true,
+            connections: 1,
             chap: None,
         }
     }
 }
 
+/// Which connection of which session a login is for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Place {
+    /// The target's name of the session; 0 for a new one.
+    pub session: u16,
+    pub connection: u16,
+    /// The number of its next command.
+    pub command: u32,
+}
+
 /// What came of a login.
 pub(crate) struct Agreed {
+    /// The target's name of the session.
+    pub session: u16,
     pub digests: Digests,
     /// The most data of a unit, and of a command without being asked for; 0: none come along.
     pub segment: usize,
@@ -72,6 +87,8 @@ pub(crate) struct Agreed {
 struct Login<'a> {
     stream: &'a mut TcpStream,
     initiator: &'a Initiator,
+    place: Place,
+    session: u16,
     status: u32,
     command: u32,
     max: u32,
@@ -87,6 +104,8 @@ impl Login<'_> {
         // Of the kind that is told apart by random numbers.
         unit.header[8] = 0x80;
         unit.header[10..14].copy_from_slice(&self.initiator.port.to_be_bytes());
+        unit.header[14..16].copy_from_slice(&self.place.session.to_be_bytes());
+        unit.header[20..22].copy_from_slice(&self.place.connection.to_be_bytes());
         unit = unit.with(24, self.command).with(28, self.status);
         for (key, value) in keys {
             unit.data.extend(format!("{key}={value}\0").bytes());
@@ -103,6 +122,7 @@ impl Login<'_> {
             )));
         }
         self.status = answer.number(24).wrapping_add(1);
+        self.session = u16::from_be_bytes([answer.header[14], answer.header[15]]);
         self.command = answer.number(28);
         self.max = answer.number(32);
         let text = String::from_utf8_lossy(&answer.data);
@@ -148,6 +168,7 @@ pub(crate) fn login(
     stream: &mut TcpStream,
     initiator: &Initiator,
     target: Option<&str>,
+    place: Place,
 ) -> Result<Agreed> {
     let mut names = vec![("InitiatorName", initiator.name.clone())];
     match target {
@@ -157,7 +178,8 @@ pub(crate) fn login(
         }
         None => names.push(("SessionType", "Discovery".to_owned())),
     }
-    let mut login = Login { stream, initiator, status: 0, command: 1, max: 0 };
+    let command = place.command;
+    let mut login = Login { stream, initiator, place, session: 0, status: 0, command, max: 0 };
     match &initiator.chap {
         Some(chap) => login.prove(&names, chap)?,
         None => {
@@ -167,22 +189,27 @@ pub(crate) fn login(
         }
     }
     let digest = |wanted| if wanted { "CRC32C" } else { "None" }.to_owned();
-    let wanted = [
+    let mut wanted = vec![
         ("HeaderDigest", digest(initiator.digests.header)),
         ("DataDigest", digest(initiator.digests.data)),
-        ("ImmediateData", if initiator.immediate { "Yes" } else { "No" }.to_owned()),
-        ("InitialR2T", "Yes".to_owned()),
         ("MaxRecvDataSegmentLength", "262144".to_owned()),
-        ("MaxBurstLength", "262144".to_owned()),
-        ("FirstBurstLength", "65536".to_owned()),
-        ("MaxOutstandingR2T", "1".to_owned()),
-        ("MaxConnections", "1".to_owned()),
-        ("ErrorRecoveryLevel", "0".to_owned()),
-        ("DataPDUInOrder", "Yes".to_owned()),
-        ("DataSequenceInOrder", "Yes".to_owned()),
-        ("DefaultTime2Wait", "0".to_owned()),
-        ("DefaultTime2Retain", "0".to_owned()),
     ];
+    if place.session == 0 {
+        // Of these only the first connection speaks.
+        wanted.extend([
+            ("ImmediateData", if initiator.immediate { "Yes" } else { "No" }.to_owned()),
+            ("InitialR2T", "Yes".to_owned()),
+            ("MaxBurstLength", "262144".to_owned()),
+            ("FirstBurstLength", "65536".to_owned()),
+            ("MaxOutstandingR2T", "1".to_owned()),
+            ("MaxConnections", initiator.connections.to_string()),
+            ("ErrorRecoveryLevel", "0".to_owned()),
+            ("DataPDUInOrder", "Yes".to_owned()),
+            ("DataSequenceInOrder", "Yes".to_owned()),
+            ("DefaultTime2Wait", "0".to_owned()),
+            ("DefaultTime2Retain", "0".to_owned()),
+        ]);
+    }
     let told = login.say(OPERATIONAL, Some(FULL_FEATURE), &wanted)?;
     let is = |key: &str, value: &str| told.get(key).is_some_and(|told| told == value);
     let number = |key: &str, otherwise| {
@@ -191,6 +218,7 @@ pub(crate) fn login(
     let segment = number("MaxRecvDataSegmentLength", 8192);
     let immediate = segment.min(number("FirstBurstLength", 65536));
     Ok(Agreed {
+        session: login.session,
         digests: Digests { header: is("HeaderDigest", "CRC32C"), data: is("DataDigest", "CRC32C") },
         segment,
         immediate: if is("ImmediateData", "Yes") { immediate } else { 0 },

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A session of one connection, over which commands go and come back in any order.
+//! A connection of a session, over which commands go and come back in any order.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Error, Result, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::command::Command;
-use crate::login::{Agreed, Initiator, login};
+use crate::login::{Agreed, Initiator, Place, login};
 use crate::pdu::{Digests, Pdu, op, wrong};
 
 /// How long the target may keep silent.
@@ -54,11 +56,15 @@ struct Pending {
     data: Vec<u8>,
 }
 
-/// A session.
+/// A session, by one of its connections. Most have no other.
 pub struct Session {
     stream: TcpStream,
     reader: BufReader<TcpStream>,
     agreed: Agreed,
+    /// Which connection it is.
+    connection: u16,
+    /// The number of the next command, of all connections.
+    command: Arc<AtomicU32>,
     next: u32,
     pending: HashMap<u32, Pending>,
 }
@@ -73,13 +79,39 @@ impl Session {
         target: Option<&str>,
         initiator: &Initiator,
     ) -> Result<Session> {
-        let mut stream = TcpStream::connect_timeout(&address, SILENCE_MAX)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(SILENCE_MAX))?;
-        stream.set_write_timeout(Some(SILENCE_MAX))?;
-        let agreed = login(&mut stream, initiator, target)?;
+        let place = Place { command: 1, ..Place::default() };
+        let (stream, agreed) = connect(address, target, initiator, place)?;
+        let command = Arc::new(AtomicU32::new(agreed.command));
+        Session::new(stream, agreed, command, 0)
+    }
+
+    fn new(
+        stream: TcpStream,
+        agreed: Agreed,
+        command: Arc<AtomicU32>,
+        connection: u16,
+    ) -> Result<Session> {
         let reader = BufReader::with_capacity(1 << 18, stream.try_clone()?);
-        Ok(Session { stream, reader, agreed, next: 1, pending: HashMap::new() })
+        let next = 1 + (u32::from(connection) << 24);
+        Ok(Session { stream, reader, agreed, connection, command, next, pending: HashMap::new() })
+    }
+
+    /// The same session by another connection of this number. Who opened the session says so.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub fn join(
+        &self,
+        address: SocketAddr,
+        target: &str,
+        initiator: &Initiator,
+        connection: u16,
+    ) -> Result<Session> {
+        let command = self.command.load(Ordering::Relaxed);
+        let place = Place { session: self.agreed.session, connection, command };
+        let (stream, mut agreed) = connect(address, Some(target), initiator, place)?;
+        agreed.immediate = self.agreed.immediate.min(agreed.segment);
+        Session::new(stream, agreed, self.command.clone(), connection)
     }
 
     /// The checksums that both sides agreed on.
@@ -94,7 +126,7 @@ impl Session {
 
     /// The numbers of the next command, and of the target's next status.
     pub fn numbers(&self) -> (u32, u32) {
-        (self.agreed.command, self.agreed.status)
+        (self.command.load(Ordering::Relaxed), self.agreed.status)
     }
 
     /// How many commands are under way.
@@ -112,14 +144,27 @@ impl Session {
     /// # Errors
     /// Those of the connection.
     pub fn submit(&mut self, command: Command) -> Result<u32> {
+        let number = self.take_number();
+        self.submit_as(number, command)
+    }
+
+    /// Takes the place of a command among those of all connections, for [`Session::submit_as`].
+    pub fn take_number(&self) -> u32 {
+        self.command.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The same in a place that was taken.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn submit_as(&mut self, number: u32, command: Command) -> Result<u32> {
         let task = self.next;
         self.next = if task + 1 == NONE { 1 } else { task + 1 };
         let Command { lun, block, out, room } = command;
         let way = if room > 0 { READS } else { 0 } | if out.is_empty() { 0 } else { WRITES };
         let mut unit = Pdu::new(op::COMMAND, LAST | way | SIMPLE, task)
             .with(20, room.max(out.len()) as u32)
-            .with(24, self.agreed.command);
-        self.agreed.command = self.agreed.command.wrapping_add(1);
+            .with(24, number);
         unit.header[9] = lun;
         unit.header[32..].copy_from_slice(&block);
         unit.data = out[..out.len().min(self.agreed.immediate)].to_vec();
@@ -192,7 +237,7 @@ impl Session {
     /// As [`Session::complete`].
     pub fn targets(&mut self) -> Result<String> {
         let mut unit = Pdu::new(op::TEXT | op::IMMEDIATE, LAST, self.next).with(20, NONE);
-        unit = unit.with(24, self.agreed.command);
+        unit = unit.with(24, self.numbers().0);
         unit.data = b"SendTargets=All\0".to_vec();
         self.send(unit)?;
         let answer = Pdu::read(&mut self.reader, self.agreed.digests)?;
@@ -204,9 +249,27 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::complete`].
-    pub fn log_out(mut self) -> Result<()> {
-        let unit = Pdu::new(op::LOGOUT | op::IMMEDIATE, LAST, self.next);
-        let unit = unit.with(24, self.agreed.command);
+    pub fn log_out(self) -> Result<()> {
+        self.say_farewell(0)
+    }
+
+    /// Ends this connection in good order; the session goes on with the others.
+    ///
+    /// # Errors
+    /// As [`Session::complete`].
+    pub fn leave(self) -> Result<()> {
+        self.say_farewell(1)
+    }
+
+    /// Ends the connection without a word.
+    pub fn cut(self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// `reason`: 0 for the session, 1 for the connection.
+    fn say_farewell(mut self, reason: u8) -> Result<()> {
+        let mut unit = Pdu::new(op::LOGOUT | op::IMMEDIATE, LAST | reason, self.next);
+        unit = unit.with(20, u32::from(self.connection) << 16).with(24, self.numbers().0);
         self.send(unit)?;
         let answer = Pdu::read(&mut self.reader, self.agreed.digests)?;
         let is_it = answer.opcode() == op::LOGOUT_RESPONSE && answer.header[2] == 0;
@@ -269,7 +332,21 @@ impl Session {
         }
         let mut answer = Pdu::new(op::NOP_OUT | op::IMMEDIATE, LAST, NONE).with(20, tag);
         answer.header[8..16].copy_from_slice(&unit.header[8..16]);
-        let command = self.agreed.command;
+        let command = self.numbers().0;
         self.send(answer.with(24, command))
     }
+}
+
+fn connect(
+    address: SocketAddr,
+    target: Option<&str>,
+    initiator: &Initiator,
+    place: Place,
+) -> Result<(TcpStream, Agreed)> {
+    let mut stream = TcpStream::connect_timeout(&address, SILENCE_MAX)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SILENCE_MAX))?;
+    stream.set_write_timeout(Some(SILENCE_MAX))?;
+    let agreed = login(&mut stream, initiator, target, place)?;
+    Ok((stream, agreed))
 }
