@@ -4,38 +4,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use cluster::{Lan, Layout, Random, Start, Unit, assert_same, eventually, mesh};
-use iscsi::{Command as Scsi, Initiator, Session};
+use cluster::{Bus, Lan, Layout, Random, Unit, assert_same, mesh};
+use iscsi::{Command, Initiator, Session};
 
 use crate::manager::{AGENTS, Manager, NOT_RUNNING, RUNNING_MASTER, Resource, SUCCESS};
 
 const TARGET: &str = "iqn.2026-11.org.test:ha";
 const SERIAL: &str = "5e1f0000";
-
-/// The bus that `targetcli` asks whether anybody offers handlers; nobody does.
-struct Bus(Child);
-
-impl Bus {
-    fn start(socket: &Path) -> Bus {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", "dbus-daemon", "--session", "--nofork"]);
-        command.arg(format!("--address=unix:path={}", socket.display()));
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let bus = Bus(command.start().expect("dbus-daemon runs"));
-        eventually("the bus is there", || socket.exists());
-        bus
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// What moves together: started in this order, stopped in the other.
 fn group(initiator: &Initiator) -> [Resource; 3] {
@@ -92,12 +69,8 @@ fn agents_move_a_server() {
     let lan = Arc::new(Lan::default());
     let layout = Layout { disk_mib: 8, lan: Some(lan.clone()), ..Layout::default() };
     let mut manager = Manager::new("ocf-iscsi", layout);
-    let bus = manager.cluster.dir.join("bus");
-    let _bus = Bus::start(&bus);
-    manager.environment = vec![
-        format!("DBUS_SYSTEM_BUS_ADDRESS=unix:path={}", bus.display()),
-        format!("TARGETCLI_HOME={}", manager.cluster.dir.join("targetcli").display()),
-    ];
+    let bus = Bus::start(&manager.cluster);
+    manager.environment = bus.environment.to_vec();
     let (a, b) = (manager.cluster.a().to_owned(), manager.cluster.b().to_owned());
     let initiator = Initiator::default();
     let group = group(&initiator);
@@ -115,10 +88,10 @@ fn agents_move_a_server() {
         let address = SocketAddr::from((Lan::MOVING, 3260));
         lan.within(|| {
             let mut session = Session::open(address, Some(TARGET), &initiator).unwrap();
-            let about = session.ask(Scsi::inquiry(0, None)).unwrap();
+            let about = session.ask(Command::inquiry(0, None)).unwrap();
             let about = String::from_utf8_lossy(&about[..36]).into_owned();
             assert!(about.contains("LIO-ORG replicated"), "{about}");
-            let serial = session.ask(Scsi::inquiry(0, Some(0x80))).unwrap();
+            let serial = session.ask(Command::inquiry(0, Some(0x80))).unwrap();
             assert_eq!(&serial[4..12], SERIAL.as_bytes());
             let mut unit = Unit::open(session, 0);
             if let Some(content) = &content {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+mod bus;
 mod failing;
 mod fleet;
 mod foreground;
@@ -35,6 +36,7 @@ pub mod versions;
 mod volumes;
 mod watch;
 
+pub use bus::Bus;
 pub use fleet::Fleet;
 pub use foreground::Foreground;
 pub use guard::Guard;
