@@ -57,8 +57,12 @@ impl Exported {
 
 /// Runs a stock program of the host, which must succeed: what it says.
 fn stock(program: &str, args: &[&str]) -> String {
-    let output = Program::new(program).args(args).run().expect("it runs");
-    assert!(output.status.success(), "{program} {args:?}: {}", text(&output));
+    succeed(Program::new(program).args(args))
+}
+
+fn succeed(command: &mut Program) -> String {
+    let output = command.run().expect("it runs");
+    assert!(output.status.success(), "{command:?}: {}", text(&output));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -151,28 +155,36 @@ fn stock_initiators() {
     host.volumes.stop();
 }
 
-/// QEMU's tools, where their part for iSCSI is there (`qemu-block-extra`, which must be of their version).
+/// QEMU's tools, where they know iSCSI.
 fn qemu(host: &Exported) {
     let url = host.target.url(host.address, 0);
     let image = host.volumes.0.dir.join("image");
     let mut content = vec![0; 32 << 20];
     Random::new("qemu").fill(&mut content);
     fs::write(&image, &content).unwrap();
-    let info = Program::new("qemu-img").args(["info", "-f", "raw", &url]).run().unwrap();
-    let is_without =
-        |said: &str| said.contains("nknown protocol") || said.contains("load module iscsi");
-    if is_without(&text(&info)) {
-        println!("left out: qemu-img knows no iSCSI here");
+    if !IscsiTarget::is_known_to_qemu(&url) {
         return;
     }
     let image = image.display().to_string();
-    stock("qemu-img", &["convert", "-n", "-f", "raw", "-O", "raw", "-W", "-m", "16", &image, &url]);
-    stock("qemu-img", &["compare", "-f", "raw", "-F", "raw", &image, &url]);
+    let img = |args: &str| {
+        let mut command = IscsiTarget::qemu("qemu-img");
+        succeed(command.args(args.split(' ')).args([&image, &url]));
+    };
+    img("convert -n -f raw -O raw -W -m 16");
+    img("compare -f raw -F raw");
     let below = fs::read(host.volumes.path("dev/ram0")).unwrap();
     assert_same(&below, &content, "the device");
-    let io = ["-f", "raw", "-c", "write -P 0x5a 1M 4M", "-c", "read -P 0x5a 1M 4M", &url];
-    let said = stock("qemu-io", &io);
-    assert!(!said.contains("failed"), "{said}");
+    // Many at once, each with a pattern of its own.
+    let mut io = IscsiTarget::qemu("qemu-io");
+    io.args(["-f", "raw"]);
+    for what in ["write", "read"] {
+        for at in 0..32 {
+            io.args(["-c", &format!("aio_{what} -P {} {}k 32k", at + 1, 64 * at)]);
+        }
+        io.args(["-c", "aio_flush"]);
+    }
+    let said = succeed(io.arg(&url));
+    assert!(said.matches("32768/32768").count() == 64 && !said.contains("failed"), "{said}");
 }
 
 /// Names and secrets, on both sides; and what each initiator may do.

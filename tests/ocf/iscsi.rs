@@ -16,7 +16,7 @@ const SERIAL: &str = "5e1f0000";
 
 /// What moves together: started in this order, stopped in the other.
 fn group(initiator: &Initiator) -> [Resource; 3] {
-    let address = std::net::Ipv4Addr::from(Lan::MOVING).to_string();
+    let address = Lan::MOVING.to_string();
     let target = Resource::new("heartbeat/iSCSITarget", "p_target")
         .with("implementation", "lio-t")
         .with("iqn", TARGET)
@@ -110,7 +110,7 @@ fn agents_move_a_server() {
     visit();
     // The machine dies, and with it what its kernel had.
     manager.cluster.kill(&b);
-    lan.space(1).ip("address del 10.78.0.10/24 dev eth0");
+    lan.take(1);
     manager.cluster.await_events(
         &a,
         |_| manager.cluster.adm(&a, &["cstate", "r0"]) == "WFConnection",

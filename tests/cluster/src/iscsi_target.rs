@@ -5,8 +5,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::{Cluster, NvmeTarget, text};
+use crate::{Cluster, NvmeTarget, Start, bin_dir, text};
 
 /// The port of the protocol.
 const SERVICE: u16 = 3260;
@@ -123,6 +124,24 @@ impl IscsiTarget {
     /// A unit of the target for the programs of libiscsi and QEMU.
     pub fn url(&self, address: SocketAddr, lun: u8) -> String {
         format!("iscsi://{address}/{}/{lun}", self.name)
+    }
+
+    /// A program of QEMU (`qemu-img`, `qemu-io`): that which `tools/setup` has unpacked where the installed ones lack the
+    /// package for iSCSI, which must be of their version.
+    pub fn qemu(program: &str) -> Command {
+        let unpacked = bin_dir().with_file_name("qemu").join("usr/bin").join(program);
+        if unpacked.exists() { Command::new(unpacked) } else { Command::new(program) }
+    }
+
+    /// Whether QEMU's programs here speak the protocol.
+    pub fn is_known_to_qemu(url: &str) -> bool {
+        let info = IscsiTarget::qemu("qemu-img").args(["info", "-f", "raw", url]).run();
+        let said = text(&info.expect("qemu-img runs"));
+        let is_known = !said.contains("nknown protocol") && !said.contains("load module iscsi");
+        if !is_known {
+            println!("left out: qemu-img knows no iSCSI here");
+        }
+        is_known
     }
 
     /// A path of the node.

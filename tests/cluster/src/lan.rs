@@ -2,10 +2,14 @@
 //! A network of a test's own: the two nodes of a cluster and the test have an address each, and more addresses can move.
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 
 use nix::sched::{CloneFlags, setns};
 
-use crate::Namespace;
+use crate::{Cluster, Namespace, text};
+
+/// Says who has an address now; a program of resource-agents.
+const SEND_ARP: &str = "/usr/libexec/heartbeat/send_arp";
 
 /// The switch with the test at it, and a network for each of two nodes, whose device is `eth0`.
 pub struct Lan {
@@ -34,7 +38,7 @@ impl Default for Lan {
 
 impl Lan {
     /// An address that moves: no node has it at first.
-    pub const MOVING: [u8; 4] = [10, 78, 0, 10];
+    pub const MOVING: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 10);
 
     /// The address that stays with a node.
     pub fn address(node: usize) -> String {
@@ -44,6 +48,23 @@ impl Lan {
     /// A node's network.
     pub fn space(&self, node: usize) -> &Namespace {
         &self.spaces[node]
+    }
+
+    /// Gives the address that moves to a node, and tells the neighbours.
+    pub fn give(&self, cluster: &Cluster, node: usize) {
+        let address = Lan::MOVING.to_string();
+        self.spaces[node].ip(&format!("address add {address}/24 dev eth0"));
+        let pid_file = cluster.dir.join("send_arp.pid").display().to_string();
+        let mut words = vec![SEND_ARP, "-i", "50", "-r", "1", "-p", &pid_file];
+        words.extend(["eth0", &address, "auto", "not_used", "not_used"]);
+        let told = cluster.on(&cluster.nodes[node], &words);
+        assert!(told.status.success(), "{}", text(&told));
+    }
+
+    /// Takes it from a node.
+    pub fn take(&self, node: usize) {
+        let address = Lan::MOVING;
+        self.spaces[node].ip(&format!("address del {address}/24 dev eth0"));
     }
 
     /// Does something in the test's own network, on a thread of its own; what it starts is in it too.
