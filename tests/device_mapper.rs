@@ -173,6 +173,12 @@ fn names_by_content(host: &Host, map: &Map<'_>) {
         let names = names.flatten().map(|entry| entry.unwrap().file_name());
         names.map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
     };
+    // Those by what a device is called come a little later than it; who waits as on a machine finds them.
+    let link = "/dev/disk/by-id/dm-name-settled";
+    let settled = host.create("settled", "0 8 zero");
+    host.line("udevadm settle");
+    assert_eq!(host.line(&format!("ls {link}")), link);
+    settled.remove();
     host.line(&format!("wipefs -a /dev/mapper/{name}"));
     assert_eq!(names(), [""; 0]);
     host.line(&format!("mkfs.ext4 -q -U {UUID} -L a/b /dev/mapper/{name}"));

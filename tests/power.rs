@@ -103,7 +103,17 @@ fn the_command_of_umc_run() {
         // Programs of the host of these names, which are not to be run, wherever they are found.
         let host = cluster.dir.join("host");
         fs::create_dir(&host).unwrap();
-        let names = ["reboot", "shutdown", "modprobe", "rmmod", "lsmod", "modinfo", "systemctl"];
+        let names = [
+            "reboot",
+            "shutdown",
+            "modprobe",
+            "rmmod",
+            "lsmod",
+            "modinfo",
+            "systemctl",
+            "udevadm",
+            "hostnamectl",
+        ];
         for name in names {
             let program = host.join(name);
             fs::write(&program, "#!/bin/sh\necho the host ran $0\n").unwrap();
@@ -122,9 +132,31 @@ fn the_command_of_umc_run() {
         assert!(run(&["modinfo", "-F", "version", "drbd"]).1.contains("8.4.11"));
         assert!(run(&["rmmod", "drbd"]).0);
         assert!(!run(&["lsmod"]).1.contains("drbd"));
-        // Of systemctl only what ends a machine is taken.
-        let mut other = cluster.command_on(cluster.a(), &["systemctl", "status"]);
-        assert!(text(&other.env("PATH", &path).run().unwrap()).contains("the host ran"));
+        // The host's managers are not asked, however it is said, and by whom.
+        for command in [
+            "systemctl status",
+            "systemctl restart drbd",
+            "udevadm trigger",
+            "hostnamectl set-hostname x",
+        ] {
+            let words: Vec<&str> = command.split(' ').collect();
+            for words in [
+                &words[..],
+                &["sh", "-c", command, "sh"],
+                &["env", "sh", "-c", &format!("exec {command}")],
+            ] {
+                let (is_done, said) = run(words);
+                assert!(
+                    !is_done && said.contains(command) && said.contains("the host"),
+                    "{words:?}: {said}"
+                );
+            }
+        }
+        assert_eq!(
+            run(&["systemctl", "is-active", "drbd"]),
+            (false, "exit status: 3\ninactive\n".into())
+        );
+        assert!(run(&["udevadm", "settle", "--timeout=60"]).0);
         run(&["shutdown", "-h", "now"]);
         assert_eq!(umcd.wait().0.code(), Some(0));
         let umcd = foreground(&cluster);

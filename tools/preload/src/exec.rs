@@ -18,7 +18,7 @@ use crate::raw;
 use crate::real::{self, fail, keeping_errno};
 use crate::redirect::{Redirect, Room, Way};
 use crate::root::Root;
-use umc_protocol::programs::acts_on_the_kernel;
+use umc_protocol::programs::is_of_the_node;
 
 type Argv = *const *const c_char;
 
@@ -222,7 +222,7 @@ unsafe fn replacement(
     // SAFETY: a C string by contract.
     let name = unsafe { CStr::from_ptr(path) }.to_bytes();
     // SAFETY: by contract.
-    if !acts_on_the_kernel(name, unsafe { arguments(argv) }) {
+    if !is_of_the_node(name, unsafe { arguments(argv) }) {
         return Ok(None);
     }
     keeping_errno(|| {

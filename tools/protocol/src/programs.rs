@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The programs that `umc` acts for: those that load modules, that end the machine, and that show its log.
+//! The programs that `umc` acts for: those that load modules, that end the machine, that show its log, and those that speak to
+//! managers of the machine, which would be the host's.
 //!
 //! The redirector runs `umc` in their place, and so does `umc run` when its command is one.
-
-use crate::systemctl;
 
 const PROGRAMS: [&[u8]; 11] = [
     b"modprobe",
@@ -19,21 +18,39 @@ const PROGRAMS: [&[u8]; 11] = [
     b"journalctl",
 ];
 
+/// Those that speak to what manages a machine: its services, its devices, its sessions, its name and time.
+pub const MANAGERS: [&[u8]; 9] = [
+    b"systemctl",
+    b"udevadm",
+    b"systemd-run",
+    b"hostnamectl",
+    b"timedatectl",
+    b"localectl",
+    b"loginctl",
+    b"machinectl",
+    b"busctl",
+];
+
+/// What they are asked of themselves, as the first argument.
+const ABOUT_ITSELF: [&[u8]; 4] = [b"--help", b"-h", b"--version", b"-V"];
+
 /// Other names of `telinit`; elsewhere `init` is a script like any other.
 const INIT: [&[u8]; 3] = [b"init", b"/sbin/init", b"/usr/sbin/init"];
 
 /// Options with which `dmesg` waits for more.
 const FOLLOWS: [&[u8]; 4] = [b"-w", b"--follow", b"-W", b"--follow-new"];
 
-/// Whether a program at `path`, called with these arguments, loads modules, ends the machine or shows its log.
-pub fn acts_on_the_kernel<'a>(path: &[u8], arguments: impl Iterator<Item = &'a [u8]>) -> bool {
+/// Whether a program at `path`, called with these arguments, is one that `umc` acts for.
+pub fn is_of_the_node<'a>(path: &[u8], mut arguments: impl Iterator<Item = &'a [u8]>) -> bool {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     PROGRAMS.contains(&name)
         || INIT.contains(&path)
         || match name {
-            b"systemctl" => systemctl::ending(arguments).is_some(),
+            _ if MANAGERS.contains(&name) => {
+                !arguments.next().is_some_and(|first| ABOUT_ITSELF.contains(&first))
+            }
             // The host's reads the log of the node to its end.
-            b"dmesg" => arguments.into_iter().any(|word| FOLLOWS.contains(&word)),
+            b"dmesg" => arguments.any(|word| FOLLOWS.contains(&word)),
             _ => false,
         }
 }
@@ -44,7 +61,7 @@ mod tests {
 
     fn is_replaced(command: &str) -> bool {
         let mut words = command.split(' ').map(str::as_bytes);
-        acts_on_the_kernel(words.next().unwrap(), words)
+        is_of_the_node(words.next().unwrap(), words)
     }
 
     #[test]
@@ -74,51 +91,20 @@ mod tests {
     }
 
     #[test]
-    fn what_of_systemctl_ends_the_machine_is_known() {
-        for arguments in [
-            "reboot",
-            "--force reboot",
-            "-ff poweroff",
-            "-q --no-wall exit",
-            "-- kexec",
-            "--message gone soft-reboot",
-            "--mess gone halt",
-            "--message=gone halt",
-            "-qn 5 reboot",
-            "-n5 reboot",
-            "start reboot.target",
-            "isolate poweroff.target",
-            "isolate halt",
-            "start --no-block drbd.service kexec.target",
-            "--job-mode replace-irreversibly start shutdown.target",
-            "restart soft-reboot.target",
-            "start ctrl-alt-del.target",
-            "isolate exit.target",
-            "isolate runlevel6.target",
-            "start systemd-reboot.service",
-            "start systemd-poweroff",
+    fn what_speaks_to_managers_is_known() {
+        for command in [
+            "systemctl",
+            "/usr/bin/systemctl reboot",
+            "systemctl status --help",
+            "/sbin/udevadm settle",
+            "systemd-run sh",
+            "hostnamectl set-hostname x",
         ] {
-            assert!(is_replaced(&format!("systemctl {arguments}")), "{arguments}");
-            assert!(is_replaced(&format!("/usr/bin/systemctl {arguments}")), "{arguments}");
+            assert!(is_replaced(command), "{command}");
         }
-        for arguments in [
-            "status reboot",
-            "status reboot.target",
-            "restart drbd",
-            "start reboot",
-            "start reboot.service",
-            "start systemd-logind.service",
-            "isolate multi-user.target",
-            "stop reboot.target",
-            "list-units --state reboot",
-            "--type target list-units reboot.target",
-            "-p reboot show",
-            "--version",
-            "-- --force reboot",
-            "-- status reboot",
-        ] {
-            assert!(!is_replaced(&format!("systemctl {arguments}")), "{arguments}");
+        for command in ["systemctl --version", "udevadm -V", "busctl -h", "systemd-notify --ready"]
+        {
+            assert!(!is_replaced(command), "{command}");
         }
-        assert!(!is_replaced("systemctl"));
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What of `systemctl` ends a machine.
+//! What of `systemctl` ends a machine, and what its words are.
 //!
-//! The redirector takes such a call away from the host, and `umc` acts on it.
+//! The redirector takes the call away from the host, and `umc` acts on it.
 
 /// How it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub fn ending<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Option<Ending> {
 }
 
 /// What is neither an option nor the value of one.
-fn words<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+pub fn words<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
     let mut options = true;
     core::iter::from_fn(move || {
         loop {
@@ -104,5 +104,62 @@ fn is_end(unit: &[u8], isolated: bool) -> bool {
     match unit.strip_suffix(b".target").or(isolated.then_some(unit)) {
         Some(target) => is_verb(target) || TARGETS.contains(&target),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(arguments: &str) -> bool {
+        ending(arguments.split_whitespace().map(str::as_bytes)).is_some()
+    }
+
+    #[test]
+    fn what_ends_the_machine_is_known() {
+        for arguments in [
+            "reboot",
+            "--force reboot",
+            "-ff poweroff",
+            "-q --no-wall exit",
+            "-- kexec",
+            "--message gone soft-reboot",
+            "--mess gone halt",
+            "--message=gone halt",
+            "-qn 5 reboot",
+            "-n5 reboot",
+            "start reboot.target",
+            "isolate poweroff.target",
+            "isolate halt",
+            "start --no-block drbd.service kexec.target",
+            "--job-mode replace-irreversibly start shutdown.target",
+            "restart soft-reboot.target",
+            "start ctrl-alt-del.target",
+            "isolate exit.target",
+            "isolate runlevel6.target",
+            "start systemd-reboot.service",
+            "start systemd-poweroff",
+        ] {
+            assert!(ends(arguments), "{arguments}");
+        }
+        for arguments in [
+            "status reboot",
+            "status reboot.target",
+            "restart drbd",
+            "start reboot",
+            "start reboot.service",
+            "start systemd-logind.service",
+            "isolate multi-user.target",
+            "stop reboot.target",
+            "list-units --state reboot",
+            "--type target list-units reboot.target",
+            "-p reboot show",
+            "--version",
+            "-- --force reboot",
+            "-- status reboot",
+        ] {
+            assert!(!ends(arguments), "{arguments}");
+        }
+        assert!(!ends(""));
     }
 }

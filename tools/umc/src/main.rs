@@ -4,7 +4,7 @@
 //! [`start`], [`ls`], [`redirect`], [`module_cmd`] and [`disk_cmd`] talk to nodes through [`client`];
 //! [`cluster`] makes several of them. [`build_cmd`], [`manual`],
 //! [`complete`] and [`doctor`] need none. Called by the name of one of kmod's programs, of one that ends a machine
-//! ([`power_cmd`]), or of [`journal`]ctl, `umc` acts as that.
+//! ([`power_cmd`]), of [`journal`]ctl, or of one that speaks to managers of a machine ([`manager_cmd`]), `umc` acts as that.
 
 mod build_cmd;
 mod client;
@@ -17,6 +17,7 @@ mod handler_cmd;
 mod http;
 mod journal;
 mod ls;
+mod manager_cmd;
 mod manual;
 mod metrics;
 mod module_cmd;
@@ -240,7 +241,8 @@ fn main() -> ExitCode {
     let rest: Vec<_> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
     let applet = module_cmd::applet(&name, &rest)
         .or_else(|| power_cmd::applet(&name, &rest))
-        .or_else(|| journal::applet(&name, &rest));
+        .or_else(|| journal::applet(&name, &rest))
+        .or_else(|| manager_cmd::applet(&name, &rest));
     let result = match applet {
         Some(result) => result,
         None => match Cli::parse().command {
@@ -254,6 +256,9 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(answered) = error.downcast_ref::<manager_cmd::Answered>() {
+                return ExitCode::from(answered.0);
+            }
             eprintln!("umc: {error:#}");
             ExitCode::from(exit_code(&error))
         }

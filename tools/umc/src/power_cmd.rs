@@ -32,7 +32,7 @@ pub fn applet(name: &str, arguments: &[String]) -> Option<Result<()>> {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let end = match name {
         "reboot" | "halt" | "poweroff" => direct(name, &arguments),
-        "systemctl" => systemctl(&arguments),
+        "systemctl" => systemctl(&arguments)?,
         "shutdown" => shutdown(&arguments),
         "telinit" | "init" => telinit(&arguments),
         _ => return None,
@@ -103,14 +103,13 @@ fn direct(name: &str, arguments: &[&str]) -> Result<End> {
     })
 }
 
-fn systemctl(arguments: &[&str]) -> Result<End> {
-    match systemctl::ending(arguments.iter().map(|argument| argument.as_bytes())) {
-        Some(Ending::Verb(verb)) => direct(verb, arguments),
-        Some(Ending::Unit) if has(arguments, "", &["help"]) => Ok(End::Nothing),
+fn systemctl(arguments: &[&str]) -> Option<Result<End>> {
+    Some(match systemctl::ending(arguments.iter().map(|argument| argument.as_bytes()))? {
+        Ending::Verb(verb) => direct(verb, arguments),
+        Ending::Unit if has(arguments, "", &["help"]) => Ok(End::Nothing),
         // Force is none to a unit.
-        Some(Ending::Unit) => Ok(End::Stop),
-        None => bail!("systemctl: only what ends the machine is done by umc's systemctl."),
-    }
+        Ending::Unit => Ok(End::Stop),
+    })
 }
 
 fn shutdown(arguments: &[&str]) -> Result<End> {
@@ -140,7 +139,7 @@ mod tests {
     fn end(command: &str) -> End {
         let words: Vec<_> = command.split(' ').collect();
         match words[0] {
-            "systemctl" => systemctl(&words[1..]),
+            "systemctl" => systemctl(&words[1..]).expect("an end"),
             "shutdown" => shutdown(&words[1..]),
             "init" => telinit(&words[1..]),
             name => direct(name, &words[1..]),
@@ -185,8 +184,8 @@ mod tests {
         assert!(shutdown(&["-r", "+5"]).is_err());
         assert!(shutdown(&["-r"]).is_err());
         assert!(telinit(&["1"]).is_err());
-        assert!(systemctl(&["start", "drbd"]).is_err());
-        assert!(systemctl(&["status", "reboot"]).is_err());
+        assert!(systemctl(&["start", "drbd"]).is_none());
+        assert!(systemctl(&["status", "reboot"]).is_none());
         assert!(applet("ls", &[]).is_none());
     }
 }

@@ -86,7 +86,7 @@ pub fn program(command: &[impl AsRef<OsStr>]) -> Result<PathBuf> {
     let [program, arguments @ ..] = command else { bail!("There is no command to run.") };
     let mut arguments = arguments.iter().map(|argument| argument.as_ref().as_bytes());
     let program = program.as_ref();
-    match umc_protocol::programs::acts_on_the_kernel(program.as_bytes(), &mut arguments) {
+    match umc_protocol::programs::is_of_the_node(program.as_bytes(), &mut arguments) {
         true => env::current_exe().context("Cannot find out where umc itself is"),
         false => Ok(program.into()),
     }
