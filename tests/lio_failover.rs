@@ -23,7 +23,6 @@ use cluster::{
 use iscsi::{Command, Initiator, Session};
 
 const TARGET: &str = "iqn.2026-11.org.test:moves";
-
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Lan::MOVING), 3260);
 const WRITERS: u64 = 2;
 /// Bytes of a block here, blocks of a writer, and how many it writes at once.
