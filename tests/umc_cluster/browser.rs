@@ -39,7 +39,7 @@ impl Browser {
         command.args(["--pid", "--fork", "--mount-proc", "sh", "-c", script, "sh"]).arg(program);
         command.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]);
         command.args(["--remote-debugging-pipe", &format!("--window-size={width},{height}")]);
-        command.arg(format!("--user-data-dir={}", dir.join("profile").display()));
+        command.arg(format!("--user-data-dir={}", dir.join(format!("profile-{width}")).display()));
         // The socket there has a name that may not be long.
         command.env("TMPDIR", dir);
         // unshare says that it was no end by itself.
