@@ -2,9 +2,11 @@
 //! Kbuild, and from `NAME.ko` to `NAME.so`.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::catalogue::{self, Driver};
 use crate::manifest::Manifest;
@@ -98,6 +100,13 @@ fn link(ko: &Path, exports: &BTreeMap<String, Export>) -> Result<()> {
     Ok(())
 }
 
+/// Keeps other builds out of a directory, or those that write there, as long as what is returned is there. Waits for those that
+/// are under way.
+fn lock(dir: &Path, how: FlockArg) -> Result<Flock<File>> {
+    let opened = File::open(dir).map_err(io("open", dir))?;
+    Flock::lock(opened, how).map_err(|(_, errno)| io("lock", dir)(errno.into()))
+}
+
 /// Adds all `.ko` files below `dir`.
 fn find_modules(dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(dir).map_err(io("read", dir))? {
@@ -130,6 +139,7 @@ fn is_ours(ko: &Path) -> bool {
 /// of them go where they are found by that name.
 pub fn build_dir(umcd: &Path, dir: &Path, set: Option<&str>) -> Result<(Vec<Built>, String)> {
     let dir = dir.canonicalize().map_err(io("open", dir))?;
+    let _alone = lock(&dir, FlockArg::LockExclusive)?;
     let kdir = kdir::make(umcd)?;
     let output = make(&kdir, &dir)?;
     let mut found = Vec::new();
@@ -153,7 +163,7 @@ pub fn build_dir(umcd: &Path, dir: &Path, set: Option<&str>) -> Result<(Vec<Buil
         .write(&ko)?;
         let so = match &place {
             None => ko.with_extension("so"),
-            Some(place) => {
+            Some((place, _)) => {
                 // The record last: it is not to speak for another file.
                 for extension in ["ko", "so", "json"] {
                     let from = ko.with_extension(extension);
@@ -167,8 +177,9 @@ pub fn build_dir(umcd: &Path, dir: &Path, set: Option<&str>) -> Result<(Vec<Buil
     Ok((built, output))
 }
 
-/// The directory that a set goes to, without the modules of an earlier build that this one has not.
-fn place_of(set: &str, modules: &[PathBuf]) -> Result<PathBuf> {
+/// The directory that a set goes to, without the modules of an earlier build that this one has not. Nobody else builds into
+/// it as long as the second is there.
+fn place_of(set: &str, modules: &[PathBuf]) -> Result<(PathBuf, Flock<File>)> {
     let fails = |reason: String| Error::BadSet { name: set.into(), reason };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let is_file = modules::is_object(Path::new(set));
@@ -190,13 +201,14 @@ fn place_of(set: &str, modules: &[PathBuf]) -> Result<PathBuf> {
     }
     let place = crate::module_dir().join(set);
     fs::create_dir_all(&place).map_err(io("create", &place))?;
+    let alone = lock(&place, FlockArg::LockExclusive)?;
     for entry in fs::read_dir(&place).map_err(io("read", &place))? {
         let old = entry.map_err(io("read", &place))?.path();
         if !names.iter().any(|name| old.file_stem().is_some_and(|stem| stem == name.as_str())) {
             fs::remove_file(&old).map_err(io("remove", &old))?;
         }
     }
-    Ok(place)
+    Ok((place, alone))
 }
 
 /// Where a catalogue driver is built.
@@ -219,6 +231,11 @@ pub fn build_driver(umcd: &Path, driver: &Driver) -> Result<(Vec<Built>, String)
         build_driver(umcd, other)?;
     }
     let on_dirs = on.iter().map(|other| directory_of(other)).collect::<Result<Vec<_>>>()?;
+    // A driver's own directory first, then those it is built on, which never want this one: nobody waits for himself.
+    fs::create_dir_all(&dir).map_err(io("create", &dir))?;
+    let _alone = lock(&dir, FlockArg::LockExclusive)?;
+    let shared = on_dirs.iter().map(|dir| lock(dir, FlockArg::LockShared));
+    let _shared = shared.collect::<Result<Vec<_>>>()?;
     // An older umc may have taken fewer files out of the same package.
     let unpacked = dir.join(".unpacked");
     let files: Vec<_> = driver.files.iter().map(|files| files.from).collect();

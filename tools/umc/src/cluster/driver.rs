@@ -14,12 +14,25 @@ use crate::redirect;
 /// How sets of DRBD 9 are named that `umc build --as` made.
 const SETS_OF_NINE: &str = "drbd-9";
 
-/// The newest DRBD 9 that was built, else the 8.4 of the catalogue.
+/// The newest DRBD 9 that was built for this umc, else the 8.4 of the catalogue.
 pub fn by_default() -> String {
     let entries = fs::read_dir(module_dir()).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let sets = names.filter(|name| name.starts_with(SETS_OF_NINE) && modules::find(name).is_ok());
-    sets.max_by_key(|name| numbers(name)).unwrap_or_else(|| "drbd".into())
+    let sets = names.filter(|name| name.starts_with(SETS_OF_NINE));
+    let found = sets.filter_map(|name| modules::find(&name).ok().map(|module| (name, module)));
+    let (ours, others): (Vec<_>, Vec<_>) =
+        found.partition(|(_, module)| modules::check_headers(module).is_ok());
+    let newest =
+        |sets: Vec<(String, PathBuf)>| sets.into_iter().max_by_key(|(name, _)| numbers(name));
+    if let Some((name, _)) = newest(ours) {
+        return name;
+    }
+    if let Some((_, module)) = newest(others)
+        && let Err(why) = modules::check_headers(&module)
+    {
+        eprintln!("No DRBD 9 is taken, but 8.4: {why}");
+    }
+    "drbd".into()
 }
 
 /// The numbers in a name, to compare versions.
