@@ -43,6 +43,12 @@ fn tools_that_know_ssh_reach_nodes() {
         "nodes = 2\ndriver = 'drbd'\nreplicate = false\nvolumes = 2\ndisk.size = '16M'\nmodules = ['dm-mod']\nprivate = [{own:?}]\n"
     );
     fs::write(host.dir.join("bare.toml"), file).unwrap();
+    // What nodes need is not to be hidden from them, however it is spelled.
+    let link = host.dir.join("link");
+    std::os::unix::fs::symlink(host.dir.join("run"), &link).unwrap();
+    let hides = format!("nodes = 2\ndriver = 'drbd'\nprivate = [{link:?}]\n");
+    fs::write(host.dir.join("hides.toml"), hides).unwrap();
+    host.fails(&["cluster", "up", "hides.toml"], &["nodes need what is in", "UMC_RUNTIME_DIR"]);
     let summary = host.ok(&["cluster", "up", "bare.toml"]);
     assert!(
         summary.contains("nothing is configured") && summary.contains("/dev/disk1"),
@@ -126,6 +132,15 @@ fn tools_that_know_ssh_reach_nodes() {
         assert!(copied.status.success(), "{}", text(&copied));
         assert!(ssh.ok(&["n1", "cat /var/lib/drbd-test/bare.toml"]).contains("replicate"));
     }
+    // What lies at the path of a connection that is to be begun stays, and a master ends with its cluster.
+    fs::write(&socket, "not a socket").unwrap();
+    let in_the_way = ssh.run(&["-S", &path, "-f", "-N", "-M", "n1"]);
+    assert!(text(&in_the_way).contains("did not begin"), "{}", text(&in_the_way));
+    assert!(text(&ssh.run(&["-S", &path, "-N", "-M", "n1"])).contains("Choose another path"));
+    assert_eq!(fs::read_to_string(&socket).unwrap(), "not a socket");
+    fs::remove_file(&socket).unwrap();
+    ssh.ok(&["-S", &path, "-f", "-N", "-M", "n1"]);
     host.ok(&["cluster", "down"]);
+    eventually("the master's end", || !socket.exists());
     host.is_clean();
 }

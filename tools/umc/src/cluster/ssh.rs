@@ -17,6 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use umc_protocol::process::Process;
 
 use super::conf;
 use super::live::Live;
@@ -184,7 +185,11 @@ fn ssh(name: Option<&str>, line: Line, arguments: &[OsString]) -> Result<i32> {
     let node = find(&live, host)?;
     if line.is_master && line.is_idle {
         let socket = socket.context("-M wants the path of a control socket: -S PATH")?;
-        return master::serve(socket, live.name(node)).map(|()| 0);
+        let life = live.record.keeper;
+        let keeper = Process::checked(life.pid, || life.is_alive());
+        let keeper = keeper.context("Cannot watch the keeper of the cluster")?;
+        let keeper = keeper.context("The cluster ends just now")?;
+        return master::serve(socket, live.name(node), &keeper).map(|()| 0);
     }
     if line.is_idle {
         bail!("-N without -M does nothing here: umc's ssh forwards nothing");
@@ -292,7 +297,10 @@ fn to_background(name: Option<&str>, line: &Line, arguments: &[OsString]) -> Res
     if let (true, Some(socket)) = (is_master, &line.socket)
         && !master::await_it(socket, || matches!(child.try_wait(), Ok(None)))
     {
-        bail!("the master did not begin to listen on {}", socket.display());
+        // It is not to begin later, when nobody knows of it.
+        let _ = child.kill();
+        let _ = child.wait();
+        bail!("the master did not begin to listen on {}. Without -f it says why", socket.display());
     }
     Ok(0)
 }

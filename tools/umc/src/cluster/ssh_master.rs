@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use umc_protocol::process::Process;
 
 /// A client and a master wait so long for each other.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -94,38 +96,58 @@ pub fn await_it(socket: &Path, mut goes_on: impl FnMut() -> bool) -> bool {
     false
 }
 
-/// Is the master of a node until it is told to end, or by a signal.
+/// Is the master of a node until it is told to end, or by a signal, or because the keeper of its cluster ends.
 ///
 /// # Errors
-/// Somebody listens there already, or nobody can.
-pub fn serve(socket: &Path, node: &str) -> Result<()> {
+/// Somebody listens there already, or nobody can; or there is something else.
+pub fn serve(socket: &Path, node: &str, keeper: &Process) -> Result<()> {
     let cannot = || format!("Cannot listen on {}", socket.display());
     if ask(socket, Order::Check).is_ok() {
         bail!("{} has a master already", socket.display());
     }
-    match fs::remove_file(socket) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).with_context(cannot);
-        }
-        _ => {}
-    }
+    remove_if_dead(socket)?;
     let mut mask = SigSet::empty();
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|s| mask.add(s));
     mask.thread_block().context("Cannot block signals")?;
     let ended =
         SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).context("Cannot wait for signals")?;
     let listener = UnixListener::bind(socket).with_context(cannot)?;
+    let own = identity(socket);
     let answer = format!("{node} {}\n", std::process::id());
     loop {
-        let mut fds =
+        let [asked, signals] =
             [&listener.as_fd(), &ended.as_fd()].map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+        let mut fds = [asked, signals, keeper.poll_fd()];
         let _ = poll(&mut fds, PollTimeout::NONE);
-        let [is_asked, is_ended] = fds.map(|fd| fd.any().unwrap_or(false));
-        if is_ended || (is_asked && hear(&listener, &answer)) {
-            let _ = fs::remove_file(socket);
+        let [is_asked, is_ended, is_over] = fds.map(|fd| fd.any().unwrap_or(false));
+        if is_ended || is_over || (is_asked && hear(&listener, &answer)) {
+            // Another one may be there by now.
+            if own.is_some() && identity(socket) == own {
+                let _ = fs::remove_file(socket);
+            }
             return Ok(());
         }
     }
+}
+
+/// What is at a path, whatever else is there later.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|of| (of.dev(), of.ino()))
+}
+
+/// Removes a socket on which nobody listens, and nothing else.
+fn remove_if_dead(socket: &Path) -> Result<()> {
+    let Ok(found) = fs::symlink_metadata(socket) else { return Ok(()) };
+    let is_dead = found.file_type().is_socket()
+        && UnixStream::connect(socket)
+            .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+    if !is_dead {
+        bail!(
+            "{} is there already, and is no socket that a master left. Choose another path, or remove it",
+            socket.display()
+        );
+    }
+    fs::remove_file(socket).with_context(|| format!("Cannot remove {}", socket.display()))
 }
 
 /// Answers one client: whether it wants an end.
@@ -147,15 +169,28 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
         assert!(ask(&path, Order::Check).is_err());
+        let me = Process::checked(std::process::id(), || true).unwrap().unwrap();
         std::thread::scope(|scope| {
-            let master = scope.spawn(|| serve(&path, "n1"));
+            let master = scope.spawn(|| serve(&path, "n1", &me));
             assert!(await_it(&path, || true));
             assert_eq!(ask(&path, Order::Check).unwrap().node, "n1");
-            assert!(serve(&path, "n2").unwrap_err().to_string().contains("already"));
+            assert!(serve(&path, "n2", &me).unwrap_err().to_string().contains("already"));
             ask(&path, Order::Exit).unwrap();
             master.join().unwrap().unwrap();
         });
         assert!(!path.exists());
         assert!(Order::of("forward").is_err());
+    }
+    #[test]
+    fn nothing_but_a_dead_socket_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        remove_if_dead(&path).unwrap();
+        drop(UnixListener::bind(&path).unwrap());
+        remove_if_dead(&path).unwrap();
+        assert!(!path.exists());
+        fs::write(&path, "somebody's").unwrap();
+        assert!(remove_if_dead(&path).unwrap_err().to_string().contains("Choose another path"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "somebody's");
     }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::IsTerminal;
 use std::os::unix::fs::{DirBuilderExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -208,6 +208,15 @@ pub fn up(what: Option<&str>, name: Option<&str>, driver: Option<String>) -> Res
     Ok(())
 }
 
+/// A path without links in it, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), ..) => real,
+        (Err(_), Some(parent), Some(name)) => real(parent).join(name),
+        _ => path.to_owned(),
+    }
+}
+
 /// The plan, written down with what belongs to it.
 fn prepare(place: &Place, plan: Option<Plan>, is_kept: bool) -> Result<Plan> {
     let plan = match (is_kept, plan) {
@@ -227,7 +236,8 @@ fn prepare(place: &Place, plan: Option<Plan>, is_kept: bool) -> Result<Plan> {
         (&me, "umc itself is", "Install it elsewhere"),
         (&cdrivers::cache_dir(), "drivers are kept", "Set UMC_CACHE_DIR to a directory elsewhere"),
     ] {
-        if let Some(dir) = plan.private.iter().find(|dir| needed.starts_with(dir)) {
+        let needed = real(needed);
+        if let Some(dir) = plan.private.iter().find(|dir| needed.starts_with(real(dir))) {
             bail!(
                 "private: nodes need what is in {}, since {what} there: {}. {next}",
                 dir.display(),
