@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::{Start, Watch, bin_dir, eventually, mesh, text};
+use cluster::{Over, Start, Watch, bin_dir, eventually, mesh, text};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -32,13 +32,6 @@ fn hash(output: &Output) -> String {
 
 /// Runs `f` while every processor of the host is busy with something else too.
 fn on_a_loaded_machine<R>(f: impl FnOnce() -> R) -> R {
-    /// Ends the load, also when `f` panics: the scope waits for its threads.
-    struct Over<'a>(&'a AtomicBool);
-    impl Drop for Over<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let _over = Over(&is_over);

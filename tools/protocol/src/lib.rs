@@ -14,7 +14,7 @@
 //! A client is judged by the kernel's SO_PEERCRED of its connection.
 //!
 //! Here is also what two of them have to read in the same way: what a disk is in words ([`disk`]), which programs `umc`
-//! acts for ([`programs`]), what stock tools keep ([`tools`]) and leave running ([`daemons`]), and command lines that have
+//! acts for ([`programs`]), what DRBD calls its states ([`drbd`]), what stock tools keep ([`tools`]) and leave running ([`daemons`]), and command lines that have
 //! a manual page.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)] // they panic when nobody can be told
@@ -23,6 +23,7 @@ pub mod address;
 pub mod control;
 pub mod daemons;
 pub mod disk;
+pub mod drbd;
 pub mod node;
 pub mod process;
 pub mod programs;

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use umc_protocol::drbd::{CONNECTIONS, DISKS, REPLICATIONS};
+
 /// The state of a connection, and of the replication over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link(pub u32);
@@ -32,45 +34,6 @@ pub struct Status {
     pub has_quorum: bool,
     pub peers: Vec<Peer>,
 }
-
-const LINKS: [&str; 24] = [
-    "StandAlone",
-    "Disconnecting",
-    "Unconnected",
-    "Timeout",
-    "BrokenPipe",
-    "NetworkFailure",
-    "ProtocolError",
-    "TearDown",
-    "Connecting",
-    "Off",
-    "Established",
-    "StartingSyncS",
-    "StartingSyncT",
-    "WFBitMapS",
-    "WFBitMapT",
-    "WFSyncUUID",
-    "SyncSource",
-    "SyncTarget",
-    "VerifyS",
-    "VerifyT",
-    "PausedSyncS",
-    "PausedSyncT",
-    "Ahead",
-    "Behind",
-];
-const DISKS: [&str; 10] = [
-    "Diskless",
-    "Attaching",
-    "Detaching",
-    "Failed",
-    "Negotiating",
-    "Inconsistent",
-    "Outdated",
-    "DUnknown",
-    "Consistent",
-    "UpToDate",
-];
 
 impl Link {
     pub const STANDALONE: Link = Link(0);
@@ -116,7 +79,10 @@ impl Status {
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(LINKS.get(self.0 as usize).copied().unwrap_or("?"))
+        // The number of a connection that is one is that of no replication.
+        let connections = &CONNECTIONS[..CONNECTIONS.len() - 1];
+        let mut names = connections.iter().chain(&REPLICATIONS);
+        f.write_str(names.nth(self.0 as usize).copied().unwrap_or("?"))
     }
 }
 

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use umc_protocol::drbd::{CONNECTIONS, DISKS};
+
 use crate::drbd_state::{Fields, field, number};
 use crate::top::look::{Look, NodeLook};
 
@@ -185,30 +187,8 @@ fn of_drbd(metrics: &mut Metrics, node: &NodeLook, common: &str) {
 fn states_of(name: &str) -> &'static [&'static str] {
     match name {
         "drbd_resource_role" => &["Unknown", "Primary", "Secondary"],
-        "drbd_connection_state" => &[
-            "StandAlone",
-            "Disconnecting",
-            "Unconnected",
-            "Timeout",
-            "BrokenPipe",
-            "NetworkFailure",
-            "ProtocolError",
-            "TearDown",
-            "Connecting",
-            "Connected",
-        ],
-        "drbd_device_state" => &[
-            "Diskless",
-            "Attaching",
-            "Detaching",
-            "Failed",
-            "Negotiating",
-            "Inconsistent",
-            "Outdated",
-            "DUnknown",
-            "Consistent",
-            "UpToDate",
-        ],
+        "drbd_connection_state" => &CONNECTIONS,
+        "drbd_device_state" => &DISKS,
         _ => &[],
     }
 }
