@@ -108,7 +108,7 @@ static OTHERS: &[Row] = &[
     // configfs: targets (LIO, nvmet) and null_blk.
     row("/sys/kernel", &["config"], Node),
     // What every kernel has: its disks, its modules, its log, its magic keys.
-    row("/dev", &["kmsg"], Node),
+    row("/dev", &["block", "kmsg"], Node),
     row("/proc", &["devices", "diskstats", "misc", "modules", "partitions", "sysrq-trigger"], Node),
     row("/sys", &["block", "module"], Node),
     row("/sys/class", &["bdi", "block"], Node),

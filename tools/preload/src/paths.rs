@@ -82,7 +82,11 @@ macro_rules! open_hooks {
                 let flags = if to.is_in_tree() { open_flags(flags) } else { flags };
                 let table = Table::instead_of(path);
                 let path = table.as_ref().map_or(to.path(), Table::path);
-                real::$name($($dir,)? path, flags $(, $mode)?)
+                let opened = real::$name($($dir,)? path, flags $(, $mode)?);
+                if opened < 0 && is_of_no_device(open_hooks!(@dir $($dir)?), &to) {
+                    return fail(libc::ENXIO);
+                }
+                opened
             }
         )*}
     };
@@ -327,7 +331,8 @@ hooks! {
     fn mknod(path: *const c_char, mode: mode_t, dev: dev_t) -> c_int {
         mknodat(AT_FDCWD, path, mode, dev)
     }
-    // A device of the node is a name that leads to its own: a special file would lead to the host's driver.
+    // A device of the node is a name that leads to its own: a special file would lead to the host's driver. So is one that the
+    // node does not have: to open it fails as that of a special file without a driver does.
     fn mknodat(dir: c_int, path: *const c_char, mode: mode_t, dev: dev_t) -> c_int {
         let mut room = Room::new();
         let to = lead!(room, dir, path, Way::Entry);
@@ -471,9 +476,32 @@ fn name_of_device(mode: mode_t, dev: dev_t, out: &mut [u8]) -> Option<&CStr> {
     let major = decimal(libc::major(dev), &mut major);
     let minor = decimal(libc::minor(dev), &mut minor);
     let path = root.join(&[kind, major, b":", minor, b"/uevent"], &mut path)?;
-    let text = raw::read_file(path, &mut text).ok()?;
-    let name = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"DEVNAME="))?;
-    join(b"/dev/", &[name], out)
+    let text = raw::read_file(path, &mut text).unwrap_or_default();
+    let name = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"DEVNAME="));
+    match name {
+        Some(name) => join(b"/dev/", &[name], out),
+        None if mode & libc::S_IFMT == libc::S_IFBLK => join(NO_DEVICE, &[major, b":", minor], out),
+        None => None,
+    }
+}
+
+/// Where a name leads to that was made for a block device which the node does not have, before its number.
+const NO_DEVICE: &[u8] = b"/dev/block/";
+
+/// Whether a name that could not be opened is one of [`NO_DEVICE`], or a link to one.
+fn is_of_no_device(dir: c_int, to: &Redirect) -> bool {
+    if !to.is_in_tree() {
+        return false;
+    }
+    keeping_errno(|| {
+        // SAFETY: the path of a redirection is a C string.
+        let path = unsafe { CStr::from_ptr(to.path()) };
+        let mut text = [0; 256];
+        // The tree's links lead up to its root first.
+        let is_one = |path: &[u8]| path.windows(NO_DEVICE.len()).any(|part| part == NO_DEVICE);
+        let len = raw::readlinkat(dir, path, &mut text).unwrap_or(0);
+        is_one(path.to_bytes()) || is_one(&text[..len])
+    })
 }
 
 /// Take the root off a name that the real function made of a mapped one: a program that asked for

@@ -102,7 +102,12 @@ pub fn getcwd(out: &mut [u8]) -> Option<usize> {
 
 /// The target of the symlink `path`, as much of it as `out` holds.
 pub fn readlink(path: &CStr, out: &mut [u8]) -> Result<usize, c_int> {
-    let args = [AT_FDCWD as usize, at(path.as_ptr()), at(out.as_ptr()), out.len()];
+    readlinkat(AT_FDCWD, path, out)
+}
+
+/// The same of a name in a directory.
+pub fn readlinkat(dir: c_int, path: &CStr, out: &mut [u8]) -> Result<usize, c_int> {
+    let args = [dir as usize, at(path.as_ptr()), at(out.as_ptr()), out.len()];
     // SAFETY: the kernel writes at most `out.len()` bytes.
     unsafe { call(libc::SYS_readlinkat, args) }
 }

@@ -174,6 +174,16 @@ fn a_special_file_of_the_nodes_device_is_a_link_to_it() {
     let script = format!("mknod {0} b 147 0 && cat {0}", elsewhere.display());
     assert_eq!(root.sh("sh", &script), "block zero");
     assert_eq!(fs::read_link(elsewhere).unwrap().to_str(), Some("/dev/drbd0"));
+    // A number that the node does not have is nobody's: not the host's either, whatever it has there.
+    for name in ["/dev/mapper/none", root.host("none").to_str().unwrap()] {
+        let script = "import errno, os, sys
+os.mknod(sys.argv[1], 0o060600, os.makedev(7, 0))
+try: os.open(sys.argv[1], os.O_RDONLY)
+except OSError as e: print(errno.errorcode[e.errno])
+os.unlink(sys.argv[1])";
+        let said = said(root.command("python3").args(["-c", script, name]));
+        assert_eq!(said.trim_end(), "ENXIO", "{name}");
+    }
 }
 
 #[test]
