@@ -8,6 +8,9 @@
 //! The host may have mounted a device of its own that is called as one of the node's, or has its number: `mkfs` of the node's
 //! would be refused, for it is mounted. Such a name loses its `/dev/` in the copy, and the number becomes 0:0.
 //!
+//! Programs that look for sysfs take the first one that a table has (`lvm`). Only that at `/sys` is the node's: others, in
+//! the roots of containers, are not in the copy.
+//!
 //! Not kept: poll(2) of a table. It is the host's own table that is opened while there is nothing to rename.
 
 use core::ffi::{CStr, c_char, c_int};
@@ -42,8 +45,10 @@ impl Table {
             return None;
         }
         let text = raw::read_whole_file(path).ok()?;
-        let text = renamed(&text, |place, word| shown(root, place, word))?;
-        Table::of(&text)
+        let left = without_others(&text);
+        let text = left.as_deref().unwrap_or(&text);
+        let named = renamed(text, |place, word| shown(root, place, word));
+        Table::of(named.as_deref().or(left.as_deref())?)
     }
 
     fn of(text: &[u8]) -> Option<Table> {
@@ -76,6 +81,25 @@ fn is_table(path: &[u8]) -> bool {
     process.is_some_and(|process| !process.is_empty())
         && matches!(file, Some(b"mounts" | b"mountinfo"))
         && parts.next().is_none()
+}
+
+/// The text without the lines of file systems that show another kernel; `None` when there are none.
+fn without_others(text: &[u8]) -> Option<Vec<u8>> {
+    let lines = || text.split_inclusive(|byte| *byte == b'\n');
+    lines()
+        .any(shows_another)
+        .then(|| lines().filter(|line| !shows_another(line)).collect::<Vec<_>>().concat())
+}
+
+/// Whether a line of a table is a view of the host's kernel beside `/sys`.
+fn shows_another(line: &[u8]) -> bool {
+    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    // A line of mountinfo has a dash before the type, at no fixed place.
+    let dash = words.iter().skip(6).position(|word| *word == b"-").map(|at| at + 6);
+    let (dir, kind) = dash.map_or((1, 2), |at| (4, at + 1));
+    let (Some(dir), Some(kind)) = (words.get(dir), words.get(kind)) else { return false };
+    let is_view = matches!(*kind, b"sysfs" | b"configfs" | b"debugfs");
+    is_view && *dir != b"/sys" && !dir.starts_with(b"/sys/")
 }
 
 /// The text with other words at some places of its lines; `None` when there are none.
@@ -144,6 +168,23 @@ mod tests {
         for path in ["/proc/self/mountstats", "/proc/self/fd/mounts", "/proc//mounts", "/mounts"] {
             assert!(!is_table(path.as_bytes()), "{path}");
         }
+    }
+
+    #[test]
+    fn views_of_the_host_are_left_out() {
+        let own = "sysfs /sys sysfs rw 0 0\nnone /sys/kernel/config configfs rw 0 0\n/dev/sda / ext4 rw 0 0\n";
+        let other = "sysfs /c/sys sysfs rw 0 0\n";
+        assert_eq!(
+            without_others(format!("{other}{own}").as_bytes()).as_deref(),
+            Some(own.as_bytes())
+        );
+        assert_eq!(without_others(own.as_bytes()), None);
+        let own = "22 28 0:21 / /sys rw shared:7 - sysfs sysfs rw\n";
+        let other = "23 28 0:21 / /c/sys rw - sysfs sysfs rw\n";
+        assert_eq!(
+            without_others(format!("{own}{other}").as_bytes()).as_deref(),
+            Some(own.as_bytes())
+        );
     }
 
     #[test]
